@@ -1,0 +1,147 @@
+//! The client's side of the stream: it writes and reads independently, and tells what happens.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use proto::bidirectional::{Message, bidirectional_client::BidirectionalClient};
+use serving::{
+    CancellationToken,
+    client::{self, CallError},
+};
+use tokio::{
+    pin,
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+/// The messages that the client sends when it is given no others.
+pub const MESSAGES: [&str; 5] = [
+    "First message",
+    "Second message",
+    "Third message",
+    "Fourth message",
+    "Fifth message",
+];
+
+/// What happened on the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message is written.
+    Sent(String),
+    /// The client has no more to say. It still listens.
+    HalfClosed,
+    /// An answer was read.
+    Answered(String),
+}
+
+/// How long the client waits, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// How long the server gets to answer a message before the client writes the next. This makes
+    /// visible who waits for whom; it is no more than a courtesy, for neither side has to wait.
+    pub patience: Duration,
+    /// How long the server may keep the client waiting: to connect, to take a message, and between
+    /// answers once the client has half-closed.
+    pub silence: Duration,
+}
+
+/// Writes `messages` to the server at `address` and reads its answers, each as it comes, until the
+/// server ends the stream. `tell` is handed each event as it happens.
+///
+/// # Errors
+/// [`CallError`]: no connection, an error status, a broken stream, a stream that ended before every
+/// message was answered, or silence.
+pub async fn hold<S>(
+    address: &str,
+    messages: S,
+    waits: Waits,
+    tell: impl Fn(Event),
+) -> Result<(), CallError>
+where
+    S: Stream<Item = String>,
+{
+    let channel = client::within(waits.silence, client::connect(address)).await?;
+    let mut stub = BidirectionalClient::new(channel);
+    let (to_server, outgoing) = mpsc::channel(1);
+    let (answers, answered) = watch::channel(0);
+    let half_closed = CancellationToken::new();
+
+    let write = write(messages, to_server, answered, &half_closed, waits, &tell);
+    // The call itself returns when the server sends its headers, which a server may hold back until
+    // it has something to answer: so the writer must not wait for the call.
+    let read = async {
+        let call = stub.get_server_response(ReceiverStream::new(outgoing));
+        let mut incoming = quiet(call, &half_closed, waits.silence).await?.into_inner();
+        while let Some(answer) = quiet(incoming.message(), &half_closed, waits.silence).await? {
+            tell(Event::Answered(answer.message));
+            answers.send_modify(|count| *count += 1);
+        }
+        Ok(*answers.borrow())
+    };
+
+    pin!(write, read);
+    let (sent, answered) = tokio::select! {
+        sent = &mut write => (sent?, read.await?),
+        answered = &mut read => return Err(ended_early(answered?)),
+    };
+    if answered < sent {
+        Err(ended_early(answered))
+    } else {
+        Ok(())
+    }
+}
+
+/// The writing side. Returns how many messages it wrote.
+async fn write<S>(
+    messages: S,
+    to_server: mpsc::Sender<Message>,
+    mut answered: watch::Receiver<usize>,
+    half_closed: &CancellationToken,
+    waits: Waits,
+    tell: &impl Fn(Event),
+) -> Result<usize, CallError>
+where
+    S: Stream<Item = String>,
+{
+    pin!(messages);
+    let mut sent = 0;
+    while let Some(message) = messages.next().await {
+        tell(Event::Sent(message.clone()));
+        let Ok(taken) = timeout(waits.silence, to_server.send(Message { message })).await else {
+            return Err(CallError::Deadline {
+                deadline: waits.silence,
+            });
+        };
+        if taken.is_err() {
+            // The call is over; the reader knows why and ends this future.
+            std::future::pending::<()>().await;
+        }
+        sent += 1;
+        let _ = timeout(waits.patience, answered.wait_for(|count| *count >= sent)).await;
+    }
+    tell(Event::HalfClosed);
+    half_closed.cancel();
+    Ok(sent)
+}
+
+/// Awaits the server, without an end while the client is still writing, and for `silence` from then
+/// on.
+async fn quiet<T>(
+    answer: impl Future<Output = Result<T, tonic::Status>>,
+    half_closed: &CancellationToken,
+    silence: Duration,
+) -> Result<T, CallError> {
+    let end = async {
+        half_closed.cancelled().await;
+        sleep(silence).await;
+    };
+    tokio::select! {
+        answer = answer => answer.map_err(|status| client::call_error(&status, silence)),
+        () = end => Err(CallError::Deadline { deadline: silence }),
+    }
+}
+
+fn ended_early(answered: usize) -> CallError {
+    CallError::EndedEarly { answered }
+}

@@ -1,0 +1,199 @@
+//! What the clients here share: a connection with an end to every wait, and errors a person can
+//! act on.
+
+use std::{error::Error as _, future::Future, io, time::Duration};
+
+use thiserror::Error;
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint, Uri},
+};
+
+/// Why a call gave no answer. Each prints as one line that says what to do.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The address cannot be read.
+    #[error("{address:?} is not an address: {reason}; write it like http://localhost:50051")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The name has no address.
+    #[error("the host {host:?} is unknown; check its spelling in --address")]
+    UnknownHost {
+        /// The name.
+        host: String,
+    },
+    /// Nothing listens there.
+    #[error(
+        "{address} refused the connection; is the server running there? (--address names another)"
+    )]
+    Refused {
+        /// Where.
+        address: String,
+    },
+    /// No connection for any other reason.
+    #[error("{address} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The deadline passed first.
+    #[error("DEADLINE_EXCEEDED: no answer within {} ms; --deadline sets how long to wait", deadline.as_millis())]
+    Deadline {
+        /// How long the caller waited.
+        deadline: Duration,
+    },
+    /// The server ended a stream as if all were said, before every message was answered.
+    #[error(
+        "the server ended the stream after {answered} answers, before every message was answered"
+    )]
+    EndedEarly {
+        /// How many messages were answered.
+        answered: usize,
+    },
+    /// The server answered with an error.
+    #[error("the server answered {}: {message}", code_name(*.code))]
+    Status {
+        /// The gRPC status code.
+        code: Code,
+        /// The server's message.
+        message: String,
+    },
+}
+
+/// The name of `code` as the gRPC specification writes it, such as `INVALID_ARGUMENT`.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Connects to `address` (`http://host:port`, or `host:port` as the original wrote it). Put it and
+/// the call it is for into [`within`]: connecting has no end of its own.
+///
+/// # Errors
+/// [`CallError`]: the address, the name or the connection.
+pub async fn connect(address: &str) -> Result<Channel, CallError> {
+    let uri = parse_address(address)?;
+    resolve(&uri).await?;
+    Endpoint::from(uri.clone())
+        .tcp_nodelay(true)
+        .connect()
+        .await
+        .map_err(|error| connect_error(&uri, &error))
+}
+
+/// Ends `work`, connecting included, when `deadline` has passed.
+///
+/// # Errors
+/// [`CallError::Deadline`], or the error of `work`.
+pub async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    tokio::time::timeout(deadline, work)
+        .await
+        .unwrap_or(Err(CallError::Deadline { deadline }))
+}
+
+/// A request that carries `deadline` to the server as `grpc-timeout`.
+pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+/// What a status means to the caller who set `deadline`.
+///
+/// tonic's own timer answers CANCELLED with a `TimeoutExpired` source where the specification says
+/// DEADLINE_EXCEEDED; both mean the same here.
+pub fn call_error(status: &Status, deadline: Duration) -> CallError {
+    let timer = status
+        .source()
+        .is_some_and(|source| source.is::<tonic::TimeoutExpired>());
+    if timer || status.code() == Code::DeadlineExceeded {
+        return CallError::Deadline { deadline };
+    }
+    CallError::Status {
+        code: status.code(),
+        message: status.message().to_owned(),
+    }
+}
+
+fn parse_address(address: &str) -> Result<Uri, CallError> {
+    let wrong = |reason: &str| CallError::Address {
+        address: address.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let with_scheme = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
+    let uri: Uri = with_scheme.parse().map_err(|_| wrong("it is not a URL"))?;
+    let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
+    let host = authority.host();
+    // Behind the host stands nothing, or a colon and the port.
+    let behind = authority
+        .as_str()
+        .rsplit_once(host)
+        .map_or("", |(_, port)| port);
+    if uri.scheme_str() != Some("http") {
+        Err(wrong("its scheme is not http"))
+    } else if host.is_empty() {
+        Err(wrong("it has no host"))
+    } else if !behind.is_empty() && uri.port_u16().is_none_or(|port| port == 0) {
+        Err(wrong("its port is not between 1 and 65535"))
+    } else {
+        Ok(uri)
+    }
+}
+
+/// Looks the name up before the connection does, which would hide an unknown one in its error.
+async fn resolve(uri: &Uri) -> Result<(), CallError> {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    match tokio::net::lookup_host((host, uri.port_u16().unwrap_or(80))).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(CallError::UnknownHost {
+            host: host.to_owned(),
+        }),
+    }
+}
+
+fn connect_error(uri: &Uri, error: &tonic::transport::Error) -> CallError {
+    let address = uri
+        .authority()
+        .map_or_else(String::new, ToString::to_string);
+    let mut cause = error.source();
+    let mut reason = error.to_string();
+    while let Some(error) = cause {
+        let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+        if error.downcast_ref::<io::Error>().is_some_and(refused) {
+            return CallError::Refused { address };
+        }
+        reason = error.to_string();
+        cause = error.source();
+    }
+    CallError::Unreachable { address, reason }
+}

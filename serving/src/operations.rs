@@ -1,0 +1,46 @@
+//! The two services that operators expect beside any gRPC service: health and reflection.
+
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_reflection::server::Builder;
+
+/// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for the
+/// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`.
+///
+/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled, and
+/// NOT_SERVING from then on.
+///
+/// # Panics
+/// When `descriptors` is not a descriptor set, which only a broken build can cause.
+pub async fn routes(
+    service: &'static str,
+    descriptors: &[u8],
+    shutdown: &CancellationToken,
+) -> Routes {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    for name in ["", service] {
+        health
+            .set_service_status(name, ServingStatus::Serving)
+            .await;
+    }
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        for name in ["", service] {
+            health
+                .set_service_status(name, ServingStatus::NotServing)
+                .await;
+        }
+    });
+
+    let reflection = || {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(descriptors)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    const BUILT: &str = "the descriptor set was made by this build";
+    Routes::new(health_service)
+        .add_service(reflection().build_v1().expect(BUILT))
+        .add_service(reflection().build_v1alpha().expect(BUILT))
+}

@@ -1,0 +1,35 @@
+//! The structured log, on standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// One line of text, coloured on a terminal
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Starts the log of this process. `filter` has the syntax of `tracing_subscriber::EnvFilter`.
+///
+/// # Errors
+/// When `filter` cannot be read, or a log was started before.
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| {
+        format!("--log {filter:?} is not a log filter; try \"info\" or \"debug\"")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr);
+    match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("the log could not be started: {error}"))
+}

@@ -1,0 +1,46 @@
+//! The unary client.
+//!
+//! Run with `cargo run -p unary --bin client` while the server runs. It prints the message it
+//! sends and the answer it gets, or one line that says why there is none.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+/// Sends one message to the unary server and prints its answer
+#[derive(Parser)]
+#[command(name = "client", version)]
+struct Args {
+    /// What to say
+    #[arg(default_value = "Hello Server you there?")]
+    message: String,
+
+    /// Where the server listens
+    #[arg(long, value_name = "URL", default_value = "http://localhost:50051")]
+    address: String,
+
+    /// How long to wait for the answer, such as 500ms or 5s; the server is told
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = serving::args::duration)]
+    deadline: Duration,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Args {
+        message,
+        address,
+        deadline,
+    } = Args::parse();
+    println!("request: message: {message}");
+    match unary::ask(&address, message, deadline).await {
+        Ok(answer) => {
+            println!("answer: message: {}", answer.message);
+            println!("answer: received: {}", answer.received);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
