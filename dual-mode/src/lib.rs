@@ -1,1 +1,55 @@
-//! Not yet.
+//! One business core, a REST listener and a gRPC listener at once.
+//!
+//! ```text
+//! REST :5000   bytes → axum  → DTO ─────────────┐
+//!                                               ├→ greetings::greet → Answer | Fault
+//! gRPC :50051  bytes → tonic → RequestMessage ──┘
+//! ```
+//!
+//! [`greetings`] is the business and knows neither transport; [`rest`] and [`grpc`] translate and
+//! decide nothing; [`serve`] runs both.
+
+pub mod greetings;
+pub mod grpc;
+pub mod rest;
+
+use greetings::{Answer, Fault, Request};
+use serving::{CancellationToken, drain::ServeError};
+use tokio::net::TcpListener;
+
+/// Serves REST on `rest` and gRPC on `grpc` until `shutdown` is cancelled and the calls in flight
+/// have finished. If either ends for any other reason, the other is stopped too.
+///
+/// # Errors
+/// [`ServeError`], naming the side that failed.
+pub async fn serve(
+    rest: TcpListener,
+    grpc: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let both = shutdown.child_token();
+    let (rest, grpc) = tokio::join!(
+        then_cancel(rest::serve(rest, both.clone()), &both),
+        then_cancel(grpc::serve(grpc, both.clone()), &both),
+    );
+    rest.and(grpc)
+}
+
+/// Cancels `token` as soon as `server` has ended, however it did.
+async fn then_cancel<T>(server: impl Future<Output = T>, token: &CancellationToken) -> T {
+    let result = server.await;
+    token.cancel();
+    result
+}
+
+/// Asks the core, and logs what the original logged: how the caller came, and its greeting. Where
+/// the caller does not say how it came, the adapter's `transport` stands in.
+fn answer(transport: &str, request: &Request) -> Result<Answer, Fault> {
+    let answer = greetings::greet(request)?;
+    let came_by = match request.data_comm_type.as_str() {
+        "" => transport,
+        named => named,
+    };
+    tracing::debug!("{came_by}: {}", answer.greetings);
+    Ok(answer)
+}

@@ -43,7 +43,7 @@ pub enum CallError {
         reason: String,
     },
     /// The deadline passed first.
-    #[error("DEADLINE_EXCEEDED: no answer within {} ms; --deadline sets how long to wait", deadline.as_millis())]
+    #[error("DEADLINE_EXCEEDED: no answer within {}; --deadline sets how long to wait", humantime::format_duration(*deadline))]
     Deadline {
         /// How long the caller waited.
         deadline: Duration,

@@ -1,0 +1,36 @@
+//! The dual-mode server.
+//!
+//! Run with `cargo run -p dual-mode`. It prints the two addresses it listens on, REST and gRPC,
+//! answers until Ctrl-C, and logs to standard error.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use clap::Parser;
+use serving::{args::ServerArgs, listener, process};
+
+/// One service over REST and gRPC at once
+#[derive(Parser)]
+#[command(name = "dual-mode", version)]
+struct Args {
+    /// Port of the REST listener; 0 takes a free one, which is printed
+    #[arg(long, env = "REST_PORT", value_name = "PORT", default_value_t = 5000)]
+    rest_port: u16,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+fn main() -> ExitCode {
+    let Args { rest_port, server } = Args::parse();
+    process::run(&server, async |shutdown| {
+        let rest = SocketAddr::new(server.bind, rest_port);
+        let rest = listener::bind("REST", rest, "--rest-port").await?;
+        let grpc = listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?;
+        println!(
+            "REST on {}\ngRPC on {}",
+            rest.local_addr()?,
+            grpc.local_addr()?
+        );
+        Ok(dual_mode::serve(rest, grpc, shutdown).await?)
+    })
+}

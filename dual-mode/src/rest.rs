@@ -1,0 +1,157 @@
+//! The REST adapter: queries and JSON to the core and back. It decides nothing.
+
+use axum::{
+    Router,
+    extract::{Query, rejection::QueryRejection},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::get,
+    serve::ListenerExt,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
+use serving::{
+    CancellationToken,
+    drain::{self, ServeError},
+};
+use tokio::net::TcpListener;
+
+use crate::greetings::{self, Fault};
+
+/// The service over REST, ready to be served or called by a test.
+pub fn app() -> Router {
+    Router::new()
+        .route("/v1/get_greetings", get(by_query).post(by_body))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "nothing is served at this path"))
+        .method_not_allowed_fallback(async || {
+            problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path takes GET, HEAD and POST",
+            )
+        })
+}
+
+/// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished.
+///
+/// # Errors
+/// [`ServeError`], when the listener fails or calls have to be cut at the end of the grace.
+pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    // Nagle's algorithm holds small answers back for up to 40 ms.
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
+    let server =
+        axum::serve(listener, app()).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    drain::finish("REST", server.into_future(), &shutdown).await
+}
+
+async fn by_query(query: Result<Query<RequestBody>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(request)) => answer(request),
+        Err(rejection) => problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
+    }
+}
+
+/// Reads the body as JSON whatever its content type says, as the original did.
+async fn by_body(body: Bytes) -> Response {
+    match serde_json::from_slice(&body) {
+        Ok(request) => answer(request),
+        Err(error) => problem(
+            StatusCode::BAD_REQUEST,
+            &format!("the body is not the JSON expected: {error}"),
+        ),
+    }
+}
+
+fn answer(request: RequestBody) -> Response {
+    match crate::answer("REST", &request.into()) {
+        Ok(answer) => json(
+            StatusCode::OK,
+            "application/json",
+            &AnswerBody::from(answer),
+        ),
+        Err(fault @ Fault::InvalidArgument { .. }) => {
+            problem(StatusCode::BAD_REQUEST, &fault.to_string())
+        }
+    }
+}
+
+/// A problem as RFC 9457 writes it.
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = ProblemBody {
+        title,
+        status: status.as_u16(),
+        detail,
+    };
+    json(status, "application/problem+json", &body)
+}
+
+fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(CONTENT_TYPE, content_type)], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The request as REST spells it, in a query or in JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RequestBody {
+    #[serde(default)]
+    data_comm_type: String,
+    #[serde(default)]
+    message_type: String,
+    #[serde(default, deserialize_with = "number_or_text")]
+    year: i32,
+}
+
+impl From<RequestBody> for greetings::Request {
+    fn from(body: RequestBody) -> Self {
+        Self {
+            data_comm_type: body.data_comm_type,
+            message_type: body.message_type,
+            year: body.year,
+        }
+    }
+}
+
+/// The answer as REST spells it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerBody {
+    greetings: String,
+    message_received: bool,
+}
+
+impl From<greetings::Answer> for AnswerBody {
+    fn from(answer: greetings::Answer) -> Self {
+        Self {
+            greetings: answer.greetings,
+            message_received: answer.message_received,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+/// A year as `2023` or `"2023"`: proto3's JSON mapping takes both, and the original did.
+fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "year must be a whole number")]
+    enum Year {
+        Number(i32),
+        Text(String),
+    }
+    match Year::deserialize(deserializer)? {
+        Year::Number(year) => Ok(year),
+        Year::Text(text) => text
+            .parse()
+            .map_err(|_| serde::de::Error::custom("year must be a whole number")),
+    }
+}
