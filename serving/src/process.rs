@@ -48,8 +48,12 @@ fn start(args: &ServerArgs) -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the runtime could not be started")
 }
 
-/// A token that is cancelled by the first SIGINT or SIGTERM.
-fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+/// A token that is cancelled by the first SIGINT or SIGTERM. The second one ends the process at once,
+/// with status 130.
+///
+/// # Errors
+/// When signals cannot be watched.
+pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let token = CancellationToken::new();

@@ -1,0 +1,140 @@
+//! Goose's configuration for one block: what the user asked for, with this tool's defaults.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use goose::config::{GooseConfiguration, RUN_FOLDER};
+
+use super::Spec;
+use crate::result::Protocol;
+
+/// How long a call may take where the user does not say: far longer than any call here should,
+/// short enough that a run against a stalled server ends.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// Adapts `options`, as the user gave them, to one block.
+pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
+    options.host = Some(spec.target.url());
+    if options.no_autostart {
+        // The user wants to start each block by a controller.
+    } else if options.telnet_host.is_none() && options.telnet_port.is_none() {
+        options.no_telnet = true;
+    }
+    if options.verbose == 0 {
+        options.quiet = options.quiet.max(1);
+        options.no_print_metrics = true;
+    }
+    let folder = spec.goose_report.parent().unwrap_or(Path::new(""));
+    for Output { file, bare, .. } in outputs(options) {
+        let asked = match file.as_str() {
+            RUN_FOLDER => folder.join(bare),
+            path => PathBuf::from(path),
+        };
+        *file = of_protocol(&asked, spec.protocol)
+            .to_string_lossy()
+            .into_owned();
+    }
+    options
+        .report_file
+        .push(spec.goose_report.to_string_lossy().into_owned());
+}
+
+/// How long a call may take: `--timeout`, or the default.
+///
+/// # Errors
+/// When it is not a number of seconds above zero.
+pub(super) fn time_limit(options: &GooseConfiguration) -> anyhow::Result<Duration> {
+    let Some(text) = &options.timeout else {
+        return Ok(TIME_LIMIT);
+    };
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero())
+        .with_context(|| format!("--timeout {text:?} is not a number of seconds above 0"))
+}
+
+/// `file` with the protocol in its name, `log.json` → `log-rest.json`: each block writes its own.
+pub(crate) fn of_protocol(file: &Path, protocol: Protocol) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{}", protocol.slug());
+    if let Some(extension) = file.extension() {
+        name = format!("{name}.{}", extension.to_string_lossy());
+    }
+    file.with_file_name(name)
+}
+
+/// A file that goose would write.
+pub(crate) struct Output<'a> {
+    /// The option that asks for it.
+    pub(crate) option: &'static str,
+    /// Its name in the run's folder, where the option is given without one.
+    bare: &'static str,
+    /// The name that was given, or [`RUN_FOLDER`].
+    pub(crate) file: &'a mut String,
+}
+
+/// Every file that goose would write.
+pub(crate) fn outputs(options: &mut GooseConfiguration) -> Vec<Output<'_>> {
+    let reports = options
+        .report_file
+        .iter_mut()
+        .map(|file| ("--report-file", "goose.json", Some(file)));
+    let logs = [
+        (
+            "--pdf-print-html",
+            "print.html",
+            options.pdf_print_html.as_mut(),
+        ),
+        ("--goose-log", "goose.log", options.goose_log.as_mut()),
+        (
+            "--request-log",
+            "requests.log",
+            options.request_log.as_mut(),
+        ),
+        (
+            "--transaction-log",
+            "transactions.log",
+            options.transaction_log.as_mut(),
+        ),
+        (
+            "--scenario-log",
+            "scenarios.log",
+            options.scenario_log.as_mut(),
+        ),
+        ("--error-log", "errors.log", options.error_log.as_mut()),
+        ("--debug-log", "debug.log", options.debug_log.as_mut()),
+    ];
+    reports
+        .chain(logs)
+        .filter_map(|(option, bare, file)| {
+            Some(Output {
+                option,
+                bare,
+                file: file?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_writes_files_of_its_own() {
+        for (file, rest) in [
+            ("report.html", "report-rest.html"),
+            ("logs/a.b.json", "logs/a.b-rest.json"),
+            ("/tmp/log", "/tmp/log-rest"),
+        ] {
+            assert_eq!(
+                of_protocol(Path::new(file), Protocol::Rest),
+                Path::new(rest)
+            );
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The gRPC client: tonic's generated client on one bare HTTP/2 connection.
+
+use std::{
+    error::Error as _,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response, Uri};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use proto::rest_grpc_dual_mode::{
+    RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
+};
+use tonic::{Code, body::Body};
+
+use super::{recorder::Outcome, user::ConnectError};
+use crate::target::Target;
+
+/// The path of the call.
+pub(super) const PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
+
+/// One connection.
+pub(super) struct Connection {
+    sender: SendRequest<Body>,
+    stub: GreetingsGeneratorClient<Http2>,
+}
+
+impl Connection {
+    /// Connects to `target`.
+    pub(super) async fn open(target: &Target) -> Result<Self, ConnectError> {
+        let stream = target.connect().await?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        // It ends when this sender is dropped or the server closes.
+        tokio::spawn(connection);
+        let origin: Uri = target.url().parse().expect("a target is a URL");
+        let stub = GreetingsGeneratorClient::with_origin(Http2(sender.clone()), origin);
+        Ok(Self { sender, stub })
+    }
+
+    /// Whether another call can be sent.
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Makes one call, and decodes its answer.
+    pub(super) async fn call(&mut self) -> Outcome {
+        let request = RequestMessage {
+            data_comm_type: "gRPC".to_owned(),
+            message_type: super::user::MESSAGE_TYPE.to_owned(),
+            year: super::user::YEAR,
+        };
+        match self.stub.grpc_get_greetings(request).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                if answer.message_received && !answer.greetings.is_empty() {
+                    Outcome::Grpc(Code::Ok)
+                } else {
+                    Outcome::Broken("answer is not a greeting")
+                }
+            }
+            // A status that the server sent has no cause on this side of the wire.
+            Err(status) if status.source().is_some() => Outcome::Broken("connection broken"),
+            Err(status) => Outcome::Grpc(status.code()),
+        }
+    }
+}
+
+/// hyper's HTTP/2 connection as the service that tonic's generated client sends through.
+struct Http2(SendRequest<Body>);
+
+impl tower::Service<Request<Body>> for Http2 {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = hyper::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}

@@ -1,0 +1,213 @@
+//! A goose user: one connection, one call in flight, and the next call as soon as the answer came.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use goose::{
+    GooseError,
+    goose::{GooseUser, Scenario, Transaction, TransactionFunction, TransactionResult},
+};
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    grpc,
+    recorder::{Outcome, Recorder},
+    rest,
+    window::Window,
+};
+use crate::{result::Protocol, target::Target};
+
+/// The occasion that every call asks for, as the original's load test did.
+pub(super) const MESSAGE_TYPE: &str = "Diwali";
+/// The year that every call asks for.
+pub(super) const YEAR: i32 = 2023;
+
+/// How long a user waits before it connects again: a refused connection fails within microseconds,
+/// and a user that tried without a pause would keep a core busy with it.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The outcome of a call that was given up.
+const TOO_LATE: Outcome = Outcome::Broken("no answer in time");
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(super) enum ConnectError {
+    /// TCP failed.
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+    /// HTTP failed.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+/// What every user of an attack shares.
+pub(super) struct Attack {
+    pub(super) protocol: Protocol,
+    pub(super) target: Target,
+    /// How long a call, or connecting, may take.
+    pub(super) time_limit: Duration,
+    pub(super) window: Arc<Window>,
+}
+
+enum Connection {
+    Rest(rest::Connection),
+    Grpc(grpc::Connection),
+}
+
+/// What belongs to one user.
+struct User {
+    attack: Arc<Attack>,
+    connection: Option<Connection>,
+    recorder: Recorder,
+}
+
+/// Goose asks that a user's data can be cloned, and does not clone it. A copy would start afresh.
+impl Clone for User {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.attack))
+    }
+}
+
+impl User {
+    fn new(attack: Arc<Attack>) -> Self {
+        Self {
+            attack,
+            connection: None,
+            recorder: Recorder::new(),
+        }
+    }
+
+    /// Connects if need be, makes one call, and records it. Connecting is not part of the time.
+    async fn call(&mut self) -> (Outcome, Duration) {
+        let begun = Instant::now();
+        let mut connection = match self.open_connection().await {
+            Ok(connection) => connection,
+            Err(outcome) => {
+                self.record(outcome, begun.elapsed());
+                sleep(RECONNECT_PAUSE).await;
+                return (outcome, begun.elapsed());
+            }
+        };
+        let begun = Instant::now();
+        let outcome = connection.call(self.attack.time_limit).await;
+        let time = begun.elapsed();
+        self.record(outcome, time);
+        // The answer to a call that was given up may still come, and must not be taken for the next.
+        if outcome != TOO_LATE {
+            self.connection = Some(connection);
+        }
+        (outcome, time)
+    }
+
+    /// The connection of the last call, or a new one where that is closed.
+    async fn open_connection(&mut self) -> Result<Connection, Outcome> {
+        if let Some(connection) = self.connection.take().filter(Connection::is_open) {
+            return Ok(connection);
+        }
+        match timeout(self.attack.time_limit, Connection::open(&self.attack)).await {
+            Ok(Ok(connection)) => {
+                self.attack.window.count_connection();
+                Ok(connection)
+            }
+            Ok(Err(error)) => Err(error.outcome()),
+            Err(_) => Err(TOO_LATE),
+        }
+    }
+
+    fn record(&mut self, outcome: Outcome, time: Duration) {
+        let window = &self.attack.window;
+        self.recorder
+            .record(outcome, time, window.position(Instant::now()));
+        window.count(outcome.is_ok());
+    }
+}
+
+impl Connection {
+    async fn open(attack: &Attack) -> Result<Self, ConnectError> {
+        Ok(match attack.protocol {
+            Protocol::Rest => Self::Rest(rest::Connection::open(&attack.target).await?),
+            Protocol::Grpc => Self::Grpc(grpc::Connection::open(&attack.target).await?),
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Rest(connection) => connection.is_open(),
+            Self::Grpc(connection) => connection.is_open(),
+        }
+    }
+
+    async fn call(&mut self, time_limit: Duration) -> Outcome {
+        let call = async {
+            match self {
+                Self::Rest(connection) => connection.call().await,
+                Self::Grpc(connection) => connection.call().await,
+            }
+        };
+        timeout(time_limit, call).await.unwrap_or(TOO_LATE)
+    }
+}
+
+impl ConnectError {
+    fn outcome(&self) -> Outcome {
+        Outcome::Broken(match self {
+            Self::Socket(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                "connection refused"
+            }
+            Self::Socket(_) => "no connection",
+            Self::Http(_) => "connection broken",
+        })
+    }
+}
+
+/// The scenario of `attack`'s users: connect, call for ever, hand over what was recorded.
+pub(super) fn scenario(attack: &Arc<Attack>) -> Result<Scenario, GooseError> {
+    let starting = Arc::clone(attack);
+    let start: TransactionFunction =
+        Arc::new(move |goose| Box::pin(start(goose, Arc::clone(&starting))));
+    let call: TransactionFunction = Arc::new(|goose| Box::pin(call(goose)));
+    let stop: TransactionFunction = Arc::new(|goose| Box::pin(stop(goose)));
+    Ok(Scenario::new(attack.protocol.name())
+        .register_transaction(Transaction::new(start).set_name("connect").set_on_start())
+        .register_transaction(Transaction::new(call).set_name("call"))
+        .register_transaction(Transaction::new(stop).set_name("hand over").set_on_stop()))
+}
+
+async fn start(goose: &mut GooseUser, attack: Arc<Attack>) -> TransactionResult {
+    let mut user = User::new(attack);
+    // Where it fails, the first call tries again and records why.
+    user.connection = user.open_connection().await.ok();
+    user.attack.window.user_started();
+    goose.set_session_data(user);
+    Ok(())
+}
+
+async fn call(goose: &mut GooseUser) -> TransactionResult {
+    let user = goose.get_session_data_unchecked_mut::<User>();
+    let (method, name) = match user.attack.protocol {
+        Protocol::Rest => ("POST", rest::PATH),
+        Protocol::Grpc => ("gRPC", grpc::PATH),
+    };
+    let (outcome, time) = user.call().await;
+    let error = (!outcome.is_ok()).then(|| outcome.to_string());
+    goose
+        .record_custom_request_duration(
+            method,
+            name,
+            time,
+            outcome.is_ok(),
+            outcome.http_status(),
+            error.as_deref(),
+        )
+        .await
+}
+
+async fn stop(goose: &mut GooseUser) -> TransactionResult {
+    let user = goose.get_session_data_unchecked_mut::<User>();
+    user.attack.window.user_stopped(&user.recorder);
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! dual-mode as a child process, where the user names no service of their own.
+
+use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    thread,
+};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serving::CancellationToken;
+use tokio::net::TcpListener;
+
+use crate::{child::Child, target::Target};
+
+/// Where the child listens: the one message it sends.
+#[derive(Debug, Serialize, Deserialize)]
+struct Addresses {
+    rest: SocketAddr,
+    grpc: SocketAddr,
+}
+
+/// A running dual-mode of our own.
+#[derive(Debug)]
+pub struct Embedded {
+    child: Child,
+    /// Where its REST listens.
+    pub rest: Target,
+    /// Where its gRPC listens.
+    pub grpc: Target,
+}
+
+impl Embedded {
+    /// Starts it on free ports.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start() -> anyhow::Result<Self> {
+        let mut child = Child::start(["server".into()])?;
+        let Addresses { rest, grpc } = child
+            .hear()
+            .await?
+            .context("dual-mode ended before it listened; its message stands above")?;
+        let target = |address: SocketAddr| Target {
+            host: address.ip().to_string(),
+            port: address.port(),
+        };
+        Ok(Self {
+            child,
+            rest: target(rest),
+            grpc: target(grpc),
+        })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it had to be killed, or failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.child
+            .end()
+            .await
+            .context("dual-mode did not stop well")
+    }
+}
+
+/// The child: serves dual-mode on free ports of this machine until standard input closes.
+///
+/// # Errors
+/// When it cannot listen, or a listener fails.
+pub fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
+    runtime.block_on(async {
+        let rest = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let grpc = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addresses = Addresses {
+            rest: rest.local_addr()?,
+            grpc: grpc.local_addr()?,
+        };
+        println!("{}", serde_json::to_string(&addresses)?);
+        io::stdout().flush()?;
+        let shutdown = CancellationToken::new();
+        let end = shutdown.clone();
+        thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            end.cancel();
+        });
+        Ok(dual_mode::serve(rest, grpc, shutdown).await?)
+    })
+}

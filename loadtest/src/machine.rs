@@ -1,0 +1,67 @@
+//! The machine and the program that measured, for the report.
+
+use std::process::Command;
+
+use crate::result::{Machine, Tool};
+
+/// The version of goose this is built with, which its crate does not tell.
+const GOOSE: &str = "0.19.0";
+
+/// What this process runs on.
+pub fn machine() -> Machine {
+    let uname = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Machine {
+        kernel: format!("{} {}", text(uname.sysname()), text(uname.release())),
+        cpu: cpu_model(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory: memory(),
+    }
+}
+
+/// What this program is.
+pub fn tool() -> Tool {
+    Tool {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        goose: GOOSE.to_owned(),
+        commit: commit(),
+        release: !cfg!(debug_assertions),
+    }
+}
+
+/// The commit of the checkout in the working directory, with `+` where files differ from it.
+fn commit() -> Option<String> {
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    let mark = if changed.is_empty() { "" } else { "+" };
+    Some(format!("{commit}{mark}"))
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+#[cfg(target_os = "linux")]
+fn cpu_model() -> Option<String> {
+    use procfs::Current;
+    let cpus = procfs::CpuInfo::current().ok()?;
+    cpus.model_name(0).map(str::to_owned)
+}
+
+#[cfg(target_os = "linux")]
+fn memory() -> Option<u64> {
+    use procfs::Current;
+    Some(procfs::Meminfo::current().ok()?.mem_total)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_model() -> Option<String> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory() -> Option<u64> {
+    None
+}

@@ -1,0 +1,64 @@
+//! The load test.
+//!
+//! Run with `cargo run --release -p loadtest`. It starts dual-mode, tests REST and then gRPC under
+//! the same load, and leaves a report in `reports/`. With `-- --host http://localhost:5000` it
+//! tests a service that runs already.
+
+use std::process::ExitCode;
+
+use loadtest::{
+    block,
+    cli::{Cli, Command, UsageError},
+    embedded,
+    run::{self, Finished, INTERRUPTED, Interrupted},
+    summary,
+    target::TargetError,
+};
+
+fn main() -> ExitCode {
+    let Cli {
+        command,
+        mut options,
+    } = Cli::read();
+    let result = match command {
+        Some(Command::Server) => embedded::main().map(|()| 0),
+        Some(Command::Block(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| block::main(options.goose))
+            .map(|()| 0),
+        None => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| compare(options)),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        code_of(&error)
+    }))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn compare(options: loadtest::cli::Options) -> anyhow::Result<u8> {
+    let Finished { run, folder } = run::compare(options).await?;
+    print!("{}", summary::of(&run));
+    println!("Report: {}", folder.join("index.html").display());
+    Ok(match &run.cut_short {
+        Some(reason) if reason == INTERRUPTED => 130,
+        Some(_) => 1,
+        None if run.arms.iter().any(|arm| !arm.thresholds_missed.is_empty()) => 4,
+        None if run.arms.iter().any(|arm| arm.failures > 0) => 3,
+        None => 0,
+    })
+}
+
+/// The exit code of a comparison that has no report, as `--help` lists them.
+fn code_of(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(TargetError::Unreachable { .. }) => 5,
+        Some(TargetError::Unreadable { .. }) => 2,
+        None if error.is::<UsageError>() => 2,
+        None if error.is::<Interrupted>() => 130,
+        None => 1,
+    }
+}

@@ -1,0 +1,270 @@
+//! A comparison from its options to its report.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use chrono::{SecondsFormat, Utc};
+use goose::config::RUN_FOLDER;
+use serving::{CancellationToken, process::shutdown_on_signal};
+use thiserror::Error;
+
+use crate::{
+    block::{
+        Event, Spec,
+        configuration::{of_protocol, outputs},
+    },
+    child::Child,
+    cli::{self, Options},
+    embedded::Embedded,
+    folder::Folder,
+    machine,
+    progress::Display,
+    report,
+    result::{Arm, Load, Protocol, Run, SCHEMA, Service},
+    target::Target,
+    usage,
+};
+
+/// The order in which the protocols are tested.
+const ORDER: [Protocol; 2] = [Protocol::Rest, Protocol::Grpc];
+
+/// Where reports go where the user names no folder.
+const REPORTS: &str = "reports";
+
+/// What [`Run::cut_short`] says after a signal.
+pub const INTERRUPTED: &str = "stopped by a signal";
+
+/// A comparison that was stopped before it had measured anything.
+#[derive(Debug, Error)]
+#[error("stopped before anything was measured; no report was written")]
+pub struct Interrupted;
+
+/// A comparison that has a report.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was measured.
+    pub run: Run,
+    /// Where its report is.
+    pub folder: PathBuf,
+}
+
+/// Runs the comparison that `options` ask for, and writes its report.
+///
+/// # Errors
+/// When nothing was measured: a wrong option, an unreachable target, a tool that failed, or
+/// [`Interrupted`]. No report is written then.
+pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
+    let begun = Utc::now();
+    refuse_to_overwrite(&mut options)?;
+    let running = match options.targets()? {
+        None => None,
+        Some((rest, grpc)) => Some([
+            reach(rest, Protocol::Rest).await?,
+            reach(grpc, Protocol::Grpc).await?,
+        ]),
+    };
+    let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
+    let name = options
+        .folder()
+        .unwrap_or_else(|| PathBuf::from(REPORTS).join(name));
+    let mut run = Run {
+        schema: SCHEMA,
+        started: begun.to_rfc3339_opts(SecondsFormat::Secs, true),
+        command: cli::typed(),
+        cut_short: None,
+        tool: machine::tool(),
+        machine: machine::machine(),
+        load: load(&options),
+        service: if running.is_some() {
+            Service::Running
+        } else {
+            Service::Embedded
+        },
+        arms: Vec::new(),
+    };
+    let mut comparison = Comparison {
+        display: Display::new(ORDER.len(), options.run_seconds()),
+        users: run.load.users,
+        running,
+        folder: Folder::begin(&name)?,
+        stop: shutdown_on_signal()?,
+    };
+    (run.arms, run.cut_short) = comparison.measure_all().await?;
+    let folder = write(&run, comparison.folder)?;
+    Ok(Finished { run, folder })
+}
+
+/// What a comparison needs while it measures.
+struct Comparison {
+    display: Display,
+    users: usize,
+    /// REST and gRPC of a service that runs already; none where dual-mode is to be started.
+    running: Option<[Running; 2]>,
+    folder: Folder,
+    stop: CancellationToken,
+}
+
+/// One side of a service that runs already.
+struct Running {
+    target: Target,
+    process: Option<u32>,
+}
+
+impl Comparison {
+    /// Measures each protocol in turn. Returns what was measured, and why that is not all of it.
+    async fn measure_all(&mut self) -> anyhow::Result<(Vec<Arm>, Option<String>)> {
+        let mut arms: Vec<Arm> = Vec::new();
+        for protocol in ORDER {
+            match self.measure(protocol).await {
+                Ok(arm) => arms.push(arm),
+                Err(error) if arms.is_empty() => return Err(error),
+                Err(error) => return Ok((arms, Some(format!("{}: {error:#}", protocol.name())))),
+            }
+            if self.stop.is_cancelled() {
+                ensure!(arms.iter().any(|arm| arm.requests > 0), Interrupted);
+                return Ok((arms, Some(INTERRUPTED.to_owned())));
+            }
+        }
+        Ok((arms, None))
+    }
+
+    async fn measure(&mut self, protocol: Protocol) -> anyhow::Result<Arm> {
+        self.display.begin();
+        if let Some([rest, grpc]) = &self.running {
+            let side = if protocol == Protocol::Rest {
+                rest
+            } else {
+                grpc
+            };
+            let (target, process) = (side.target.clone(), side.process);
+            return self.block(protocol, target, process).await;
+        }
+        // Each arm gets a fresh server, so that none inherits the other's memory.
+        let own = Embedded::start().await?;
+        let target = match protocol {
+            Protocol::Rest => own.rest.clone(),
+            Protocol::Grpc => own.grpc.clone(),
+        };
+        let arm = self.block(protocol, target, own.id()).await;
+        if let Err(error) = own.stop().await {
+            eprintln!("warning: {error:#}");
+        }
+        arm
+    }
+
+    async fn block(
+        &mut self,
+        protocol: Protocol,
+        target: Target,
+        server: Option<u32>,
+    ) -> anyhow::Result<Arm> {
+        let goose_report = self.folder.path().join(format!("{}.html", protocol.slug()));
+        let args = std::env::args_os().skip(1);
+        let mut child = Child::start(std::iter::once("block".into()).chain(args))?;
+        let spec = Spec {
+            protocol,
+            target,
+            server,
+            users: self.users,
+            goose_report,
+        };
+        child.tell(&spec).await?;
+        let result = self.listen(&mut child, protocol).await;
+        self.display.clear();
+        let ended = child.end().await;
+        let mut arm = result?;
+        ended?;
+        if spec.goose_report.exists() {
+            let page =
+                fs::read_to_string(&spec.goose_report).context("goose's report cannot be read")?;
+            fs::write(&spec.goose_report, report::goose::offline(&page)?)?;
+        } else {
+            arm.goose_report = None;
+        }
+        Ok(arm)
+    }
+
+    /// Listens to a block until it is done, and tells it to end when a signal asks for that.
+    async fn listen(&mut self, child: &mut Child, protocol: Protocol) -> anyhow::Result<Arm> {
+        let mut told = false;
+        loop {
+            let event = tokio::select! {
+                event = child.hear() => event?,
+                () = self.stop.cancelled(), if !told => {
+                    self.display.clear();
+                    eprintln!("stopping; what was measured until now will be written");
+                    child.tell_to_end();
+                    told = true;
+                    continue;
+                }
+            };
+            match event {
+                Some(Event::Progress(progress)) => {
+                    self.display.show(protocol, self.users, &progress)
+                }
+                Some(Event::Done(arm)) => return Ok(*arm),
+                Some(Event::Failed(reason)) => bail!(reason),
+                None => bail!("the load of {} ended without a result", protocol.name()),
+            }
+        }
+    }
+}
+
+/// Makes sure that something answers at `target`, and finds its process where it is on this machine.
+async fn reach(target: Target, protocol: Protocol) -> anyhow::Result<Running> {
+    let address = target.reach(protocol).await?;
+    Ok(Running {
+        target,
+        process: usage::listening_process(address),
+    })
+}
+
+/// Goose truncates the files it is told to write; what stands there already is not ours to lose.
+fn refuse_to_overwrite(options: &mut Options) -> anyhow::Result<()> {
+    for output in outputs(&mut options.goose)
+        .into_iter()
+        .filter(|output| output.file != RUN_FOLDER)
+    {
+        for protocol in ORDER {
+            let file = of_protocol(output.file.as_ref(), protocol);
+            ensure!(
+                !file.exists(),
+                cli::UsageError(format!(
+                    "{} would overwrite {}",
+                    output.option,
+                    file.display()
+                ))
+            );
+        }
+    }
+    Ok(())
+}
+
+fn load(options: &Options) -> Load {
+    let goose = &options.goose;
+    let users = goose.users.unwrap_or_default();
+    let ramp = match (&goose.increase_time, &goose.increase_rate) {
+        (Some(time), _) => format!("all {users} within {time}"),
+        (None, Some(rate)) => format!("{rate} users/s"),
+        (None, None) => "all at once".to_owned(),
+    };
+    let run_time = match (&goose.run_time, goose.iterations) {
+        (Some(time), _) => time.clone(),
+        (None, Some(iterations)) => format!("{iterations} calls per user"),
+        (None, None) => "until stopped".to_owned(),
+    };
+    Load {
+        users,
+        connections: users,
+        in_flight_per_connection: 1,
+        ramp,
+        run_time,
+    }
+}
+
+fn write(run: &Run, folder: Folder) -> anyhow::Result<PathBuf> {
+    folder.write("run.json", serde_json::to_vec_pretty(run)?)?;
+    folder.write("index.html", report::page::render(run))?;
+    folder.write(report::goose::ECHARTS_FILE, report::goose::ECHARTS)?;
+    folder.keep()
+}

@@ -1,0 +1,206 @@
+//! Where the load is sent.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::Uri;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+use crate::result::Protocol;
+
+/// How long a target may take to accept a first connection: long enough for a name server and a
+/// round trip across the world, short enough to wait for at a prompt.
+const REACH: Duration = Duration::from_secs(3);
+
+/// The port of gRPC where only the REST host is given: that of dual-mode and of the original.
+pub const GRPC_PORT: u16 = 50051;
+
+/// A host and a port, written `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The host as it was given; an IPv6 address stands in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// Why a target cannot be used. Each prints as one line that names the option.
+#[derive(Debug, Error)]
+pub enum TargetError {
+    /// It cannot be read.
+    #[error("{option} {given:?} {reason}; write it like http://localhost:5000")]
+    Unreadable {
+        /// The option that gave it.
+        option: &'static str,
+        /// What was given.
+        given: String,
+        /// What is wrong, as the rest of the sentence.
+        reason: &'static str,
+    },
+    /// Nothing answers there.
+    #[error("{name} cannot be tested: {url} {reason}; {option} names another")]
+    Unreachable {
+        /// The protocol.
+        name: &'static str,
+        /// Where.
+        url: String,
+        /// What happened, as the rest of the sentence.
+        reason: String,
+        /// The option to change.
+        option: &'static str,
+    },
+}
+
+impl Target {
+    /// Reads `given`, the value of `option`.
+    ///
+    /// # Errors
+    /// [`TargetError::Unreadable`], when it has no scheme, another scheme than http, no host, a port
+    /// out of range, or a path.
+    pub fn parse(option: &'static str, given: &str) -> Result<Self, TargetError> {
+        let wrong = |reason| TargetError::Unreadable {
+            option,
+            given: given.to_owned(),
+            reason,
+        };
+        let Some((scheme, rest)) = given.split_once("://") else {
+            return Err(wrong("has no scheme"));
+        };
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(wrong("has another scheme than http"));
+        }
+        let rest = rest.trim_end_matches('/');
+        if rest.contains(['/', '?', '#', '@']) {
+            return Err(wrong("has more than a host and a port"));
+        }
+        // The last colon parts host and port, unless it stands inside the brackets of IPv6.
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (rest, None),
+        };
+        let port = match port.map(str::parse::<u16>) {
+            None => 80,
+            Some(Ok(port)) if port > 0 => port,
+            Some(_) => return Err(wrong("has a port that is not between 1 and 65535")),
+        };
+        if host.is_empty() || format!("http://{host}:{port}/").parse::<Uri>().is_err() {
+            return Err(wrong("has no host that can be read"));
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    /// The same host at another port.
+    pub fn at_port(&self, port: u16) -> Self {
+        Self {
+            host: self.host.clone(),
+            port,
+        }
+    }
+
+    /// `http://host:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.authority())
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Opens a connection, trying each address of the host.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub async fn connect(&self) -> std::io::Result<TcpStream> {
+        let host = self.host.trim_matches(['[', ']']);
+        let connection = TcpStream::connect((host, self.port)).await?;
+        connection.set_nodelay(true)?;
+        Ok(connection)
+    }
+
+    /// Whether something answers there, and at which address.
+    ///
+    /// # Errors
+    /// [`TargetError::Unreachable`], within a few seconds.
+    pub async fn reach(&self, protocol: Protocol) -> Result<SocketAddr, TargetError> {
+        let unreachable = |reason: String| TargetError::Unreachable {
+            name: protocol.name(),
+            url: self.url(),
+            reason,
+            option: match protocol {
+                Protocol::Rest => "--host",
+                Protocol::Grpc => "--grpc-host",
+            },
+        };
+        let host = self.host.trim_matches(['[', ']']);
+        let looked_up = timeout(REACH, lookup_host((host, self.port))).await;
+        if !matches!(looked_up, Ok(Ok(_))) {
+            return Err(unreachable("is at a host that is unknown".to_owned()));
+        }
+        match timeout(REACH, self.connect()).await {
+            Ok(Ok(connection)) => connection
+                .peer_addr()
+                .map_err(|e| unreachable(format!("failed: {e}"))),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Err(unreachable("refused the connection".to_owned()))
+            }
+            Ok(Err(error)) => Err(unreachable(format!("cannot be reached: {error}"))),
+            Err(_) => Err(unreachable(format!(
+                "did not answer within {} s",
+                REACH.as_secs()
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_scheme_a_host_and_a_port() {
+        for (given, host, port) in [
+            ("http://localhost:5000", "localhost", 5000),
+            ("http://localhost:5000/", "localhost", 5000),
+            ("http://localhost", "localhost", 80),
+            ("HTTP://127.0.0.1:1", "127.0.0.1", 1),
+            ("http://[::1]:65535", "[::1]", 65535),
+            ("http://[::1]", "[::1]", 80),
+        ] {
+            let target = Target::parse("--host", given).unwrap();
+            assert_eq!((target.host.as_str(), target.port), (host, port), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_names_the_option_and_the_fault() {
+        for (given, reason) in [
+            ("localhost:5000", "has no scheme"),
+            ("", "has no scheme"),
+            ("https://localhost:5000", "another scheme"),
+            ("http://", "has no host"),
+            ("http://:5000", "has no host"),
+            ("http://localhost:0", "port"),
+            ("http://localhost:65536", "port"),
+            ("http://localhost:-1", "port"),
+            ("http://localhost:", "port"),
+            ("http://localhost:x", "port"),
+            ("http://local host:1", "has no host"),
+            ("http://localhost:5000/v1", "more than a host and a port"),
+            ("http://user@localhost:5000", "more than a host and a port"),
+        ] {
+            let error = Target::parse("--host", given).unwrap_err().to_string();
+            assert!(
+                error.starts_with("--host ") && error.contains(reason),
+                "{given}: {error}"
+            );
+        }
+    }
+}
