@@ -52,7 +52,7 @@ Exit codes:
 pub enum Command {
     /// One protocol's load; standard input says which
     #[command(hide = true)]
-    Block(Options),
+    Block(Box<Options>),
     /// dual-mode on free ports, until standard input closes
     #[command(hide = true)]
     Server,
@@ -89,15 +89,14 @@ impl Cli {
     }
 }
 
-/// The command line, with goose's help where it says what is different here.
+/// The command line. A block is given the same options as the comparison it belongs to.
 fn command() -> clap::Command {
-    const NO_EFFECT: [&str; 4] = [
-        "no_gzip",
-        "sticky_follow",
-        "accept_invalid_certs",
-        "scenarios",
-    ];
-    let mut command = Cli::command()
+    with_our_words(Cli::command()).mut_subcommand("block", with_our_words)
+}
+
+/// Goose's options, with help that says what is different here.
+fn with_our_words(command: clap::Command) -> clap::Command {
+    let command = command
         .mut_arg("host", |arg| {
             arg.help("Where REST listens [default: dual-mode, started by this run]").long_help(
                 "Where REST listens, such as http://localhost:5000. gRPC is tested at port 50051 of \
@@ -126,11 +125,21 @@ fn command() -> clap::Command {
         })
         .mut_arg("timeout", |arg| arg.help("How long a call may take, in seconds [default: 10]"))
         .mut_arg("version", |arg| arg.help("Print the versions of this tool and of goose"));
-    for option in NO_EFFECT {
-        command = command.mut_arg(option, |arg| arg.hide(true));
-    }
-    command
+    NO_MEANING.into_iter().fold(command, |command, option| {
+        command.mut_arg(option, |arg| arg.hide(true))
+    })
 }
+
+/// Options of goose that a comparison refuses: of its HTTP client, which is not used, and of loads
+/// that are not steady.
+const NO_MEANING: [&str; 6] = [
+    "no_gzip",
+    "sticky_follow",
+    "accept_invalid_certs",
+    "scenarios",
+    "no_metrics",
+    "test_plan",
+];
 
 impl Options {
     /// Fills in what the user left open, and refuses what cannot be run.

@@ -14,7 +14,7 @@ use crate::{
         configuration::{of_protocol, outputs},
     },
     child::Child,
-    cli::{self, Options},
+    cli::{self, Options, UsageError},
     embedded::Embedded,
     folder::Folder,
     machine,
@@ -200,9 +200,10 @@ impl Comparison {
             };
             match event {
                 Some(Event::Progress(progress)) => {
-                    self.display.show(protocol, self.users, &progress)
+                    self.display.show(protocol, self.users, &progress);
                 }
                 Some(Event::Done(arm)) => return Ok(*arm),
+                Some(Event::Refused(option)) => bail!(UsageError(option)),
                 Some(Event::Failed(reason)) => bail!(reason),
                 None => bail!("the load of {} ended without a result", protocol.name()),
             }
@@ -229,7 +230,7 @@ fn refuse_to_overwrite(options: &mut Options) -> anyhow::Result<()> {
             let file = of_protocol(output.file.as_ref(), protocol);
             ensure!(
                 !file.exists(),
-                cli::UsageError(format!(
+                UsageError(format!(
                     "{} would overwrite {}",
                     output.option,
                     file.display()

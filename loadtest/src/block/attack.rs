@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use goose::{GooseAttack, GooseError, config::GooseConfiguration};
 
 use super::{
@@ -9,7 +10,10 @@ use super::{
     user::{self, Attack},
     window::{Moment, Window},
 };
-use crate::result::{Arm, GeneratorUse, ServerUse};
+use crate::{
+    cli::UsageError,
+    result::{Arm, GeneratorUse, ServerUse},
+};
 
 /// Why an attack ends when the parent says so.
 pub(super) const CUT_SHORT: &str = "stopped before its time";
@@ -38,7 +42,7 @@ pub(super) async fn run(
             value,
             detail,
         }) => {
-            anyhow::bail!("{}", explain(&option, &value, &detail));
+            bail!(UsageError(explain(&option, &value, &detail)));
         }
         Err(error) => return Err(error.into()),
     };

@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use goose::config::{GooseConfiguration, RUN_FOLDER};
 
 use super::Spec;
-use crate::result::Protocol;
+use crate::{cli::UsageError, result::Protocol};
 
 /// How long a call may take where the user does not say: far longer than any call here should,
 /// short enough that a run against a stalled server ends.
@@ -37,6 +36,11 @@ pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
             .to_string_lossy()
             .into_owned();
     }
+    // Where the dashboard saves a report.
+    options.output_dir = options.dashboard.then(|| {
+        let saved = folder.join(format!("dashboard-{}", spec.protocol.slug()));
+        saved.to_string_lossy().into_owned()
+    });
     options
         .report_file
         .push(spec.goose_report.to_string_lossy().into_owned());
@@ -46,15 +50,19 @@ pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
 ///
 /// # Errors
 /// When it is not a number of seconds above zero.
-pub(super) fn time_limit(options: &GooseConfiguration) -> anyhow::Result<Duration> {
+pub(super) fn time_limit(options: &GooseConfiguration) -> Result<Duration, UsageError> {
     let Some(text) = &options.timeout else {
         return Ok(TIME_LIMIT);
     };
-    text.parse()
+    let limit = text
+        .parse()
         .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|limit| !limit.is_zero())
-        .with_context(|| format!("--timeout {text:?} is not a number of seconds above 0"))
+        .and_then(|s| Duration::try_from_secs_f64(s).ok());
+    limit.filter(|limit| !limit.is_zero()).ok_or_else(|| {
+        UsageError(format!(
+            "--timeout {text:?} is not a number of seconds above 0"
+        ))
+    })
 }
 
 /// `file` with the protocol in its name, `log.json` → `log-rest.json`: each block writes its own.

@@ -42,7 +42,8 @@ fn curve(times: &Histogram<u64>) -> Vec<(f64, f64)> {
 
 /// Whether enough of `count` samples lie beyond `percentile`.
 fn is_known(count: u64, percentile: f64) -> bool {
-    count as f64 * (100.0 - percentile) / 100.0 >= SAMPLES_BEYOND
+    // 100 - 99.9 is a little less than 0.1 in binary.
+    (count as f64 * (100.0 - percentile) / 100.0) + 1e-6 >= SAMPLES_BEYOND
 }
 
 fn at(times: &Histogram<u64>, percentile: f64) -> f64 {

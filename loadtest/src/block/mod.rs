@@ -3,8 +3,8 @@
 //!
 //! The parent writes a [`Spec`] to the child's standard input as one line of JSON and keeps it open:
 //! when it closes, the child stops its attack and reports what it has. The child writes [`Event`]s
-//! to its standard output, one line of JSON each; the last one is [`Event::Done`] or
-//! [`Event::Failed`].
+//! to its standard output, one line of JSON each; the last one is [`Event::Done`],
+//! [`Event::Refused`] or [`Event::Failed`].
 
 mod attack;
 pub(crate) mod configuration;
@@ -28,6 +28,7 @@ use goose::config::GooseConfiguration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cli::UsageError,
     result::{Arm, Protocol},
     target::Target,
 };
@@ -58,6 +59,8 @@ pub enum Event {
     Progress(Progress),
     /// What it measured. The last event.
     Done(Box<Arm>),
+    /// Which option it cannot carry out. The last event.
+    Refused(String),
     /// Why it measured nothing. The last event.
     Failed(String),
 }
@@ -91,6 +94,7 @@ pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
     let event = match runtime.block_on(attack::run(&spec, options, window)) {
         Ok(arm) => Event::Done(Box::new(arm)),
+        Err(error) if error.is::<UsageError>() => Event::Refused(error.to_string()),
         Err(error) => Event::Failed(format!("{error:#}")),
     };
     tell(&event)

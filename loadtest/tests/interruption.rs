@@ -1,0 +1,100 @@
+//! A run that is stopped in the middle writes what it has, says so, and leaves no process behind.
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Behaviour, Room, names, service};
+
+/// Longer than anything here should take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts the tool for far longer than the test will let it run, and waits until it says `text`.
+fn started(mut tool: Command, text: &str) -> Child {
+    let mut child = tool
+        .args(["--run-time", "5m"])
+        .spawn()
+        .expect("the tool was built");
+    let stderr = child.stderr.take().expect("it is piped");
+    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+    assert!(
+        lines.any(|line| line.contains(text)),
+        "the tool never said {text:?}"
+    );
+    // Keep reading, so that it never waits for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, signal).expect("it still runs");
+}
+
+#[test]
+fn ctrl_c_writes_what_was_measured_and_marks_it() {
+    let room = Room::new();
+    let mut tool = started(room.bare_tool(&["--users", "2"]), "REST  measuring");
+    send(&tool, Signal::INT);
+    assert_eq!(tool.wait().unwrap().code(), Some(130));
+    let run = room.run_json();
+    assert_eq!(run.cut_short.as_deref(), Some("stopped by a signal"));
+    assert_eq!(run.arms.len(), 1, "gRPC was not begun");
+    assert!(
+        run.arms[0].requests > 0 && run.arms[0].failures == 0,
+        "{:?}",
+        run.arms[0].statuses
+    );
+    assert!(run.arms[0].cut_short.is_some());
+    let page = std::fs::read_to_string(room.report().join("index.html")).unwrap();
+    assert!(page.contains("Cut short"));
+}
+
+#[test]
+fn sigterm_before_anything_was_measured_writes_nothing() {
+    let room = Room::new();
+    let slow = ["--users", "2", "--increase-time", "2m"];
+    let mut tool = started(room.bare_tool(&slow), "REST  starting users");
+    send(&tool, Signal::TERM);
+    assert_eq!(tool.wait().unwrap().code(), Some(130));
+    assert!(names(&room.path().join("reports")).is_empty());
+}
+
+#[test]
+fn a_killed_run_takes_its_children_with_it() {
+    let service = service(Behaviour::default());
+    let room = Room::new();
+    let hosts = [
+        "--users",
+        "2",
+        "--host",
+        &service.rest,
+        "--grpc-host",
+        &service.grpc,
+    ];
+    let mut tool = started(room.bare_tool(&hosts), "REST  measuring");
+    send(&tool, Signal::KILL);
+    tool.wait().unwrap();
+    let begun = Instant::now();
+    let count = || service.calls.lock().unwrap().len();
+    // The load has ended once a connection of our own sees no other call come.
+    loop {
+        let before = count();
+        std::thread::sleep(Duration::from_secs(1));
+        if count() == before {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the load goes on");
+    }
+    let address = service.rest.trim_start_matches("http://");
+    assert!(
+        TcpStream::connect(address).is_ok(),
+        "the service itself still runs"
+    );
+}

@@ -1,0 +1,89 @@
+//! What cannot be measured ends in one line, an exit code, and no report.
+
+mod support;
+
+use std::net::TcpListener;
+
+use support::{Behaviour, Room, names, service, stderr};
+
+/// The lines of an error message: what goose or this tool log besides starts otherwise.
+fn errors(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect()
+}
+
+#[test]
+fn a_wrong_option_is_named() {
+    for (args, named) in [
+        (
+            &["--host", "localhost:5000"][..],
+            "--host \"localhost:5000\" has no scheme",
+        ),
+        (
+            &["--host", "http://localhost:70000"],
+            "--host \"http://localhost:70000\" has a port",
+        ),
+        (
+            &["--host", "https://localhost"],
+            "--host \"https://localhost\" has another scheme",
+        ),
+        (
+            &["--host", "http://localhost", "--grpc-host", "x"],
+            "--grpc-host \"x\" has no scheme",
+        ),
+        (&["--users", "0"], "--users 0"),
+        (&["--users", "x"], "--users"),
+        (&["--run-time", "5x"], "--run-time \"5x\""),
+        (&["--run-time", "0"], "--run-time \"0\""),
+        (&["--increase-rate", "fast"], "--increase-rate"),
+        (&["--timeout", "zero"], "--timeout \"zero\""),
+        (&["--test-plan", "1,1s"], "--test-plan"),
+        (&["--threshold", "speed<1"], "--threshold"),
+    ] {
+        let room = Room::new();
+        let output = room.bare_tool(args).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        let errors = errors(&text);
+        assert_eq!(errors.len(), 1, "{args:?}: {text}");
+        assert!(errors[0].contains(named), "{args:?}: {text}");
+        assert!(names(&room.path().join("reports")).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_target_that_is_not_there_is_one_line_and_no_report() {
+    let service = service(Behaviour::default());
+    // A port that was free a moment ago, and that nothing listens at.
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let closed = format!("http://{closed}");
+    for (rest, grpc, named) in [
+        (
+            closed.as_str(),
+            service.grpc.as_str(),
+            "REST cannot be tested",
+        ),
+        (
+            service.rest.as_str(),
+            closed.as_str(),
+            "gRPC cannot be tested",
+        ),
+        (
+            "http://nowhere.invalid:1",
+            service.grpc.as_str(),
+            "is at a host that is unknown",
+        ),
+    ] {
+        let room = Room::new();
+        let output = room.run(&["--host", rest, "--grpc-host", grpc]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(named), "{text}");
+        assert!(names(room.path()).is_empty());
+    }
+}
