@@ -1,1 +1,3 @@
 //! What a run leaves behind for people to read.
+
+pub mod goose;
