@@ -52,6 +52,8 @@ function overflow() {
 }
 
 function drawings() {
+  const charts = 'svg[role=img], div[id^="graph-"][style]';
+  if (!document.querySelector(charts)) return ['the page has no chart at all'];
   return [...document.querySelectorAll('svg[role=img]')].flatMap((svg) => {
     const name = svg.querySelector('title')?.textContent;
     const box = svg.getBoundingClientRect();

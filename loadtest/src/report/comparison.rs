@@ -23,12 +23,8 @@ pub(super) fn table(run: &Run) -> Markup {
     let groups = [
         ("Rate", "more is better", rate(sides)),
         ("Latency of good answers", "less is better", latency(sides)),
-        ("Server", "less is better", server(sides)),
-        (
-            "Load generator",
-            "its own cost, for judging the above",
-            generator(sides),
-        ),
+        ("Server", "what the answers cost it", server(sides)),
+        ("Load generator", "what asking cost", generator(run, sides)),
     ];
     html! {
         div.scroll role="region" aria-label="REST and gRPC side by side" tabindex="0" {
@@ -179,12 +175,20 @@ fn server(sides: Sides) -> Vec<Line> {
     lines
 }
 
-fn generator(sides: Sides) -> Vec<Line> {
+fn generator(run: &Run, sides: Sides) -> Vec<Line> {
     let cpu = sides.map(|arm| arm.generator.cpu_micros_per_request);
     let cores = sides.map(|arm| arm.generator.cores_busy);
+    let shape = sides.map(|_| Figure {
+        text: format!(
+            "{} × {}",
+            run.load.connections, run.load.in_flight_per_connection
+        ),
+        unit: "",
+    });
     vec![
         compared("CPU per request", cpu, figures::times(cpu)),
         compared("Cores busy", cores, figures::amounts(cores, "")),
+        plain("Connections × calls in flight", shape),
         plain(
             "Connections opened",
             figures::counts(sides.map(|arm| arm.connections_opened)),

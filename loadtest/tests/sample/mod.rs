@@ -81,11 +81,11 @@ fn arm(protocol: Protocol, rate: f64, median: f64) -> Arm {
     }
 }
 
-/// A long tail: ten times the median at 99.9%.
+/// A bulk around the median and a long tail: about eight times the median at 99.9%.
 fn latency(count: u64, median: f64) -> Latency {
     let at = |percentile: f64| {
         let nines = -(1.0 - percentile / 100.0).log10();
-        median * 10f64.powf((nines - 0.301) * 0.37)
+        median * (0.55 + 1.2 * nines.sqrt().min(1.0) + 0.9 * (nines - 0.9).max(0.0).powf(2.4))
     };
     let known = |percentile: f64| Percentile {
         percentile,
@@ -93,7 +93,7 @@ fn latency(count: u64, median: f64) -> Latency {
     };
     Latency {
         count,
-        mean: median * 1.2,
+        mean: median * 1.3,
         min: at(0.0) * 0.7,
         max: at(99.999),
         percentiles: [50.0, 75.0, 90.0, 95.0, 99.0, 99.9].map(known).to_vec(),

@@ -75,7 +75,7 @@ impl Scale {
 
 /// log10(1 / (1 - p)) of a percentile: 1 for 90%, 2 for 99%.
 pub(super) fn nines(percentile: f64) -> f64 {
-    -(1.0 - percentile / 100.0).log10()
+    (1.0 / (1.0 - percentile / 100.0)).log10()
 }
 
 /// 1, 2 or 5 times a power of ten, about a fifth of `max`.
