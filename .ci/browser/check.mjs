@@ -24,6 +24,7 @@ const ARGS = [
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
 const SIZES = [
+  { name: 'small-phone', width: 360, height: 740 },
   { name: 'phone', width: 390, height: 844 },
   { name: 'desktop', width: 1280, height: 900 },
 ];
@@ -125,7 +126,7 @@ async function open(browser, file, size, scheme) {
   const context = await browser.newContext({
     viewport: { width: size.width, height: size.height },
     colorScheme: scheme,
-    deviceScaleFactor: size.name === 'phone' ? 2 : 1,
+    deviceScaleFactor: size.width < 600 ? 2 : 1,
   });
   const page = await context.newPage();
   const requests = [];
@@ -153,6 +154,8 @@ async function open(browser, file, size, scheme) {
     const name = `${basename(file, '.html')}-${size.name}-${scheme}.png`;
     await page.screenshot({ path: join(screenshotDir, name), fullPage: true });
   }
+  await page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
+  check(where, 'nor with every detail unfolded', await page.evaluate(overflow));
   await context.close();
 }
 

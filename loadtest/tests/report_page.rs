@@ -137,6 +137,15 @@ fn a_line_of_the_table_holds_rest_then_grpc_then_their_ratio() {
 }
 
 #[test]
+fn a_rate_with_failures_in_it_gets_no_ratio() {
+    let page = page_of(|run| run.arms[0].failures = 1);
+    assert_eq!(
+        cells(&page, "Requests per second"),
+        ["19,812 /s", "21,437 /s", ""]
+    );
+}
+
+#[test]
 fn a_percentile_that_is_not_known_is_a_dash_with_its_reason() {
     const REASON: &str = "fewer than 100 samples beyond it";
     let page = page_of(|run| run.arms[1].latency.percentiles[5].micros = None);
@@ -190,19 +199,19 @@ fn trouble_is_said_before_any_figure() {
     let cases: [(Change, &str); 5] = [
         (
             |run| run.cut_short = Some("the server died.".into()),
-            "Cut short. the server died. The figures cover what was measured until then.",
+            "Cut short: the server died.The figures cover what was measured until then.",
         ),
         (
             |run| run.arms[0].cut_short = Some("the disk was full".into()),
-            "Cut short. the disk was full. The figures cover what was measured until then.",
+            "Cut short: the disk was full.The figures cover what was measured until then.",
         ),
         (
             |run| run.tool.release = false,
-            "The figures of a debug build say nothing.",
+            "Debug build: its figures say nothing.",
         ),
         (
             |run| run.arms[1].failures = 1234,
-            "1,234 of 321,558 answers over gRPC were bad (0.38%).",
+            "gRPC: 1,234 of 321,558 answers were bad (0.38%).",
         ),
         (
             |run| run.arms[0].thresholds_missed = vec!["p99 < 5ms: observed 6ms".into()],

@@ -85,7 +85,7 @@ fn compared(label: &str, values: [Option<f64>; 2], cells: figures::Row) -> Line 
     }
 }
 
-/// A line whose ratio would say nothing: a count, or a single sample.
+/// A line whose ratio would say nothing: a count, a single sample, a rate with refusals in it.
 fn plain(label: &str, cells: figures::Row) -> Line {
     Line {
         label: label.to_owned(),
@@ -96,12 +96,14 @@ fn plain(label: &str, cells: figures::Row) -> Line {
 
 fn rate(sides: Sides) -> Vec<Line> {
     let per_second = sides.map(|arm| arm.requests_per_second);
+    let written = figures::amounts(per_second, "/s");
+    let failed = sides.present().any(|arm| arm.failures > 0);
     vec![
-        compared(
-            "Requests per second",
-            per_second,
-            figures::amounts(per_second, "/s"),
-        ),
+        if failed {
+            plain("Requests per second", written)
+        } else {
+            compared("Requests per second", per_second, written)
+        },
         plain("Requests", figures::counts(sides.map(|arm| arm.requests))),
         plain("Failures", figures::counts(sides.map(|arm| arm.failures))),
         plain(
@@ -129,10 +131,7 @@ fn latency(sides: Sides) -> Vec<Line> {
             .map(Option::flatten)
     };
     lines.push(times("Mean", timed(|arm| arm.latency.mean)));
-    lines.push(plain(
-        "Longest",
-        figures::times(timed(|arm| arm.latency.max)),
-    ));
+    lines.push(plain("Max", figures::times(timed(|arm| arm.latency.max))));
     lines
 }
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Sides, figures};
-use crate::result::{Arm, Load, Run};
+use crate::result::{Arm, Load, Protocol, Run};
 
 /// What the run says, as one sentence with its conditions.
 pub(super) fn sentence(run: &Run) -> String {
@@ -33,7 +33,7 @@ fn both(rest: &Arm, grpc: &Arm, shape: &str) -> String {
         figures::rounded(rest.requests_per_second),
     );
     if rest.failures + grpc.failures > 0 {
-        // The quicker refusal is not the better service, so there is nothing to divide.
+        // A quick refusal is no better than a slow answer, so there is nothing to divide.
         return format!("{rates}, failures included, in this one run, at {shape}.");
     }
     let ratio = figures::ratio(rest.requests_per_second, grpc.requests_per_second);
@@ -43,8 +43,8 @@ fn both(rest: &Arm, grpc: &Arm, shape: &str) -> String {
 
 fn missing(measured: &Arm, other_ran: bool) -> String {
     let other = match measured.protocol {
-        crate::result::Protocol::Rest => "gRPC",
-        crate::result::Protocol::Grpc => "REST",
+        Protocol::Rest => "gRPC",
+        Protocol::Grpc => "REST",
     };
     if other_ran {
         format!("{other} gave no answer, so there is nothing to compare with.")
@@ -70,36 +70,46 @@ pub(super) fn counted(number: u64, noun: &str) -> String {
 
 /// What qualifies every figure below, the gravest first.
 pub(super) fn banners(run: &Run) -> Markup {
-    let sides = Sides::of(run);
+    let failures = each_arm(run, |arm| {
+        let text = format!(
+            "{} of {} answers were bad ({}).",
+            figures::thousands(arm.failures),
+            figures::thousands(arm.requests),
+            figures::share(arm.failures, arm.requests),
+        );
+        if arm.failures > 0 { vec![text] } else { vec![] }
+    });
+    let missed = each_arm(run, |arm| arm.thresholds_missed.clone());
     html! {
         @if !run.tool.release {
-            (banner("bad", "Debug build", "The figures of a debug build say nothing. Build with --release and run again."))
+            (banner("bad", "Debug build: its figures say nothing.", &["Build with --release and run again.".into()]))
         }
         @for reason in cut_short(run) {
-            (banner("warn", "Cut short", &format!("{reason}. The figures cover what was measured until then.")))
+            (banner("warn", &format!("Cut short: {reason}."), &["The figures cover what was measured until then.".into()]))
         }
-        @for arm in sides.present().filter(|arm| arm.failures > 0) {
-            (banner("bad", "Failures", &format!(
-                "{} of {} answers over {} were bad ({}). Rates count them, latencies do not.",
-                figures::thousands(arm.failures), figures::thousands(arm.requests),
-                arm.protocol.name(), figures::share(arm.failures, arm.requests),
-            )))
+        @if !failures.is_empty() {
+            (banner("bad", "Failures: rates count them, latencies do not.", &failures))
         }
-        @if sides.present().any(|arm| !arm.thresholds_missed.is_empty()) {
-            div.banner.warn role="note" {
-                strong { "Thresholds missed" }
-                ul {
-                    @for arm in sides.present() {
-                        @for missed in &arm.thresholds_missed { li { (arm.protocol.name()) ": " (missed) } }
-                    }
-                }
-            }
-        }
+        @if !missed.is_empty() { (banner("warn", "Thresholds missed:", &missed)) }
     }
 }
 
-fn banner(kind: &str, title: &str, text: &str) -> Markup {
-    html! { div class={ "banner " (kind) } role="note" { p { strong { (title) ". " } (text) } } }
+/// What `say` says of each arm, with the arm's name before it.
+fn each_arm(run: &Run, say: impl Fn(&Arm) -> Vec<String>) -> Vec<String> {
+    let named = |arm| {
+        let texts = say(arm).into_iter();
+        texts.map(|text| format!("{}: {text}", arm.protocol.name()))
+    };
+    Sides::of(run).present().flat_map(named).collect()
+}
+
+fn banner(kind: &str, title: &str, lines: &[String]) -> Markup {
+    html! {
+        div class={ "banner " (kind) } role="note" {
+            strong { (title) }
+            @for line in lines { p { (line) } }
+        }
+    }
 }
 
 /// Each reason once: an arm that was cut short usually cut the run short too.

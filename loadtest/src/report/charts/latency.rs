@@ -38,7 +38,7 @@ pub(in crate::report) fn figure(sides: Sides) -> Markup {
             scale: Scale::Nines {
                 end: reach.max(1.0),
             },
-            title: "Percentile of good answers; each nine is as wide as the next".into(),
+            title: "Percentile of good answers".into(),
             label: &|percentile| format!("{percentile}%"),
         },
         y: Axis {
@@ -58,7 +58,7 @@ pub(in crate::report) fn figure(sides: Sides) -> Markup {
     };
     html! {
         figure {
-            figcaption { "Latency of good answers. At 99%, one answer in a hundred took longer." (legend(&plot.lines)) }
+            figcaption { "Latency of good answers. At 99%, one answer in a hundred took longer. Each further nine is as wide as the one before." (legend(&plot.lines)) }
             (plot.svg())
             details { summary { "The figures" } (table(sides, unit)) }
         }

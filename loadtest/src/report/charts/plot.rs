@@ -84,7 +84,7 @@ impl Plot<'_> {
             line.axis x1="0" x2="100%" y1="100%" y2="100%" {}
             @for (index, (tick, place)) in ticks.iter().zip(&places).enumerate() {
                 @let x = percent(*place);
-                line.axis x1=(x) x2=(x) y1="100%" y2="100%" stroke-linecap="square" {}
+                svg.at x=(x) y="100%" { line.axis y2="5" {} }
                 // A phone has no room for a label this close to the next one.
                 @let crowded = places.get(index + 1).is_some_and(|next| next - place < 0.11);
                 text.tick.x.roomy[crowded] x=(x) y="100%" dy="20" { ((self.x.label)(*tick)) }

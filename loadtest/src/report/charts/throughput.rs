@@ -68,7 +68,7 @@ fn caption(width: usize) -> String {
     } else {
         format!("Answers per second, each point the mean of {width} seconds")
     };
-    format!("{point}, good and bad. A steady line makes one rate stand for the run.")
+    format!("{point}, good and bad. Where a line is not steady, no single rate describes it.")
 }
 
 /// Start, end and mean rate of each stretch of `width` seconds.
