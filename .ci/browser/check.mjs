@@ -39,8 +39,7 @@ function check(where, what, problems) {
   console.log(`${ok ? 'ok  ' : 'FAIL'} ${where}: ${what}${ok ? '' : `: ${problems.join('; ')}`}`);
 }
 
-// Everything below the next line runs inside the page.
-/* global document, getComputedStyle, HTMLElement */
+// The next four functions run inside the page; each returns what is wrong with it.
 
 function overflow() {
   const { scrollWidth, clientWidth } = document.documentElement;

@@ -312,6 +312,28 @@ fn links_lead_to_the_files_beside_the_page_only() {
 }
 
 #[test]
+fn the_method_names_the_order_in_which_the_arms_ran() {
+    type Change = fn(&mut Run);
+    let cases: [(Change, &str); 3] = [
+        (
+            |_| {},
+            "one after the other, REST first, one block each, against dual-mode",
+        ),
+        (
+            |run| run.arms.reverse(),
+            "one after the other, gRPC first, one block each",
+        ),
+        (
+            |run| run.arms.truncate(1),
+            "Only REST ran, one block against",
+        ),
+    ];
+    for (change, expected) in cases {
+        assert!(page_of(change).contains(expected), "{expected}");
+    }
+}
+
+#[test]
 fn a_long_run_is_drawn_in_means_of_its_seconds() {
     let page = page_of(|run| {
         run.arms.truncate(1);

@@ -14,8 +14,11 @@ pub(super) fn method(run: &Run) -> Markup {
                 "Each of " (figures::thousands(load.users as u64)) " users has one connection and calls again as soon as its answer has come: "
                 (shape(load)) ". A slow answer therefore delays the next call, and the rate follows the latency."
             }
-            li { "The users started at " (load.ramp) ". This ramp is the warm-up and is left out. Then each arm was to run for " (load.run_time) "." }
-            li { "REST and gRPC ran one after the other, one block each, against " (service(run.service)) "." }
+            li {
+                "The users started at " (load.ramp) ". This ramp is the warm-up and is left out. "
+                "Planned time at full load, for each arm: " (load.run_time) "."
+            }
+            li { (order(run)) " against " (service(run.service)) "." }
             li { "Both are timed alike: from just before the call to the last decoded byte. Latencies are those of good answers only." }
             li {
                 "The clients are equally lean. REST: one hyper HTTP/1.1 connection per user, JSON both ways. "
@@ -23,6 +26,17 @@ pub(super) fn method(run: &Run) -> Markup {
             }
             li { "This is one run with one block per protocol. There is no interval around a figure, so a small difference means nothing. Run it again before you rely on it." }
         }
+    }
+}
+
+fn order(run: &Run) -> String {
+    match &run.arms[..] {
+        [] => "Nothing was sent".to_owned(),
+        [only] => format!("Only {} ran, one block", only.protocol.name()),
+        [first, ..] => format!(
+            "The arms ran one after the other, {} first, one block each,",
+            first.protocol.name()
+        ),
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
-    plot::{Axis, Line, Mark, Plot, legend},
+    plot::{Axis, Line, Mark, Plot},
     scale::{Scale, nines},
 };
 use crate::{
     report::{Sides, figures},
     result::{Arm, Percentile},
 };
+
+const CAPTION: &str = "Latency of good answers. At 99%, one answer in a hundred took longer. \
+    Each further nine is as wide as the one before.";
 
 /// Both arms' distributions in one chart, and the same as a table.
 pub(in crate::report) fn figure(sides: Sides) -> Markup {
@@ -30,6 +33,11 @@ pub(in crate::report) fn figure(sides: Sides) -> Markup {
     let unit = Unit::fitting(max);
     let lines: Vec<Line> = curves.iter().map(|arm| line(arm, unit)).collect();
     let y = Scale::fitting(min, max);
+    let log = if matches!(y, Scale::Log { .. }) {
+        ", log scale"
+    } else {
+        ""
+    };
     let plot = Plot {
         id: "latency",
         title: "Latency by percentile".into(),
@@ -43,26 +51,12 @@ pub(in crate::report) fn figure(sides: Sides) -> Markup {
         },
         y: Axis {
             scale: y,
-            title: format!(
-                "Latency in {}{}",
-                unit.name,
-                if matches!(y, Scale::Log { .. }) {
-                    ", log scale"
-                } else {
-                    ""
-                }
-            ),
+            title: format!("Latency in {}{log}", unit.name),
             label: &|micros| unit.label(micros),
         },
         lines,
     };
-    html! {
-        figure {
-            figcaption { "Latency of good answers. At 99%, one answer in a hundred took longer. Each further nine is as wide as the one before." (legend(&plot.lines)) }
-            (plot.svg())
-            details { summary { "The figures" } (table(sides, unit)) }
-        }
-    }
+    plot.figure(CAPTION, &table(sides, unit))
 }
 
 /// One unit for the whole chart.

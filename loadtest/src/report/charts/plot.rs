@@ -51,7 +51,18 @@ const CANVAS: f64 = 1000.0;
 const LABEL_GAP: f64 = 0.07;
 
 impl Plot<'_> {
-    pub(super) fn svg(&self) -> Markup {
+    /// The chart under `caption` and a legend, and over `table`, which holds the same figures.
+    pub(super) fn figure(&self, caption: &str, table: &Markup) -> Markup {
+        html! {
+            figure {
+                figcaption { (caption) (legend(&self.lines)) }
+                (self.svg())
+                details { summary { "The figures" } (table) }
+            }
+        }
+    }
+
+    fn svg(&self) -> Markup {
         let (title, desc) = (format!("{}-title", self.id), format!("{}-desc", self.id));
         html! {
             p.axis-title { (self.y.title) }
@@ -150,7 +161,7 @@ impl Plot<'_> {
 }
 
 /// Which line is whose, without relying on colour.
-pub(super) fn legend(lines: &[Line]) -> Markup {
+fn legend(lines: &[Line]) -> Markup {
     html! {
         ul.legend {
             @for line in lines {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    plot::{Axis, Line, Mark, Plot, legend},
+    plot::{Axis, Line, Mark, Plot},
     scale::Scale,
 };
 use crate::{
@@ -53,13 +53,7 @@ pub(in crate::report) fn figure(sides: Sides) -> Markup {
         },
         lines,
     };
-    html! {
-        figure {
-            figcaption { (caption(width)) (legend(&plot.lines)) }
-            (plot.svg())
-            details { summary { "The figures" } (table(sides, width)) }
-        }
-    }
+    plot.figure(&caption(width), &table(sides, width))
 }
 
 fn caption(width: usize) -> String {
