@@ -244,6 +244,24 @@ fn a_machine_that_both_sides_fought_for_is_pointed_out() {
 }
 
 #[test]
+fn connections_that_broke_are_pointed_out() {
+    const REASON: &str = "gRPC opened 57 connections for 32 users: some broke on the way.";
+    assert!(page_of(|run| run.arms[1].connections_opened = 57).contains(REASON));
+    assert!(!page_of(|_| {}).contains("some broke on the way"));
+}
+
+#[test]
+fn a_curve_that_reaches_100_percent_is_drawn_up_to_there() {
+    let whole = page_of(|_| {});
+    let ended = page_of(|run| {
+        for arm in &mut run.arms {
+            arm.latency.curve.push((100.0, 90_000.0));
+        }
+    });
+    assert_eq!(ended, whole);
+}
+
+#[test]
 fn text_from_the_data_is_text_on_the_page() {
     let evil = "<script>alert('&\"')</script>";
     let page = page_of(|run| {
