@@ -1,14 +1,39 @@
 //! What a run leaves behind for people to read.
-#![allow(missing_docs)]
-pub mod page {
-    pub fn render(_: &crate::result::Run) -> String {
-        String::new()
-    }
+
+pub mod goose;
+pub mod page;
+
+mod charts;
+mod comparison;
+mod figures;
+mod headline;
+mod method;
+
+use crate::result::{Arm, Protocol, Run};
+
+/// The two columns of the page. A run cut short may lack one.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    rest: Option<&'a Arm>,
+    grpc: Option<&'a Arm>,
 }
-pub mod goose {
-    pub fn offline(html: &str) -> anyhow::Result<String> {
-        Ok(html.to_owned())
+
+impl<'a> Sides<'a> {
+    fn of(run: &'a Run) -> Self {
+        let arm = |protocol| run.arms.iter().find(|arm| arm.protocol == protocol);
+        Self {
+            rest: arm(Protocol::Rest),
+            grpc: arm(Protocol::Grpc),
+        }
     }
-    pub const ECHARTS: &[u8] = b"";
-    pub const ECHARTS_FILE: &str = "echarts.min.js";
+
+    /// What `get` finds in each arm, REST first.
+    fn map<T>(self, get: impl Fn(&'a Arm) -> T) -> [Option<T>; 2] {
+        [self.rest.map(&get), self.grpc.map(&get)]
+    }
+
+    /// The arms there are, REST first.
+    fn present(self) -> impl Iterator<Item = &'a Arm> {
+        [self.rest, self.grpc].into_iter().flatten()
+    }
 }

@@ -1,0 +1,6 @@
+//! Charts as inline SVG: no script, themed by the page's style, and readable without seeing them.
+
+pub(super) mod latency;
+mod plot;
+mod scale;
+pub(super) mod throughput;
