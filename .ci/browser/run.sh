@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Opens the pages of three runs in headless Chromium: a real one, the committed reference, and the
+# made-up one that has everything a page can show.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+if ! command -v chromium >/dev/null; then
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends chromium >/dev/null
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+npm install --silent --no-save --no-package-lock --prefix "$work" playwright-core@1.64.1
+
+cargo build --quiet -p loadtest --bin loadtest --example sample-report
+target/debug/loadtest --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
+target/debug/examples/sample-report "$work/sample"
+for report in "$work/run" "$work/sample" reports/reference; do
+    PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
+done
