@@ -117,10 +117,14 @@ pub async fn within<T>(
         .unwrap_or(Err(CallError::Deadline { deadline }))
 }
 
+/// The longest time that `grpc-timeout` can say: eight digits of hours (gRPC PROTOCOL-HTTP2.md).
+/// tonic panics beyond it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(99_999_999 * 60 * 60);
+
 /// A request that carries `deadline` to the server as `grpc-timeout`.
 pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(deadline);
+    request.set_timeout(deadline.min(LONGEST_TIMEOUT));
     request
 }
 
