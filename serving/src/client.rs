@@ -159,10 +159,8 @@ fn parse_address(address: &str) -> Result<Uri, CallError> {
     let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
     let host = authority.host();
     // Behind the host stands nothing, or a colon and the port.
-    let behind = authority
-        .as_str()
-        .rsplit_once(host)
-        .map_or("", |(_, port)| port);
+    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let behind = host_and_port.strip_prefix(host).unwrap_or_default();
     if uri.scheme_str() != Some("http") {
         Err(wrong("its scheme is not http"))
     } else if host.is_empty() {
