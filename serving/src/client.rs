@@ -61,7 +61,7 @@ pub enum CallError {
     Status {
         /// The gRPC status code.
         code: Code,
-        /// The server's message.
+        /// The server's message, on one line.
         message: String,
     },
 }
@@ -141,7 +141,7 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     }
     CallError::Status {
         code: status.code(),
-        message: status.message().to_owned(),
+        message: status.message().replace(char::is_control, " "),
     }
 }
 
