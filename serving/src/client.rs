@@ -1,7 +1,7 @@
 //! What the clients here share: a connection with an end to every wait, and errors a person can
 //! act on.
 
-use std::{error::Error as _, future::Future, io, time::Duration};
+use std::{error::Error, future::Future, io, iter, time::Duration};
 
 use thiserror::Error;
 use tonic::{
@@ -130,12 +130,10 @@ pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
 
 /// What a status means to the caller who set `deadline`.
 ///
-/// tonic's own timer answers CANCELLED with a `TimeoutExpired` source where the specification says
-/// DEADLINE_EXCEEDED; both mean the same here.
+/// tonic's own timer answers CANCELLED with `TimeoutExpired` among its causes where the
+/// specification says DEADLINE_EXCEEDED; both mean the same here.
 pub fn call_error(status: &Status, deadline: Duration) -> CallError {
-    let timer = status
-        .source()
-        .is_some_and(|source| source.is::<tonic::TimeoutExpired>());
+    let timer = causes(status).any(|cause| cause.is::<tonic::TimeoutExpired>());
     if timer || status.code() == Code::DeadlineExceeded {
         return CallError::Deadline { deadline };
     }
@@ -187,15 +185,17 @@ fn connect_error(uri: &Uri, error: &tonic::transport::Error) -> CallError {
     let address = uri
         .authority()
         .map_or_else(String::new, ToString::to_string);
-    let mut cause = error.source();
-    let mut reason = error.to_string();
-    while let Some(error) = cause {
-        let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
-        if error.downcast_ref::<io::Error>().is_some_and(refused) {
-            return CallError::Refused { address };
-        }
-        reason = error.to_string();
-        cause = error.source();
+    let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+    if causes(error).any(|cause| cause.downcast_ref().is_some_and(refused)) {
+        return CallError::Refused { address };
     }
+    let reason = causes(error)
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     CallError::Unreachable { address, reason }
+}
+
+/// What caused `error`, and what caused that, and so on.
+fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(error.source(), |&cause| cause.source())
 }
