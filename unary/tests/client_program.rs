@@ -5,7 +5,7 @@ use proto::unary::{
     unary_server::{Unary, UnaryServer},
 };
 use rustix::process::Signal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
@@ -85,9 +85,10 @@ async fn a_host_that_nobody_knows_is_named() {
 
 #[tokio::test]
 async fn a_refused_connection_names_the_address() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound but not listening: nobody else can take the port meanwhile.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let expected = format!(
         "error: {address} refused the connection; is the server running there? (--address names \
          another)"
