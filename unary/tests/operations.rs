@@ -108,7 +108,9 @@ async fn a_server_that_is_told_to_stop_says_so_and_then_refuses_connections() {
     let next = next.unwrap().unwrap();
     assert_eq!(next.status(), ServingStatus::NotServing);
 
-    drop(watch);
+    // The watch is not dropped: it must not keep the server from ending.
+    let end = timeout(PATIENCE, watch.message()).await.unwrap();
+    assert_eq!(end.unwrap(), None);
     let ended = timeout(PATIENCE, served.server).await;
     ended.unwrap().unwrap().unwrap();
     let refused = TcpStream::connect(&served.address).await.unwrap_err();
