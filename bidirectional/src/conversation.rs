@@ -1,8 +1,8 @@
 //! The client's side of the stream: it writes and reads independently, and tells what happens.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use proto::bidirectional::{Message, bidirectional_client::BidirectionalClient};
 use serving::{
     CancellationToken,
@@ -77,13 +77,21 @@ where
             tell(Event::Answered(answer.message));
             answers.send_modify(|count| *count += 1);
         }
-        Ok(*answers.borrow())
+        let count = *answers.borrow();
+        // Tells the writer that nobody listens any more.
+        drop(answers);
+        Ok(count)
     };
 
     pin!(write, read);
     let (sent, answered) = tokio::select! {
         sent = &mut write => (sent?, read.await?),
-        answered = &mut read => return Err(ended_early(answered?)),
+        // The last answer and the end of the stream may come so close together that the writer has
+        // not yet seen the one when the other is read.
+        answered = &mut read => match (answered?, write.as_mut().now_or_never()) {
+            (answered, Some(sent)) => (sent?, answered),
+            (answered, None) => return Err(ended_early(answered)),
+        },
     };
     if answered < sent {
         Err(ended_early(answered))
@@ -107,6 +115,10 @@ where
     pin!(messages);
     let mut sent = 0;
     while let Some(message) = messages.next().await {
+        if answered.has_changed().is_err() {
+            // The call is over; the reader knows why and ends this future.
+            pending::<()>().await;
+        }
         tell(Event::Sent(message.clone()));
         let Ok(taken) = timeout(waits.silence, to_server.send(Message { message })).await else {
             return Err(CallError::Deadline {
@@ -114,8 +126,7 @@ where
             });
         };
         if taken.is_err() {
-            // The call is over; the reader knows why and ends this future.
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
         sent += 1;
         let _ = timeout(waits.patience, answered.wait_for(|count| *count >= sent)).await;

@@ -1,7 +1,7 @@
 //! What the clients here share: a connection with an end to every wait, and errors a person can
 //! act on.
 
-use std::{error::Error as _, future::Future, io, time::Duration};
+use std::{error::Error, future::Future, io, iter, time::Duration};
 
 use thiserror::Error;
 use tonic::{
@@ -61,7 +61,7 @@ pub enum CallError {
     Status {
         /// The gRPC status code.
         code: Code,
-        /// The server's message.
+        /// The server's message, on one line.
         message: String,
     },
 }
@@ -117,27 +117,29 @@ pub async fn within<T>(
         .unwrap_or(Err(CallError::Deadline { deadline }))
 }
 
+/// The longest time that `grpc-timeout` can say: eight digits of hours (gRPC PROTOCOL-HTTP2.md).
+/// tonic panics beyond it.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(99_999_999 * 60 * 60);
+
 /// A request that carries `deadline` to the server as `grpc-timeout`.
 pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
     let mut request = Request::new(message);
-    request.set_timeout(deadline);
+    request.set_timeout(deadline.min(LONGEST_TIMEOUT));
     request
 }
 
 /// What a status means to the caller who set `deadline`.
 ///
-/// tonic's own timer answers CANCELLED with a `TimeoutExpired` source where the specification says
-/// DEADLINE_EXCEEDED; both mean the same here.
+/// tonic's own timer answers CANCELLED with `TimeoutExpired` among its causes where the
+/// specification says DEADLINE_EXCEEDED; both mean the same here.
 pub fn call_error(status: &Status, deadline: Duration) -> CallError {
-    let timer = status
-        .source()
-        .is_some_and(|source| source.is::<tonic::TimeoutExpired>());
+    let timer = causes(status).any(|cause| cause.is::<tonic::TimeoutExpired>());
     if timer || status.code() == Code::DeadlineExceeded {
         return CallError::Deadline { deadline };
     }
     CallError::Status {
         code: status.code(),
-        message: status.message().to_owned(),
+        message: status.message().replace(char::is_control, " "),
     }
 }
 
@@ -155,10 +157,8 @@ fn parse_address(address: &str) -> Result<Uri, CallError> {
     let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
     let host = authority.host();
     // Behind the host stands nothing, or a colon and the port.
-    let behind = authority
-        .as_str()
-        .rsplit_once(host)
-        .map_or("", |(_, port)| port);
+    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let behind = host_and_port.strip_prefix(host).unwrap_or_default();
     if uri.scheme_str() != Some("http") {
         Err(wrong("its scheme is not http"))
     } else if host.is_empty() {
@@ -185,15 +185,17 @@ fn connect_error(uri: &Uri, error: &tonic::transport::Error) -> CallError {
     let address = uri
         .authority()
         .map_or_else(String::new, ToString::to_string);
-    let mut cause = error.source();
-    let mut reason = error.to_string();
-    while let Some(error) = cause {
-        let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
-        if error.downcast_ref::<io::Error>().is_some_and(refused) {
-            return CallError::Refused { address };
-        }
-        reason = error.to_string();
-        cause = error.source();
+    let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+    if causes(error).any(|cause| cause.downcast_ref().is_some_and(refused)) {
+        return CallError::Refused { address };
     }
+    let reason = causes(error)
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     CallError::Unreachable { address, reason }
+}
+
+/// What caused `error`, and what caused that, and so on.
+fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(error.source(), |&cause| cause.source())
 }

@@ -1,0 +1,138 @@
+//! gRPC over a real socket: frames written by hand, and what operators ask.
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+mod common;
+use common::{PATIENCE, Served};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http2, header::HeaderMap};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_stream::once;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::{v1, v1alpha};
+
+/// Sends one message, framed as PROTOCOL-HTTP2.md says, and returns the body of the answer and its
+/// headers with its trailers.
+async fn call(served: &Served, path: &str, message: &[u8]) -> (Vec<u8>, HeaderMap) {
+    let length = u32::try_from(message.len()).expect("it is short");
+    let body = [&[0], &length.to_be_bytes()[..], message].concat();
+    let request = Request::post(format!("http://{}{path}", served.grpc))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from(body)))
+        .expect("it is a request");
+    let exchange = async {
+        let connection = TcpStream::connect(served.grpc).await?;
+        let connection = TokioIo::new(connection);
+        let (mut client, driver) = http2::handshake(TokioExecutor::new(), connection).await?;
+        tokio::spawn(driver);
+        let answer = client.send_request(request).await?;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], "application/grpc");
+        let mut headers = answer.headers().clone();
+        let body = answer.into_body().collect().await?;
+        headers.extend(body.trailers().cloned().unwrap_or_default());
+        Ok::<_, Box<dyn std::error::Error>>((body.to_bytes().to_vec(), headers))
+    };
+    let answer = timeout(PATIENCE, exchange).await;
+    answer.expect("an answer should come").expect("and whole")
+}
+
+const METHOD: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
+
+#[tokio::test]
+async fn the_originals_request_gets_the_originals_answer_byte_by_byte() {
+    let served = Served::start().await;
+    let request = b"\x0a\x04gRPC\x12\x04Holi\x18\xe5\x0f";
+    let (body, headers) = call(&served, METHOD, request).await;
+    let answer = b"\x0a\x3fHere is your greetings --> Today is a special day! (Holi, 2021)\x10\x01";
+    assert_eq!(body[..5], [0, 0, 0, 0, 67]);
+    assert_eq!(body[5..], answer[..]);
+    assert_eq!(headers["grpc-status"], "0");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_with_fields_of_a_later_contract_is_answered() {
+    let served = Served::start().await;
+    let request = b"\x12\x04Holi\x18\xe5\x0f\x9a\x06\x03new";
+    let (body, headers) = call(&served, METHOD, request).await;
+    assert!(body.ends_with(b"(Holi, 2021)\x10\x01"), "{body:?}");
+    assert_eq!(headers["grpc-status"], "0");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_has_a_status_that_says_whose_fault_it_is() {
+    let served = Served::start().await;
+    let unknown_service = "/rest_grpc_dual_mode.Nobody/GRPCGetGreetings";
+    let unknown_method = "/rest_grpc_dual_mode.GreetingsGenerator/Nothing";
+    for (path, message, status, named) in [
+        (METHOD, &b""[..], "3", "messageType"),
+        (METHOD, b"\x12\x04Holi", "3", "year"),
+        (METHOD, b"\x18\xe5\x0f", "3", "messageType"),
+        (unknown_service, b"", "12", ""),
+        (unknown_method, b"", "12", ""),
+    ] {
+        let (body, headers) = call(&served, path, message).await;
+        assert_eq!(headers["grpc-status"], status, "{path}: {headers:?}");
+        let text = headers
+            .get("grpc-message")
+            .map_or("", |m| m.to_str().unwrap());
+        assert!(text.contains(named), "{path}: {headers:?}");
+        assert!(body.is_empty(), "{path}: {body:?}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_and_its_service_report_that_they_serve() {
+    let served = Served::start().await;
+    let channel = serving::client::connect(&served.grpc.to_string()).await;
+    let mut health = HealthClient::new(channel.unwrap());
+    for service in ["", "rest_grpc_dual_mode.GreetingsGenerator"] {
+        let service = service.to_owned();
+        let answer = health.check(HealthCheckRequest { service }).await;
+        assert_eq!(
+            answer.unwrap().into_inner().status(),
+            ServingStatus::Serving
+        );
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn both_versions_of_reflection_know_the_method() {
+    let served = Served::start().await;
+    let channel = serving::client::connect(&served.grpc.to_string()).await;
+    let channel = channel.unwrap();
+    // The two versions are the same messages in two packages.
+    macro_rules! file {
+        ($version:ident) => {{
+            use $version::{
+                ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+                server_reflection_request::MessageRequest,
+                server_reflection_response::MessageResponse,
+            };
+            let symbol = "rest_grpc_dual_mode.GreetingsGenerator.GRPCGetGreetings".to_owned();
+            let request = ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(MessageRequest::FileContainingSymbol(symbol)),
+            };
+            let mut client = ServerReflectionClient::new(channel.clone());
+            let answers = client.server_reflection_info(once(request)).await;
+            let answer = answers.unwrap().into_inner().message().await.unwrap();
+            match answer.unwrap().message_response.unwrap() {
+                MessageResponse::FileDescriptorResponse(file) => file.file_descriptor_proto,
+                other => panic!("{other:?} is not a file"),
+            }
+        }};
+    }
+    for files in [file!(v1), file!(v1alpha)] {
+        let name = b"rest_grpc_dual_mode.proto";
+        assert!(files[0].windows(name.len()).any(|bytes| bytes == name));
+    }
+    served.stop().await;
+}

@@ -1,0 +1,144 @@
+//! What a client says when there is no answer.
+
+use std::time::Duration;
+
+use serving::client::{CallError, call_error, code_name, connect, with_deadline, within};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn an_address_is_read_with_or_without_a_scheme() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for address in [&address, &format!("http://{address}")] {
+        let connected = timeout(PATIENCE, connect(address)).await.unwrap();
+        assert!(connected.is_ok(), "{address}: {connected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_names_the_address_without_its_scheme() {
+    // Bound but not listening: nobody else can take the port meanwhile.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    for written in [&address, &format!("http://{address}/")] {
+        let refused = timeout(PATIENCE, connect(written)).await.unwrap();
+        match refused {
+            Err(CallError::Refused { address: named }) => assert_eq!(named, address),
+            other => panic!("{written}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_told_apart_from_one_that_cannot_be_reached() {
+    for (address, expected) in [
+        ("", "it is not a URL"),
+        ("/", "it is not a URL"),
+        ("https://localhost:1", "its scheme is not http"),
+        ("http://:1", "it has no host"),
+        ("http://localhost:", "its port is not between 1 and 65535"),
+        ("localhost:0", "its port is not between 1 and 65535"),
+        ("localhost:65536", "its port is not between 1 and 65535"),
+        ("9:99999", "its port is not between 1 and 65535"),
+        ("[::1]:65536", "its port is not between 1 and 65535"),
+        ("9@localhost:99999", "its port is not between 1 and 65535"),
+    ] {
+        match timeout(PATIENCE, connect(address)).await.unwrap() {
+            Err(CallError::Address { address: a, reason }) => {
+                assert_eq!((a.as_str(), reason.as_str()), (address, expected));
+            }
+            other => panic!("{address:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_unknown() {
+    // A label has at most 63 characters (RFC 1035), so no network is asked.
+    let host = format!("{}.invalid", "a".repeat(64));
+    match timeout(PATIENCE, connect(&host)).await.unwrap() {
+        Err(CallError::UnknownHost { host: named }) => assert_eq!(named, host),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_timer_of_the_transport_is_the_deadline_too() {
+    // The system accepts the connection; nobody ever reads from it.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut health = HealthClient::new(connect(&address).await.unwrap());
+    let deadline = Duration::from_millis(10);
+    let request = with_deadline(HealthCheckRequest::default(), deadline);
+    let status = timeout(PATIENCE, health.check(request)).await.unwrap();
+    let status = status.unwrap_err();
+    let error = call_error(&status, deadline);
+    assert!(matches!(error, CallError::Deadline { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_never_ends_is_given_up_when_its_deadline_passes() {
+    let start = tokio::time::Instant::now();
+    let deadline = Duration::from_millis(1500);
+    let given_up = within(deadline, std::future::pending::<Result<(), _>>()).await;
+    assert_eq!(
+        given_up.unwrap_err().to_string(),
+        "DEADLINE_EXCEEDED: no answer within 1s 500ms; --deadline sets how long to wait"
+    );
+    assert!((deadline..deadline * 2).contains(&start.elapsed()));
+}
+
+#[tokio::test]
+async fn the_result_of_work_that_ends_in_time_is_passed_on() {
+    assert_eq!(within(PATIENCE, async { Ok(7) }).await.unwrap(), 7);
+    let early = within(PATIENCE, async {
+        Err::<(), _>(CallError::EndedEarly { answered: 2 })
+    });
+    assert!(matches!(
+        early.await,
+        Err(CallError::EndedEarly { answered: 2 })
+    ));
+}
+
+#[test]
+fn a_status_is_told_by_its_name_in_the_specification_on_one_line() {
+    let deadline = Duration::from_secs(2);
+    for (status, line) in [
+        (
+            Status::deadline_exceeded("late"),
+            "DEADLINE_EXCEEDED: no answer within 2s; --deadline sets how long to wait",
+        ),
+        (
+            Status::invalid_argument("year must\nbe\u{1b}[31m"),
+            "the server answered INVALID_ARGUMENT: year must be [31m",
+        ),
+        (
+            Status::cancelled("by the server"),
+            "the server answered CANCELLED: by the server",
+        ),
+        (Status::unknown(""), "the server answered UNKNOWN: "),
+    ] {
+        assert_eq!(call_error(&status, deadline).to_string(), line);
+    }
+}
+
+#[test]
+fn every_code_has_the_name_of_the_specification() {
+    let names: Vec<_> = (0..=16)
+        .map(|code| code_name(Code::from_i32(code)))
+        .collect();
+    // https://grpc.io/docs/guides/status-codes/, in the order of their numbers.
+    let expected = "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND \
+                    ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION \
+                    ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS \
+                    UNAUTHENTICATED";
+    assert_eq!(names.join(" "), expected);
+}

@@ -1,0 +1,114 @@
+//! Runs the programs of this workspace as a user does. The test files of other crates include it by
+//! path, so that it stands once without a crate of its own.
+
+use std::{
+    net::SocketAddr,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+/// The end of every wait: long enough for a busy machine, and reached only by a test that fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program with nothing in its environment or on its standard input, and killed with the test.
+pub(crate) fn program(path: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(path);
+    command
+        .args(args)
+        .env_clear()
+        .kill_on_drop(true)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What a program that has ended leaves behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None` when a signal killed it.
+    pub(crate) code: Option<i32>,
+    /// What it printed and nobody had read.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Asserts that the program failed with exactly one line on standard error, and returns it.
+    #[track_caller]
+    pub(crate) fn one_line_of_error(&self) -> &str {
+        assert!(!matches!(self.code, None | Some(0)), "{self:?}");
+        let (line, rest) = self.stderr.split_once('\n').expect("a line on stderr");
+        assert_eq!(rest, "", "more than one line: {self:?}");
+        line
+    }
+}
+
+/// A program that runs.
+pub(crate) struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("cargo built the program");
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        let lines = BufReader::new(stdout).lines();
+        Self { child, lines }
+    }
+
+    /// The next line that it prints.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = timeout(PATIENCE, self.lines.next_line()).await;
+        line.expect("the program should print another line")
+            .expect("its output should be text")
+            .expect("the program should not have ended")
+    }
+
+    /// The address at the end of the next line, which is `{name} on {address}`.
+    pub(crate) async fn address(&mut self, name: &str) -> SocketAddr {
+        let line = self.line().await;
+        let address = line.strip_prefix(&format!("{name} on "));
+        address
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("{line:?} should name the {name} address"))
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        let pid = id.and_then(Pid::from_raw).expect("it should still run");
+        kill_process(pid, signal).expect("a child can be signalled");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> Ended {
+        let end = async {
+            let mut stdout = String::new();
+            while let Ok(Some(line)) = self.lines.next_line().await {
+                stdout.push_str(&line);
+                stdout.push('\n');
+            }
+            let output = self.child.wait_with_output().await;
+            let Output { status, stderr, .. } = output.expect("a child can be awaited");
+            Ended {
+                code: status.code(),
+                stdout,
+                stderr: String::from_utf8(stderr).expect("its errors should be text"),
+            }
+        };
+        timeout(PATIENCE, end).await.expect("it should end")
+    }
+}
+
+/// Runs `command` to its end.
+pub(crate) async fn run(command: Command) -> Ended {
+    Running::start(command).end().await
+}
