@@ -8,7 +8,8 @@ use prost::Message;
 #[track_caller]
 fn check<M: Message + Default + PartialEq + Debug>(message: &M, bytes: &[u8]) {
     assert_eq!(message.encode_to_vec(), bytes);
-    assert_eq!(M::decode(bytes).unwrap(), *message);
+    let read = M::decode(bytes).expect("these bytes are a message");
+    assert_eq!(read, *message);
 }
 
 #[test]
