@@ -27,6 +27,8 @@ enum Odd {
     EndsAfterTwo,
     /// It ends the stream well after the fifth message, without waiting for the half-close.
     EndsAfterFive,
+    /// It reads all five messages, answers two, and ends the stream well.
+    AnswersTwoOfFive,
     /// It ends the stream badly after the second message.
     FailsAfterTwo,
     /// It refuses the call.
@@ -53,6 +55,10 @@ impl Bidirectional for Odd {
                 stream::iter([Ok(first)]).chain(messages).boxed()
             }
             Self::EndsAfterTwo => messages.take(2).boxed(),
+            Self::AnswersTwoOfFive => {
+                let all: Vec<_> = messages.collect().await;
+                stream::iter(all).take(2).boxed()
+            }
             Self::EndsAfterFive => messages.take(5).boxed(),
             Self::FailsAfterTwo => messages.take(2).chain(stream::once(failure)).boxed(),
             Self::Refuses => return Err(Status::permission_denied("not you")),
@@ -119,6 +125,7 @@ async fn what_goes_wrong_is_one_line_and_the_answers_before_it_are_printed() {
     for (odd, args, answered, error) in [
         (Odd::EndsAfterTwo, &patient, 2, early),
         (Odd::EndsAfterTwo, &hurried, 2, early),
+        (Odd::AnswersTwoOfFive, &hurried, 2, early),
         (Odd::FailsAfterTwo, &patient, 2, failed),
         (Odd::FailsAfterTwo, &hurried, 2, failed),
         (Odd::Refuses, &patient, 0, refused),
