@@ -37,7 +37,7 @@ impl Order {
         S: Stream<Item = Result<Message, Status>> + Send + 'static,
     {
         let messages =
-            messages.inspect_ok(|Message { message }| tracing::debug!(message, "received"));
+            messages.inspect_ok(|Message { message }| tracing::debug!(text = message, "received"));
         match self {
             Self::Each => messages.boxed(),
             Self::Pairs => in_pairs(messages).boxed(),

@@ -65,8 +65,7 @@ async fn a_call_that_ends_after_the_signal_is_finished_and_the_server_ends_well(
 #[tokio::test]
 async fn a_second_signal_ends_the_server_at_once() {
     let (server, _client, _answers) = stopping_with_an_open_call().await;
-    server.signal(Signal::INT);
-    let ended = server.end().await;
+    let ended = server.end_by(Signal::INT).await;
     assert_eq!(ended.code, Some(130), "{ended:?}");
 }
 

@@ -50,6 +50,7 @@ fn answer(transport: &str, request: &Request) -> Result<Answer, Fault> {
         "" => transport,
         named => named,
     };
-    tracing::debug!("{came_by}: {}", answer.greetings);
+    // Only the caller's own word may hold what would forge a line of the log.
+    tracing::debug!("{}: {}", came_by.escape_debug(), answer.greetings);
     Ok(answer)
 }

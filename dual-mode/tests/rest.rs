@@ -103,7 +103,8 @@ async fn a_body_that_is_wrong_is_a_problem_that_names_what() {
         (br#"{"messageType":"Holi","#, "JSON"),
         (b"messageType=Holi&year=2023", "JSON"),
         (b"", "JSON"),
-        (b"null", "JSON"),
+        (b"null", "JSON object"),
+        (br#"["REST","Holi",2021]"#, "JSON object"),
         (b"\xff\xfe", "JSON"),
     ] {
         let answer = http(served.rest, &format!("POST {PATH}"), "", body).await;

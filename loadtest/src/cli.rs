@@ -13,6 +13,10 @@ use crate::target::{GRPC_PORT, Target, TargetError};
 /// the generator does not starve it.
 const USERS: usize = 32;
 
+/// The most users: each holds a connection, and an address has about 28,000 ports for connections to
+/// one server (Linux: net.ipv4.ip_local_port_range).
+const MOST_USERS: usize = 28_000;
+
 /// Seconds at full load for each protocol, where the user names no end. Long enough for a p99.9 at
 /// 10,000 requests/s.
 const RUN_TIME: &str = "15s";
@@ -96,49 +100,110 @@ fn command() -> clap::Command {
 
 /// Goose's options, with help that says what is different here.
 fn with_our_words(command: clap::Command) -> clap::Command {
-    let command = command
-        .mut_arg("host", |arg| {
-            arg.help("Where REST listens [default: dual-mode, started by this run]").long_help(
-                "Where REST listens, such as http://localhost:5000. gRPC is tested at port 50051 of \
-                 the same host, or at --grpc-host. Without it, dual-mode is started on free ports \
-                 of this machine, and stopped afterwards.",
-            )
+    const WORDS: [(&str, &str, &str); 8] = [
+        (
+            "host",
+            "Where REST listens [default: dual-mode, started by this run]",
+            "gRPC is tested at port 50051 of the same host, or at --grpc-host. Without --host, dual-mode \
+             is started on free ports of this machine, a fresh one for each protocol, and stopped \
+             afterwards.\n\nExample: --host http://localhost:5000",
+        ),
+        (
+            "users",
+            "Users, each with one connection and one call in flight [default: 32]",
+            "The same number calls over REST and then over gRPC. At most 28000: an address has not more \
+             ports for connections to one server.\n\nExample: --users 64",
+        ),
+        (
+            "increase_rate",
+            "Users started per second [default: all within a second]",
+            "A decimal is allowed. What is called while users start is warm-up, and so is a second after \
+             it: neither is in the figures.\n\nExample: --spawn-rate 10",
+        ),
+        (
+            "run_time",
+            "How long each protocol is measured [default: 15s]",
+            "Counted from the end of the warm-up.\n\nExample: --run-time 1m",
+        ),
+        (
+            "output_dir",
+            "Folder of the report [default: reports/<start time>]",
+            "Where it holds files already, DIR-2, DIR-3 and so on are taken.\n\n\
+             Example: --output-dir reports/before-the-change",
+        ),
+        (
+            "report_file",
+            "Write goose's own report to FILE too; repeatable",
+            "Each protocol writes one, with its name in it: report.html becomes report-rest.html and \
+             report-grpc.html. The extension picks the type: .html, .md or .json. Without FILE, a JSON \
+             report is written into the report's folder. No file is overwritten.\n\n\
+             Example: --report-file report.json",
+        ),
+        (
+            "timeout",
+            "How long a call may take, in seconds [default: 10]",
+            "A call that takes longer is given up and counts as a bad answer. A decimal is allowed.\n\n\
+             Example: --timeout 0.5",
+        ),
+        (
+            "version",
+            "Print the versions of this tool and of goose",
+            "Print the versions of this tool and of goose, and exit.",
+        ),
+    ];
+    let command = WORDS
+        .into_iter()
+        .fold(command, |command, (option, short, long)| {
+            let long = format!("{short}\n\n{long}");
+            command.mut_arg(option, |arg| arg.help(short).long_help(long))
+        });
+    let command = command.mut_arg("increase_rate", |arg| arg.visible_alias("spawn-rate"));
+    let command = without_notes_for_programmers(command);
+    NO_MEANING
+        .into_iter()
+        .fold(command, |command, (option, _)| {
+            command.mut_arg(option, |arg| arg.hide(true))
         })
-        .mut_arg("users", |arg| {
-            arg.help("Users, each with one connection and one call in flight [default: 32]")
-        })
-        .mut_arg("increase_rate", |arg| {
-            arg.visible_alias("spawn-rate")
-                .help("Users started per second [default: all within a second]")
-        })
-        .mut_arg("run_time", |arg| {
-            arg.help("How long each protocol runs at full load [default: 15s]")
-        })
-        .mut_arg("output_dir", |arg| {
-            arg.help("Folder of the report [default: reports/<start time>]").long_help(
-                "Folder of the report, reports/<start time> by default. Where it holds files \
-                 already, DIR-2, DIR-3 and so on are taken.",
-            )
-        })
-        .mut_arg("report_file", |arg| {
-            arg.help("Write goose's report to FILE too, one for each protocol; repeatable")
-        })
-        .mut_arg("timeout", |arg| arg.help("How long a call may take, in seconds [default: 10]"))
-        .mut_arg("version", |arg| arg.help("Print the versions of this tool and of goose"));
-    NO_MEANING.into_iter().fold(command, |command, option| {
-        command.mut_arg(option, |arg| arg.hide(true))
+}
+
+/// Goose's long help ends with how to set the option in code, which is not for a user of this tool.
+fn without_notes_for_programmers(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let Some(long) = arg.get_long_help().map(ToString::to_string) else {
+            return arg;
+        };
+        match long.find("Set in code") {
+            Some(note) => arg.long_help(long[..note].trim_end().to_owned()),
+            None => arg,
+        }
     })
 }
 
-/// Options of goose that a comparison refuses: of its HTTP client, which is not used, and of loads
-/// that are not steady.
-const NO_MEANING: [&str; 6] = [
-    "no_gzip",
-    "sticky_follow",
-    "accept_invalid_certs",
-    "scenarios",
-    "no_metrics",
-    "test_plan",
+/// Whether an option is set.
+type IsSet = fn(&GooseConfiguration) -> bool;
+
+/// Options of goose that a comparison refuses, and how to tell whether one is set: those of its HTTP
+/// client, which is not used, those of loads that are not steady or that someone else steers, and
+/// those that do something else than test.
+const NO_MEANING: [(&str, IsSet); 16] = [
+    ("no_gzip", |goose| goose.no_gzip),
+    ("sticky_follow", |goose| goose.sticky_follow),
+    ("accept_invalid_certs", |goose| goose.accept_invalid_certs),
+    ("scenarios", |goose| goose.scenarios.is_some()),
+    ("no_metrics", |goose| goose.no_metrics),
+    ("test_plan", has_test_plan),
+    ("iterations", |goose| goose.iterations.is_some()),
+    ("throttle_requests", |goose| {
+        goose.throttle_requests.is_some()
+    }),
+    ("co_mitigation", |goose| goose.co_mitigation.is_some()),
+    ("no_autostart", |goose| goose.no_autostart),
+    ("websocket", |goose| goose.websocket),
+    ("telnet_port", |goose| goose.telnet_port.is_some()),
+    ("list", |goose| goose.list),
+    ("scenarios_list", |goose| goose.scenarios_list),
+    ("render_report", |goose| goose.render_report.is_some()),
+    ("dashboard_control", |goose| goose.dashboard_control),
 ];
 
 impl Options {
@@ -148,12 +213,10 @@ impl Options {
     /// A sentence that names the option.
     pub fn complete(&mut self) -> Result<(), UsageError> {
         let goose = &mut self.goose;
-        if goose.run_time.is_none() && goose.iterations.is_none() && !goose.no_autostart {
-            goose.run_time = Some(RUN_TIME.to_owned());
-        }
+        goose.run_time.get_or_insert_with(|| RUN_TIME.to_owned());
         let users = *goose.users.get_or_insert(USERS);
-        refuse(users == 0, || {
-            "--users 0 would test nothing; it must be at least 1".to_owned()
+        refuse(!(1..=MOST_USERS).contains(&users), || {
+            format!("--users {users} cannot be tested; it must be between 1 and {MOST_USERS}")
         })?;
         if goose.increase_rate.is_none() && goose.increase_time.is_none() {
             goose.increase_rate = Some(users.to_string());
@@ -170,16 +233,10 @@ impl Options {
                 format!("{option} {time:?} is not a time above 0; write it like 30s, 2m or 1h30m")
             })?;
         }
-        for (set, option) in [
-            (goose.no_gzip, "--no-gzip"),
-            (goose.sticky_follow, "--sticky-follow"),
-            (goose.accept_invalid_certs, "--accept-invalid-certs"),
-            (goose.scenarios.is_some(), "--scenarios"),
-            (goose.no_metrics, "--no-metrics"),
-            (has_test_plan(goose), "--test-plan"),
-        ] {
-            refuse(set, || {
-                format!("{option} has no meaning for this comparison; leave it out")
+        for (option, is_set) in NO_MEANING {
+            refuse(is_set(goose), || {
+                let option = option.replace('_', "-");
+                format!("--{option} has no meaning for this comparison; leave it out")
             })?;
         }
         self.targets()

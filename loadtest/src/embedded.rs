@@ -4,14 +4,18 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     thread,
+    time::Duration,
 };
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serving::CancellationToken;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use crate::{child::Child, target::Target};
+
+/// How long dual-mode may take to listen: it takes milliseconds, on a machine that swaps a second.
+const START: Duration = Duration::from_secs(15);
 
 /// Where the child listens: the one message it sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,9 +41,9 @@ impl Embedded {
     /// When it does not come up.
     pub async fn start() -> anyhow::Result<Self> {
         let mut child = Child::start(["server".into()])?;
-        let Addresses { rest, grpc } = child
-            .hear()
-            .await?
+        let Addresses { rest, grpc } = timeout(START, child.hear())
+            .await
+            .context("dual-mode did not start to listen in time")??
             .context("dual-mode ended before it listened; its message stands above")?;
         let target = |address: SocketAddr| Target {
             host: address.ip().to_string(),

@@ -8,6 +8,15 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
+
+use crate::cli::UsageError;
+
+/// How the name of a folder ends that is being filled; before it stands the process that fills it.
+const PARTIAL: &str = ".partial";
 
 /// How many runs may begin under one name.
 const MOST_NAMESAKES: u32 = 1000;
@@ -27,11 +36,19 @@ impl Folder {
     /// When it cannot be created.
     pub fn begin(name: &Path) -> anyhow::Result<Self> {
         let parent = name.parent().unwrap_or(Path::new(""));
-        let stem = name
-            .file_name()
-            .with_context(|| format!("{} is no name for a folder", name.display()))?;
+        let stem = name.file_name().ok_or_else(|| {
+            UsageError(format!(
+                "--output-dir {} is no name for a folder",
+                name.display()
+            ))
+        })?;
         fs::create_dir_all(parent).with_context(|| cannot_create(parent))?;
-        let own = format!(".{}.{}.partial", stem.to_string_lossy(), std::process::id());
+        sweep(parent);
+        let own = format!(
+            ".{}.{}{PARTIAL}",
+            stem.to_string_lossy(),
+            std::process::id()
+        );
         let partial = parent.join(own);
         fs::create_dir(&partial).with_context(|| cannot_create(&partial))?;
         Ok(Self {
@@ -92,6 +109,29 @@ impl Drop for Folder {
     }
 }
 
+/// Removes what runs left that were killed before they could.
+fn sweep(parent: &Path) {
+    let here = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    for entry in fs::read_dir(here).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name
+            .to_str()
+            .and_then(|name| {
+                name.strip_prefix('.')?
+                    .strip_suffix(PARTIAL)?
+                    .rsplit_once('.')
+            })
+            .and_then(|(_, pid)| Pid::from_raw(pid.parse().ok()?));
+        if pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn is_taken(error: &io::Error) -> bool {
     use ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
     matches!(
@@ -138,6 +178,19 @@ mod tests {
             fs::read_to_string(parent.path().join("run")).unwrap(),
             "mine"
         );
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_away_and_what_another_fills_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        let left = parent.path().join(format!(".old.{}.partial", dead.id()));
+        dead.wait().unwrap();
+        fs::create_dir(&left).unwrap();
+        let alive = Folder::begin(&parent.path().join("alive")).unwrap();
+        drop(Folder::begin(&parent.path().join("run")).unwrap());
+        assert!(!left.exists());
+        assert!(alive.path().exists());
     }
 
     #[test]

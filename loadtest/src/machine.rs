@@ -29,7 +29,7 @@ pub fn tool() -> Tool {
     }
 }
 
-/// The commit of the checkout in the working directory, with `+` where files differ from it.
+/// The commit of the checkout that this was built from, with `+` where files differ from it by now.
 fn commit() -> Option<String> {
     let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
@@ -38,7 +38,11 @@ fn commit() -> Option<String> {
 }
 
 fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).output().ok()?;
+    let output = Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR")])
+        .args(args)
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
@@ -64,4 +68,14 @@ fn cpu_model() -> Option<String> {
 #[cfg(not(target_os = "linux"))]
 fn memory() -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_goose_is_the_one_that_is_locked() {
+        let lock = include_str!("../../Cargo.lock");
+        let locked = format!("name = \"goose\"\nversion = \"{}\"", super::GOOSE);
+        assert!(lock.contains(&locked));
+    }
 }

@@ -115,8 +115,8 @@ impl Protocol {
     }
 }
 
-/// What one arm gave. Only the window counts: from the moment every user had started until the
-/// first of them stopped.
+/// What one arm gave. Only the window counts: from a moment after the last user had started until
+/// the first of them stopped.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Arm {
     /// The protocol.
@@ -151,6 +151,25 @@ pub struct Arm {
     pub goose_report: Option<String>,
 }
 
+impl Run {
+    /// Whether a ratio of rates says anything: both arms ran their time, and every answer of theirs
+    /// was good. A quick refusal is no better than a slow answer.
+    pub fn is_comparable(&self) -> bool {
+        self.cut_short.is_none()
+            && self
+                .arms
+                .iter()
+                .all(|arm| arm.cut_short.is_none() && !arm.has_bad_answers())
+    }
+}
+
+impl Arm {
+    /// Whether any answer was bad, in the window or outside it.
+    pub fn has_bad_answers(&self) -> bool {
+        self.failures > 0 || self.statuses.iter().any(|status| !status.ok)
+    }
+}
+
 /// Times from just before the call to the last decoded byte, in microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latency {
@@ -166,7 +185,7 @@ pub struct Latency {
     /// known well enough to print, and is null.
     pub percentiles: Vec<Percentile>,
     /// The distribution, as far as a hundred samples lie beyond: about a hundred points of rising
-    /// percentile, for a curve.
+    /// percentile (0 to 100) and microseconds, for a curve.
     pub curve: Vec<(f64, f64)>,
 }
 
@@ -191,10 +210,10 @@ pub struct StatusCount {
 }
 
 /// A server process's use of the machine.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerUse {
-    /// Its process.
-    pub pid: u32,
+    /// Its processes: more than one where several share the listening socket.
+    pub pids: Vec<u32>,
     /// CPU time in the window divided by answers in the window, in microseconds.
     pub cpu_micros_per_request: f64,
     /// CPU seconds per second of the window: 1.0 is one core kept busy.

@@ -1,12 +1,17 @@
 //! A comparison from its options to its report.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{SecondsFormat, Utc};
 use goose::config::RUN_FOLDER;
 use serving::{CancellationToken, process::shutdown_on_signal};
 use thiserror::Error;
+use tokio::time::timeout;
 
 use crate::{
     block::{
@@ -30,6 +35,10 @@ const ORDER: [Protocol; 2] = [Protocol::Rest, Protocol::Grpc];
 
 /// Where reports go where the user names no folder.
 const REPORTS: &str = "reports";
+
+/// How long a block may take to stop and to say what it has. It breaks open calls off after a second
+/// and writes a report then.
+const STOPPED: Duration = Duration::from_secs(15);
 
 /// What [`Run::cut_short`] says after a signal.
 pub const INTERRUPTED: &str = "stopped by a signal";
@@ -107,7 +116,7 @@ struct Comparison {
 /// One side of a service that runs already.
 struct Running {
     target: Target,
-    process: Option<u32>,
+    processes: Vec<u32>,
 }
 
 impl Comparison {
@@ -136,8 +145,8 @@ impl Comparison {
             } else {
                 grpc
             };
-            let (target, process) = (side.target.clone(), side.process);
-            return self.block(protocol, target, process).await;
+            let (target, processes) = (side.target.clone(), side.processes.clone());
+            return self.block(protocol, target, processes).await;
         }
         // Each arm gets a fresh server, so that none inherits the other's memory.
         let own = Embedded::start().await?;
@@ -145,7 +154,9 @@ impl Comparison {
             Protocol::Rest => own.rest.clone(),
             Protocol::Grpc => own.grpc.clone(),
         };
-        let arm = self.block(protocol, target, own.id()).await;
+        let arm = self
+            .block(protocol, target, own.id().into_iter().collect())
+            .await;
         if let Err(error) = own.stop().await {
             eprintln!("warning: {error:#}");
         }
@@ -156,7 +167,7 @@ impl Comparison {
         &mut self,
         protocol: Protocol,
         target: Target,
-        server: Option<u32>,
+        server: Vec<u32>,
     ) -> anyhow::Result<Arm> {
         let goose_report = self.folder.path().join(format!("{}.html", protocol.slug()));
         let args = std::env::args_os().skip(1);
@@ -172,13 +183,11 @@ impl Comparison {
         let result = self.listen(&mut child, protocol).await;
         self.display.clear();
         let ended = child.end().await;
-        let mut arm = result?;
-        ended?;
-        if spec.goose_report.exists() {
-            let page =
-                fs::read_to_string(&spec.goose_report).context("goose's report cannot be read")?;
-            fs::write(&spec.goose_report, report::goose::offline(&page)?)?;
-        } else {
+        // A child that broke says why by how it ended.
+        let mut arm = result.map_err(|error| ended.err().unwrap_or(error))?;
+        if let Err(error) = make_offline(&spec.goose_report) {
+            eprintln!("warning: goose's own report is left out: {error:#}");
+            let _ = fs::remove_file(&spec.goose_report);
             arm.goose_report = None;
         }
         Ok(arm)
@@ -186,29 +195,50 @@ impl Comparison {
 
     /// Listens to a block until it is done, and tells it to end when a signal asks for that.
     async fn listen(&mut self, child: &mut Child, protocol: Protocol) -> anyhow::Result<Arm> {
-        let mut told = false;
         loop {
             let event = tokio::select! {
                 event = child.hear() => event?,
-                () = self.stop.cancelled(), if !told => {
-                    self.display.clear();
-                    eprintln!("stopping; what was measured until now will be written");
-                    child.tell_to_end();
-                    told = true;
-                    continue;
-                }
+                () = self.stop.cancelled() => break,
             };
-            match event {
-                Some(Event::Progress(progress)) => {
-                    self.display.show(protocol, self.users, &progress);
-                }
-                Some(Event::Done(arm)) => return Ok(*arm),
-                Some(Event::Refused(option)) => bail!(UsageError(option)),
-                Some(Event::Failed(reason)) => bail!(reason),
-                None => bail!("the load of {} ended without a result", protocol.name()),
+            if let Some(arm) = self.take(event, protocol)? {
+                return Ok(arm);
             }
         }
+        self.display.clear();
+        eprintln!("stopping; what was measured until now will be written");
+        child.tell_to_end();
+        timeout(STOPPED, async {
+            loop {
+                let event = child.hear().await?;
+                if let Some(arm) = self.take(event, protocol)? {
+                    return Ok(arm);
+                }
+            }
+        })
+        .await
+        .unwrap_or_else(|_| bail!("the load of {} did not stop", protocol.name()))
     }
+
+    /// Shows or passes on what a block tells.
+    fn take(&mut self, event: Option<Event>, protocol: Protocol) -> anyhow::Result<Option<Arm>> {
+        match event {
+            Some(Event::Progress(progress)) => {
+                self.display.show(protocol, self.users, &progress);
+                Ok(None)
+            }
+            Some(Event::Done(arm)) => Ok(Some(*arm)),
+            Some(Event::Refused(option)) => bail!(UsageError(option)),
+            Some(Event::Failed(reason)) => bail!(reason),
+            None => bail!("the load of {} ended without a result", protocol.name()),
+        }
+    }
+}
+
+/// Gives goose's report at `path` the script for its charts from beside it.
+fn make_offline(path: &Path) -> anyhow::Result<()> {
+    let page = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    fs::write(path, report::goose::offline(&page)?)?;
+    Ok(())
 }
 
 /// Makes sure that something answers at `target`, and finds its process where it is on this machine.
@@ -216,7 +246,7 @@ async fn reach(target: Target, protocol: Protocol) -> anyhow::Result<Running> {
     let address = target.reach(protocol).await?;
     Ok(Running {
         target,
-        process: usage::listening_process(address),
+        processes: usage::listening_processes(address),
     })
 }
 
@@ -249,11 +279,7 @@ fn load(options: &Options) -> Load {
         (None, Some(rate)) => format!("{rate} users/s"),
         (None, None) => "all at once".to_owned(),
     };
-    let run_time = match (&goose.run_time, goose.iterations) {
-        (Some(time), _) => time.clone(),
-        (None, Some(iterations)) => format!("{iterations} calls per user"),
-        (None, None) => "until stopped".to_owned(),
-    };
+    let run_time = goose.run_time.clone().unwrap_or_default();
     Load {
         users,
         connections: users,

@@ -141,8 +141,15 @@ impl Target {
         };
         let host = self.host.trim_matches(['[', ']']);
         let looked_up = timeout(REACH, lookup_host((host, self.port))).await;
-        if !matches!(looked_up, Ok(Ok(_))) {
-            return Err(unreachable("is at a host that is unknown".to_owned()));
+        match looked_up {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(unreachable("is at a host that is unknown".to_owned())),
+            Err(_) => {
+                let seconds = REACH.as_secs();
+                return Err(unreachable(format!(
+                    "has a host that no name server knew within {seconds} s"
+                )));
+            }
         }
         match timeout(REACH, self.connect()).await {
             Ok(Ok(connection)) => connection

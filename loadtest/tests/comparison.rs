@@ -39,7 +39,10 @@ fn without_a_host_dual_mode_is_started_measured_and_stopped() {
             "{address} still listens"
         );
         if cfg!(target_os = "linux") {
-            let server = arm.server.expect("the server is a process on this machine");
+            let server = arm
+                .server
+                .as_ref()
+                .expect("the server is a process on this machine");
             assert!(server.cpu_micros_per_request > 0.0 && server.memory_under_load > 1 << 20);
         }
     }
@@ -58,8 +61,9 @@ fn a_running_service_is_measured_one_protocol_after_the_other() {
     if cfg!(target_os = "linux") {
         let server = arm(&run, Protocol::Grpc)
             .server
+            .as_ref()
             .expect("this process is found by its port");
-        assert_eq!(server.pid, std::process::id());
+        assert_eq!(server.pids, [std::process::id()]);
     }
     let calls = service.calls.lock().unwrap();
     let last_rest = calls
@@ -118,7 +122,28 @@ fn error_answers_are_counted_by_status_and_fail_the_run() {
 }
 
 #[test]
-fn answers_that_are_no_greetings_are_bad_answers() {
+fn bad_answers_in_the_warm_up_fail_the_run_too() {
+    let service = service(Behaviour {
+        refuse_at_first: true,
+        ..Behaviour::default()
+    });
+    let room = Room::new();
+    let slowly = ["--users", "2", "--run-time", "1s", "--increase-time", "3s"];
+    let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
+    let output = room.bare_tool(&slowly).args(hosts).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let run = room.run_json();
+    assert!(
+        run.arms.iter().all(|arm| arm.failures == 0),
+        "the window has none"
+    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("503, warm-up included"));
+    let page = std::fs::read_to_string(room.report().join("index.html")).unwrap();
+    assert!(page.contains("answers were bad during the warm-up"));
+}
+
+#[test]
+fn answers_that_are_another_greeting_are_bad_answers() {
     let service = service(Behaviour {
         nonsense: true,
         ..Behaviour::default()
@@ -127,7 +152,7 @@ fn answers_that_are_no_greetings_are_bad_answers() {
     let output = room.run(&["--host", &service.rest, "--grpc-host", &service.grpc]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     for arm in room.run_json().arms {
-        assert_eq!(arm.statuses[0].status, "answer is not a greeting");
+        assert_eq!(arm.statuses[0].status, "not the greeting asked for");
     }
 }
 

@@ -4,7 +4,6 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader},
-    net::TcpStream,
     process::{Child, Command},
     time::{Duration, Instant},
 };
@@ -67,34 +66,69 @@ fn sigterm_before_anything_was_measured_writes_nothing() {
 }
 
 #[test]
-fn a_killed_run_takes_its_children_with_it() {
-    let service = service(Behaviour::default());
+fn ctrl_c_breaks_off_calls_that_hang() {
+    let delay = Duration::from_secs(600);
+    let service = service(Behaviour {
+        delay,
+        ..Behaviour::default()
+    });
     let room = Room::new();
     let hosts = [
         "--users",
         "2",
+        "--timeout",
+        "300",
         "--host",
         &service.rest,
         "--grpc-host",
         &service.grpc,
     ];
     let mut tool = started(room.bare_tool(&hosts), "REST  measuring");
+    let begun = Instant::now();
+    send(&tool, Signal::INT);
+    assert_eq!(tool.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    assert!(
+        names(&room.path().join("reports")).is_empty(),
+        "nothing was measured"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_run_takes_its_children_with_it() {
+    let room = Room::new();
+    let mut tool = started(room.bare_tool(&["--users", "2"]), "REST  measuring");
+    let children = children(tool.id());
+    assert_eq!(children.len(), 2, "the server and the block");
     send(&tool, Signal::KILL);
     tool.wait().unwrap();
     let begun = Instant::now();
-    let count = || service.calls.lock().unwrap().len();
-    // The load has ended once a connection of our own sees no other call come.
-    loop {
-        let before = count();
-        std::thread::sleep(Duration::from_secs(1));
-        if count() == before {
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE, "the load goes on");
+    while children.iter().any(|pid| is_alive(*pid)) {
+        assert!(begun.elapsed() < PATIENCE, "a child lives on");
+        std::thread::sleep(Duration::from_millis(20));
     }
-    let address = service.rest.trim_start_matches("http://");
-    assert!(
-        TcpStream::connect(address).is_ok(),
-        "the service itself still runs"
-    );
+}
+
+/// The processes that `parent` started.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("Linux has it").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| stat(*pid).is_some_and(|(_, ppid)| ppid == parent))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != "Z")
+}
+
+/// State and parent of a process (proc(5), /proc/pid/stat).
+#[cfg(target_os = "linux")]
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }

@@ -34,6 +34,11 @@ fn a_wrong_option_is_named() {
         ),
         (&["--users", "0"], "--users 0"),
         (&["--users", "x"], "--users"),
+        (&["--users", "99999999999999"], "--users 99999999999999"),
+        (&["--throttle-requests", "5"], "--throttle-requests"),
+        (&["--iterations", "5"], "--iterations"),
+        (&["--list"], "--list"),
+        (&["--output-dir", "."], "--output-dir ."),
         (&["--run-time", "5x"], "--run-time \"5x\""),
         (&["--run-time", "0"], "--run-time \"0\""),
         (&["--increase-rate", "fast"], "--increase-rate"),
@@ -85,5 +90,29 @@ fn a_target_that_is_not_there_is_one_line_and_no_report() {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains(named), "{text}");
         assert!(names(room.path()).is_empty());
+    }
+}
+
+#[test]
+fn the_help_tells_this_tools_defaults_and_not_gooses() {
+    for (flag, told) in [
+        ("-h", "[default: 32]"),
+        ("--help", "[default: 32]"),
+        ("--help", "[default: 15s]"),
+    ] {
+        let output = Room::new().bare_tool(&[flag]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && text.contains(told),
+            "{flag}: {told}"
+        );
+        for untrue in [
+            "one per CPU",
+            "until it is stopped",
+            "Set in code",
+            "--throttle-requests",
+        ] {
+            assert!(!text.contains(untrue), "{flag}: {untrue}");
+        }
     }
 }

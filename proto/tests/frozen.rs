@@ -101,6 +101,23 @@ fn every_published_field_keeps_its_number_name_and_type() {
 }
 
 #[test]
+fn every_field_and_method_stands_in_the_tables_above() {
+    let files = files();
+    let fields: usize = files
+        .iter()
+        .flat_map(|file| &file.message_type)
+        .map(|message| message.field.len())
+        .sum();
+    assert_eq!(fields, FIELDS.len(), "write a new field into FIELDS");
+    let methods: usize = files
+        .iter()
+        .flat_map(|file| &file.service)
+        .map(|service| service.method.len())
+        .sum();
+    assert_eq!(methods, METHODS.len(), "write a new method into METHODS");
+}
+
+#[test]
 fn every_published_method_keeps_its_path_messages_and_streaming() {
     let files = files();
     for (path, request, answer, client_streams, server_streams) in METHODS {

@@ -1,7 +1,14 @@
 //! What the clients here share: a connection with an end to every wait, and errors a person can
 //! act on.
 
-use std::{error::Error, future::Future, io, iter, time::Duration};
+use std::{
+    error::Error,
+    fmt::Display,
+    future::Future,
+    io::{self, Write},
+    iter,
+    time::Duration,
+};
 
 use thiserror::Error;
 use tonic::{
@@ -56,6 +63,12 @@ pub enum CallError {
         /// How many messages were answered.
         answered: usize,
     },
+    /// The connection broke off before the call was answered to its end.
+    #[error("the connection broke off before the call was answered to its end: {reason}")]
+    Broken {
+        /// What the system said.
+        reason: String,
+    },
     /// The server answered with an error.
     #[error("the server answered {}: {message}", code_name(*.code))]
     Status {
@@ -86,6 +99,29 @@ pub fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Runs a client to its end on a runtime of its own, and does not wait for a name server that nobody
+/// waits for any more: looking a name up cannot be cancelled.
+///
+/// # Panics
+/// When the system gives no runtime.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs one file descriptor and no thread");
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+/// Writes `line` to standard output. When its reader has gone, as `head` does, there is nobody left
+/// to work for: the process ends.
+pub fn say(line: impl Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
     }
 }
 
@@ -136,6 +172,12 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     let timer = causes(status).any(|cause| cause.is::<tonic::TimeoutExpired>());
     if timer || status.code() == Code::DeadlineExceeded {
         return CallError::Deadline { deadline };
+    }
+    // A status that the server sent has no cause on this side of the wire.
+    if let Some(cause) = causes(status).last() {
+        return CallError::Broken {
+            reason: cause.to_string(),
+        };
     }
     CallError::Status {
         code: status.code(),

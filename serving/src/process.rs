@@ -48,14 +48,18 @@ fn start(args: &ServerArgs) -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the runtime could not be started")
 }
 
-/// A token that is cancelled by the first SIGINT or SIGTERM. The second one ends the process at once,
-/// with status 130.
+/// Signals within this time of the first are the same wish to end.
+const ONE_WISH: Duration = Duration::from_millis(50);
+
+/// A token that is cancelled by the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at
+/// once, with status 130.
 ///
 /// # Errors
 /// When signals cannot be watched.
 pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
     let token = CancellationToken::new();
     let shutdown = token.clone();
     tokio::spawn(async move {
@@ -63,6 +67,7 @@ pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
             tokio::select! {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
+                _ = hang_up.recv() => "SIGHUP",
             }
         };
         let signal = next().await;
@@ -71,6 +76,13 @@ pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
             "shutting down; a second signal ends the process at once"
         );
         shutdown.cancel();
+        // `timeout` and others signal a process and then its group: that is one wish, not two.
+        let _ = tokio::time::timeout(ONE_WISH, async {
+            loop {
+                next().await;
+            }
+        })
+        .await;
         next().await;
         std::process::exit(130);
     });

@@ -32,7 +32,7 @@ impl Unary for Greeter {
         request: Request<Message>,
     ) -> Result<Response<MessageResponse>, Status> {
         let Message { message } = request.into_inner();
-        tracing::debug!(message, "received");
+        tracing::debug!(text = message, "received");
         Ok(Response::new(MessageResponse {
             message: format!("Hello I am up and running received \"{message}\" message from you"),
             received: true,

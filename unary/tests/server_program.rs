@@ -103,7 +103,7 @@ async fn the_json_log_is_one_object_a_line_on_standard_error() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line} is not JSON")))
         .collect();
-    for (field, value) in [("message", "two\nlines"), ("signal", "SIGINT")] {
+    for (field, value) in [("text", "two\nlines"), ("signal", "SIGINT")] {
         assert!(log.iter().any(|line| line[field] == value), "{log:?}");
     }
     assert!(log.iter().all(|line| line["level"].is_string()), "{log:?}");

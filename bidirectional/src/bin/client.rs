@@ -3,13 +3,24 @@
 //! Run with `cargo run -p bidirectional --bin client` while the server runs. It prints each message
 //! as it sends it and each answer as it comes, so the order of the lines shows who waited for whom.
 
-use std::{io::BufRead, process::ExitCode, thread, time::Duration};
+use std::{
+    io::{BufRead, IsTerminal, stdin},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use bidirectional::conversation::{self, Event, MESSAGES, Waits};
 use clap::Parser;
 use futures_util::{Stream, StreamExt, stream};
+use serving::client;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+
+/// Long enough to see who waits for whom.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Long enough for an answer to come first on this machine, short enough for a thousand lines.
+const PATIENCE_WHEN_PIPED: Duration = Duration::from_millis(20);
 
 /// Sends messages over one stream and prints the answers as they come
 #[derive(Parser)]
@@ -27,9 +38,10 @@ struct Args {
     #[arg(long, value_name = "URL", default_value = "http://localhost:50051")]
     address: String,
 
-    /// How long the server gets to answer a message before the next is sent
-    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = serving::args::duration)]
-    patience: Duration,
+    /// How long the server gets to answer a message before the next is sent [default: 300ms; 20ms for
+    /// lines that are piped in]
+    #[arg(long, value_name = "TIME", value_parser = serving::args::duration)]
+    patience: Option<Duration>,
 
     /// How long the server may stay silent: to connect, to take a message, or between answers once
     /// all is sent
@@ -37,11 +49,12 @@ struct Args {
     deadline: Duration,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
+    let piped = args.interactive && !stdin().is_terminal();
+    let patience = if piped { PATIENCE_WHEN_PIPED } else { PATIENCE };
     let waits = Waits {
-        patience: args.patience,
+        patience: args.patience.unwrap_or(patience),
         silence: args.deadline,
     };
     let messages = if args.interactive {
@@ -51,7 +64,7 @@ async fn main() -> ExitCode {
     } else {
         stream::iter(args.messages).boxed()
     };
-    match conversation::hold(&args.address, messages, waits, print).await {
+    match client::block_on(conversation::hold(&args.address, messages, waits, print)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -62,8 +75,12 @@ async fn main() -> ExitCode {
 
 fn print(event: Event) {
     match event {
-        Event::Sent(message) => println!("Hello Server Sending you the {message}"),
-        Event::Answered(message) => println!("Hello from the server received your {message}"),
+        Event::Sent(message) => client::say(format_args!("Hello Server Sending you the {message}")),
+        Event::Answered(message) => {
+            client::say(format_args!(
+                "Hello from the server received your {message}"
+            ));
+        }
         Event::HalfClosed => eprintln!("(all sent: the client has half-closed, and still listens)"),
     }
 }
@@ -73,7 +90,7 @@ fn print(event: Event) {
 fn lines_of_standard_input() -> impl Stream<Item = String> {
     let (sender, lines) = mpsc::channel(1);
     thread::spawn(move || {
-        let mut input = std::io::stdin().lock();
+        let mut input = stdin().lock();
         let mut line = Vec::new();
         while input
             .read_until(b'\n', &mut line)

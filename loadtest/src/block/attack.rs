@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use goose::{GooseAttack, GooseError, config::GooseConfiguration};
+use serving::CancellationToken;
 
 use super::{
     Spec, configuration, latency,
@@ -16,13 +17,14 @@ use crate::{
 };
 
 /// Why an attack ends when the parent says so.
-pub(super) const CUT_SHORT: &str = "stopped before its time";
+pub(super) const CUT_SHORT: &str = crate::run::INTERRUPTED;
 
 /// Runs one attack and returns what it measured.
 pub(super) async fn run(
     spec: &Spec,
     mut options: GooseConfiguration,
     window: Arc<Window>,
+    stop: CancellationToken,
 ) -> anyhow::Result<Arm> {
     let time_limit = configuration::time_limit(&options)?;
     configuration::adapt(&mut options, spec);
@@ -31,6 +33,7 @@ pub(super) async fn run(
         target: spec.target.clone(),
         time_limit,
         window: Arc::clone(&window),
+        stop,
     });
     let goose =
         GooseAttack::initialize_with_config(options)?.register_scenario(user::scenario(&attack)?);
@@ -104,11 +107,11 @@ fn server_use(
     (opened, closed): (Moment, Moment),
     answers: u64,
 ) -> Option<ServerUse> {
-    let (pid, memory_at_rest) = window.server_at_rest()?;
+    let (pids, memory_at_rest) = window.server_at_rest()?;
     let (before, after) = (opened.server?, closed.server?);
     let cpu = (after.cpu.checked_sub(before.cpu)?).as_secs_f64();
     Some(ServerUse {
-        pid,
+        pids,
         cpu_micros_per_request: cpu * 1e6 / answers.max(1) as f64,
         cores_busy: cpu / (closed.at - opened.at).as_secs_f64(),
         memory_at_rest,

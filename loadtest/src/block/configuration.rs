@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use goose::config::{GooseConfiguration, RUN_FOLDER};
+use goose::{
+    config::{GooseConfiguration, RUN_FOLDER},
+    util::parse_timespan,
+};
 
-use super::Spec;
+use super::{Spec, window::WARM_UP};
 use crate::{cli::UsageError, result::Protocol};
 
 /// How long a call may take where the user does not say: far longer than any call here should,
@@ -17,11 +20,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Adapts `options`, as the user gave them, to one block.
 pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     options.host = Some(spec.target.url());
-    if options.no_autostart {
-        // The user wants to start each block by a controller.
-    } else if options.telnet_host.is_none() && options.telnet_port.is_none() {
-        options.no_telnet = true;
-    }
+    options.no_telnet = true;
+    // Goose counts from the last user's start, the figures from the end of the warm-up.
+    let run_time = options.run_time.as_deref().and_then(parse_timespan);
+    options.run_time = run_time.map(|seconds| format!("{}s", seconds + WARM_UP.as_secs() as usize));
     if options.verbose == 0 {
         options.quiet = options.quiet.max(1);
         options.no_print_metrics = true;

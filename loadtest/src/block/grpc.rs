@@ -18,8 +18,10 @@ use proto::rest_grpc_dual_mode::{
 };
 use tonic::{Code, body::Body};
 
-use super::{recorder::Outcome, user::ConnectError};
-use crate::target::Target;
+use super::{
+    recorder::Outcome,
+    user::{Attack, ConnectError, GREETING},
+};
 
 /// The path of the call.
 pub(super) const PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
@@ -31,13 +33,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects to `target`.
-    pub(super) async fn open(target: &Target) -> Result<Self, ConnectError> {
+    /// Connects to the attack's target.
+    pub(super) async fn open(attack: &Attack) -> Result<Self, ConnectError> {
+        let target = &attack.target;
         let stream = target.connect().await?;
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        // It ends when this sender is dropped or the server closes.
-        tokio::spawn(connection);
+        // It ends when the sender is dropped, the server closes, or the attack is stopped.
+        tokio::spawn(attack.stop.clone().run_until_cancelled_owned(connection));
         let origin: Uri = target.url().parse().expect("a target is a URL");
         let stub = GreetingsGeneratorClient::with_origin(Http2(sender.clone()), origin);
         Ok(Self { sender, stub })
@@ -58,10 +61,10 @@ impl Connection {
         match self.stub.grpc_get_greetings(request).await {
             Ok(answer) => {
                 let answer = answer.into_inner();
-                if answer.message_received && !answer.greetings.is_empty() {
+                if answer.message_received && answer.greetings == GREETING {
                     Outcome::Grpc(Code::Ok)
                 } else {
-                    Outcome::Broken("answer is not a greeting")
+                    Outcome::Broken("not the greeting asked for")
                 }
             }
             // A status that the server sent has no cause on this side of the wire.

@@ -26,6 +26,7 @@ use std::{
 use anyhow::Context;
 use goose::config::GooseConfiguration;
 use serde::{Deserialize, Serialize};
+use serving::CancellationToken;
 
 use crate::{
     cli::UsageError,
@@ -37,6 +38,9 @@ use window::Window;
 /// How often the parent hears how far the block is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
+/// How long calls may go on when an attack is stopped: most take less than a hundredth of it.
+const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
+
 /// What the parent asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
@@ -44,8 +48,8 @@ pub struct Spec {
     pub protocol: Protocol,
     /// Where to send it.
     pub target: Target,
-    /// The server's process, where it is on this machine.
-    pub server: Option<u32>,
+    /// The server's processes, where they are on this machine.
+    pub server: Vec<u32>,
     /// Users to start.
     pub users: usize,
     /// Where goose writes its HTML report.
@@ -81,23 +85,35 @@ pub struct Progress {
 /// Runs the block that standard input asks for, with goose's options as the user gave them.
 ///
 /// # Errors
-/// When the parent cannot be understood or told; a block that fails tells it with
-/// [`Event::Failed`].
+/// When the parent cannot be understood; a block that fails tells it with [`Event::Failed`].
 pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let spec: Spec = serde_json::from_str(&line).context("standard input is not a block to run")?;
-    let window = Arc::new(Window::new(spec.users, spec.server));
+    let window = Arc::new(Window::new(spec.users, spec.server.clone()));
 
-    stop_when_the_parent_says_so();
+    let stop = CancellationToken::new();
+    stop_when_the_parent_says_so(Arc::clone(&window), stop.clone());
     tell_progress(Arc::clone(&window));
+    raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
-    let event = match runtime.block_on(attack::run(&spec, options, window)) {
+    let event = match runtime.block_on(attack::run(&spec, options, window, stop)) {
         Ok(arm) => Event::Done(Box::new(arm)),
         Err(error) if error.is::<UsageError>() => Event::Refused(error.to_string()),
         Err(error) => Event::Failed(format!("{error:#}")),
     };
-    tell(&event)
+    // Where the parent is gone, nobody is left to be told.
+    let _ = tell(&event);
+    Ok(())
+}
+
+/// Each user holds a connection, and common soft limits are as low as 256 files.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is refused, users that get no connection say so.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn tell(event: &Event) -> anyhow::Result<()> {
@@ -108,10 +124,15 @@ fn tell(event: &Event) -> anyhow::Result<()> {
         .context("the parent does not listen")
 }
 
-/// Stops the attack when standard input closes: the parent wants it cut short, or is gone.
-fn stop_when_the_parent_says_so() {
-    thread::spawn(|| {
+/// Stops the attack when standard input closes: the parent wants it cut short, or is gone. Calls that
+/// are open then may finish for a moment, and are broken off after it.
+fn stop_when_the_parent_says_so(window: Arc<Window>, stop: CancellationToken) {
+    thread::spawn(move || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        goose::trigger_killswitch(attack::CUT_SHORT);
+        thread::sleep(OPEN_CALLS_MAY_FINISH);
+        window.abandon();
+        stop.cancel();
         // Goose forgets the kill switch when an attack starts, which may be after this.
         loop {
             goose::trigger_killswitch(attack::CUT_SHORT);

@@ -137,3 +137,54 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: Outcome = Outcome::Http(200);
+    const BAD: Outcome = Outcome::Broken("no answer in time");
+
+    #[test]
+    fn what_comes_outside_the_window_counts_only_as_a_kind_of_answer() {
+        let mut recorder = Recorder::new();
+        recorder.record(BAD, Duration::from_millis(1), None);
+        assert_eq!(
+            (recorder.answers, recorder.failures, recorder.times.len()),
+            (0, 0, 0)
+        );
+        assert_eq!(recorder.statuses()[0].count, 1);
+        assert!(recorder.seconds.is_empty());
+    }
+
+    #[test]
+    fn only_good_answers_are_timed_and_each_lands_in_its_second() {
+        let mut recorder = Recorder::new();
+        let at = |millis| Some(Duration::from_millis(millis));
+        recorder.record(OK, Duration::from_millis(1), at(999));
+        recorder.record(OK, Duration::from_millis(1), at(1000));
+        recorder.record(BAD, Duration::from_millis(1), at(2500));
+        assert_eq!(recorder.seconds, [1, 1, 1]);
+        assert_eq!(
+            (recorder.answers, recorder.failures, recorder.times.len()),
+            (3, 1, 2)
+        );
+    }
+
+    #[test]
+    fn recorders_add_up() {
+        let (mut one, mut two) = (Recorder::new(), Recorder::new());
+        one.record(OK, Duration::from_millis(1), Some(Duration::ZERO));
+        two.record(OK, Duration::from_millis(3), Some(Duration::from_secs(1)));
+        two.record(BAD, Duration::from_millis(3), Some(Duration::from_secs(1)));
+        one.add(&two);
+        assert_eq!(one.seconds, [1, 2]);
+        assert_eq!((one.answers, one.failures, one.times.len()), (3, 1, 2));
+        let statuses = one.statuses();
+        assert_eq!((statuses[0].status.as_str(), statuses[0].count), ("200", 2));
+        assert_eq!(
+            (statuses[1].status.as_str(), statuses[1].ok),
+            ("no answer in time", false)
+        );
+    }
+}

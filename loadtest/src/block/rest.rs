@@ -2,16 +2,21 @@
 
 use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 
-use super::{recorder::Outcome, user::ConnectError};
-use crate::target::Target;
+use super::{
+    recorder::Outcome,
+    user::{Attack, ConnectError, GREETING},
+};
 
 /// The path of the call.
 pub(super) const PATH: &str = "/v1/get_greetings";
+
+/// The longest answer that is read, in bytes: what tonic's client reads of a message by default.
+const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// One connection.
 pub(super) struct Connection {
@@ -35,12 +40,13 @@ struct Answer {
 }
 
 impl Connection {
-    /// Connects to `target`.
-    pub(super) async fn open(target: &Target) -> Result<Self, ConnectError> {
+    /// Connects to the attack's target.
+    pub(super) async fn open(attack: &Attack) -> Result<Self, ConnectError> {
+        let target = &attack.target;
         let stream = target.connect().await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends when this sender is dropped or the server closes.
-        tokio::spawn(connection);
+        // It ends when the sender is dropped, the server closes, or the attack is stopped.
+        tokio::spawn(attack.stop.clone().run_until_cancelled_owned(connection));
         Ok(Self {
             sender,
             host: target.authority(),
@@ -63,7 +69,13 @@ impl Connection {
         self.sender.ready().await?;
         let response = self.sender.send_request(self.request()).await?;
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await?.to_bytes();
+        let Ok(body) = Limited::new(response.into_body(), LONGEST_ANSWER)
+            .collect()
+            .await
+        else {
+            return Ok(Outcome::Broken("answer broken or too long"));
+        };
+        let body = body.to_bytes();
         if !Outcome::Http(status).is_ok() {
             return Ok(Outcome::Http(status));
         }
@@ -71,8 +83,8 @@ impl Connection {
             Ok(Answer {
                 greetings,
                 message_received: true,
-            }) if !greetings.is_empty() => Outcome::Http(status),
-            _ => Outcome::Broken("answer is not a greeting"),
+            }) if greetings == GREETING => Outcome::Http(status),
+            _ => Outcome::Broken("not the greeting asked for"),
         })
     }
 

@@ -10,6 +10,7 @@ use goose::{
     GooseError,
     goose::{GooseUser, Scenario, Transaction, TransactionFunction, TransactionResult},
 };
+use serving::CancellationToken;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
@@ -25,6 +26,9 @@ use crate::{result::Protocol, target::Target};
 pub(super) const MESSAGE_TYPE: &str = "Diwali";
 /// The year that every call asks for.
 pub(super) const YEAR: i32 = 2023;
+/// The greeting that every call must get.
+pub(super) const GREETING: &str =
+    "Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
 /// How long a user waits before it connects again: a refused connection fails within microseconds,
 /// and a user that tried without a pause would keep a core busy with it.
@@ -51,6 +55,8 @@ pub(super) struct Attack {
     /// How long a call, or connecting, may take.
     pub(super) time_limit: Duration,
     pub(super) window: Arc<Window>,
+    /// Cancelled when open calls are to be broken off.
+    pub(super) stop: CancellationToken,
 }
 
 enum Connection {
@@ -120,17 +126,19 @@ impl User {
 
     fn record(&mut self, outcome: Outcome, time: Duration) {
         let window = &self.attack.window;
-        self.recorder
-            .record(outcome, time, window.position(Instant::now()));
-        window.count(outcome.is_ok());
+        if !window.is_abandoned() {
+            self.recorder
+                .record(outcome, time, window.position(Instant::now()));
+            window.count(outcome.is_ok());
+        }
     }
 }
 
 impl Connection {
     async fn open(attack: &Attack) -> Result<Self, ConnectError> {
         Ok(match attack.protocol {
-            Protocol::Rest => Self::Rest(rest::Connection::open(&attack.target).await?),
-            Protocol::Grpc => Self::Grpc(grpc::Connection::open(&attack.target).await?),
+            Protocol::Rest => Self::Rest(rest::Connection::open(attack).await?),
+            Protocol::Grpc => Self::Grpc(grpc::Connection::open(attack).await?),
         })
     }
 
@@ -158,10 +166,18 @@ impl ConnectError {
             Self::Socket(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection refused"
             }
+            Self::Socket(error) if is_too_many_files(error) => "this machine: too many open files",
             Self::Socket(_) => "no connection",
             Self::Http(_) => "connection broken",
         })
     }
+}
+
+fn is_too_many_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&error.raw_os_error())
 }
 
 /// The scenario of `attack`'s users: connect, call for ever, hand over what was recorded.

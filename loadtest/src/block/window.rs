@@ -1,10 +1,10 @@
-//! The stretch of an attack that counts: from the moment every user has started until the first of
-//! them stops. What comes before is warm-up, what comes after is fewer users than asked for.
+//! The stretch of an attack that counts: from [`WARM_UP`] after the last user has started until the
+//! first of them stops. What comes before is warm-up, what comes after is fewer users than asked for.
 
 use std::{
     sync::{
-        Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -12,10 +12,14 @@ use std::{
 use super::{Progress, recorder::Recorder};
 use crate::usage;
 
+/// How long the users call before it counts, once all have started: caches fill, and the kernel
+/// spreads the threads over the cores.
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
+
 /// Shared by the users of one attack.
 pub(super) struct Window {
     users: usize,
-    server: Option<u32>,
+    server: Vec<u32>,
     started: AtomicUsize,
     answers: AtomicU64,
     failures: AtomicU64,
@@ -23,6 +27,7 @@ pub(super) struct Window {
     opened: OnceLock<Moment>,
     closed: OnceLock<Moment>,
     at_rest: Option<u64>,
+    abandoned: AtomicBool,
     sink: Mutex<Recorder>,
 }
 
@@ -36,9 +41,11 @@ pub(super) struct Moment {
 
 impl Window {
     /// A window that opens when `users` have started.
-    pub(super) fn new(users: usize, server: Option<u32>) -> Self {
+    pub(super) fn new(users: usize, server: Vec<u32>) -> Self {
         Self {
             users,
+            at_rest: usage::of_processes(&server).map(|usage| usage.memory),
+            abandoned: AtomicBool::new(false),
             server,
             started: AtomicUsize::new(0),
             answers: AtomicU64::new(0),
@@ -46,15 +53,39 @@ impl Window {
             connections: AtomicU64::new(0),
             opened: OnceLock::new(),
             closed: OnceLock::new(),
-            at_rest: server.and_then(usage::of_process).map(|usage| usage.memory),
             sink: Mutex::new(Recorder::new()),
         }
     }
 
-    /// One more user has started; the last one opens the window.
-    pub(super) fn user_started(&self) {
+    /// One more user has started; after the last one and the warm-up the window opens.
+    pub(super) fn user_started(self: &Arc<Self>) {
         if self.started.fetch_add(1, Relaxed) + 1 == self.users {
-            self.opened.get_or_init(|| self.now());
+            let window = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(WARM_UP).await;
+                window.open();
+            });
+        }
+    }
+
+    fn open(&self) {
+        self.opened.get_or_init(|| self.now());
+    }
+
+    /// The calls that are open are about to be broken off, by this side: they count for nothing.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.abandoned.store(true, Relaxed);
+    }
+
+    /// Whether what ends now still counts.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Relaxed)
+    }
+
+    fn close(&self) {
+        if self.opened.get().is_some() {
+            self.closed.get_or_init(|| self.now());
         }
     }
 
@@ -114,9 +145,9 @@ impl Window {
         self.connections.load(Relaxed)
     }
 
-    /// The server's process, and its memory in bytes before the first call.
-    pub(super) fn server_at_rest(&self) -> Option<(u32, u64)> {
-        Some((self.server?, self.at_rest?))
+    /// The server's processes, and their memory in bytes before the first call.
+    pub(super) fn server_at_rest(&self) -> Option<(Vec<u32>, u64)> {
+        Some((self.server.clone(), self.at_rest?))
     }
 
     /// Everything that the users recorded until they stopped.
@@ -128,7 +159,41 @@ impl Window {
         Moment {
             at: Instant::now(),
             own_cpu: usage::own_cpu(),
-            server: self.server.and_then(usage::of_process),
+            server: usage::of_processes(&self.server),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_a_moment_after_the_last_user_started_and_closes_with_the_first_that_stops() {
+        let window = Arc::new(Window::new(2, Vec::new()));
+        window.user_started();
+        tokio::time::sleep(2 * WARM_UP).await;
+        assert!(
+            window.position(Instant::now()).is_none(),
+            "one user is missing"
+        );
+        window.user_started();
+        assert!(
+            window.position(Instant::now()).is_none(),
+            "it is warming up"
+        );
+        tokio::time::sleep(2 * WARM_UP).await;
+        assert!(window.position(Instant::now()).is_some());
+        window.user_stopped(&Recorder::new());
+        let late = Instant::now() + Duration::from_secs(1);
+        assert!(window.position(late).is_none());
+        assert!(window.bounds().is_some());
+    }
+
+    #[test]
+    fn a_user_that_stops_before_it_opened_leaves_no_bounds() {
+        let window = Window::new(2, Vec::new());
+        window.user_stopped(&Recorder::new());
+        assert!(window.bounds().is_none());
     }
 }

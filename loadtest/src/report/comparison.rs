@@ -21,7 +21,7 @@ struct Line {
 pub(super) fn table(run: &Run) -> Markup {
     let sides = Sides::of(run);
     let groups = [
-        ("Rate", "more is better", rate(sides)),
+        ("Rate", "more is better", rate(run, sides)),
         ("Latency of good answers", "less is better", latency(sides)),
         ("Server", "what the answers cost it", server(sides)),
         ("Load generator", "what asking cost", generator(run, sides)),
@@ -94,15 +94,14 @@ fn plain(label: &str, cells: figures::Row) -> Line {
     }
 }
 
-fn rate(sides: Sides) -> Vec<Line> {
+fn rate(run: &Run, sides: Sides) -> Vec<Line> {
     let per_second = sides.map(|arm| arm.requests_per_second);
     let written = figures::amounts(per_second, "/s");
-    let failed = sides.present().any(|arm| arm.failures > 0);
     vec![
-        if failed {
-            plain("Requests per second", written)
-        } else {
+        if run.is_comparable() {
             compared("Requests per second", per_second, written)
+        } else {
+            plain("Requests per second", written)
         },
         plain("Requests", figures::counts(sides.map(|arm| arm.requests))),
         plain("Failures", figures::counts(sides.map(|arm| arm.failures))),
@@ -225,6 +224,6 @@ fn notes(run: &Run, sides: Sides) -> Markup {
 
 /// Cores that server and generator kept busy together, where that is nearly all there are.
 fn crowded(run: &Run, arm: &Arm) -> Option<f64> {
-    let used = arm.server?.cores_busy + arm.generator.cores_busy;
+    let used = arm.server.as_ref()?.cores_busy + arm.generator.cores_busy;
     (used > 0.85 * run.machine.cores as f64).then_some(used)
 }

@@ -10,7 +10,7 @@ pub(super) fn sentence(run: &Run) -> String {
     let sides = Sides::of(run);
     let shape = shape(&run.load);
     match sides.map(|arm| (arm.requests > 0).then_some(arm)) {
-        [Some(Some(rest)), Some(Some(grpc))] => both(rest, grpc, &shape),
+        [Some(Some(rest)), Some(Some(grpc))] => both(run, rest, grpc, &shape),
         [Some(Some(one)), other] | [other, Some(Some(one))] => format!(
             "{} answered {} requests/s{} in this one run, at {shape}. {}",
             one.protocol.name(),
@@ -26,15 +26,19 @@ pub(super) fn sentence(run: &Run) -> String {
     }
 }
 
-fn both(rest: &Arm, grpc: &Arm, shape: &str) -> String {
+fn both(run: &Run, rest: &Arm, grpc: &Arm, shape: &str) -> String {
     let rates = format!(
         "gRPC answered {} requests/s, REST {}",
         figures::rounded(grpc.requests_per_second),
         figures::rounded(rest.requests_per_second),
     );
-    if rest.failures + grpc.failures > 0 {
-        // A quick refusal is no better than a slow answer, so there is nothing to divide.
-        return format!("{rates}, failures included, in this one run, at {shape}.");
+    if !run.is_comparable() {
+        let failures = if rest.failures + grpc.failures > 0 {
+            ", failures included,"
+        } else {
+            ""
+        };
+        return format!("{rates}{failures} in this one run, at {shape}.");
     }
     let ratio = figures::ratio(rest.requests_per_second, grpc.requests_per_second);
     let ratio = ratio.map_or(String::new(), |ratio| format!(": {ratio}"));
@@ -77,7 +81,11 @@ pub(super) fn banners(run: &Run) -> Markup {
             figures::thousands(arm.requests),
             figures::share(arm.failures, arm.requests),
         );
-        if arm.failures > 0 { vec![text] } else { vec![] }
+        match (arm.failures > 0, arm.has_bad_answers()) {
+            (true, _) => vec![text],
+            (false, true) => vec!["answers were bad during the warm-up; see Answers.".to_owned()],
+            (false, false) => vec![],
+        }
     });
     let missed = each_arm(run, |arm| arm.thresholds_missed.clone());
     html! {

@@ -15,7 +15,7 @@ pub(super) fn method(run: &Run) -> Markup {
                 (shape(load)) ". A slow answer therefore delays the next call, and the rate follows the latency."
             }
             li {
-                "The users started at " (load.ramp) ". This ramp is the warm-up and is left out. "
+                "The users started at " (load.ramp) ". This ramp, and a second after it, is warm-up and is left out. "
                 "Planned time at full load, for each arm: " (load.run_time) "."
             }
             li { (order(run)) " against " (service(run.service)) "." }

@@ -65,7 +65,7 @@ fn arm(protocol: Protocol, rate: f64, median: f64) -> Arm {
         }],
         connections_opened: 32,
         server: Some(ServerUse {
-            pid: 4242,
+            pids: vec![4242],
             cpu_micros_per_request: if rest { 41.3 } else { 37.9 },
             cores_busy: if rest { 0.82 } else { 0.81 },
             memory_at_rest: 9 << 20,

@@ -7,21 +7,28 @@
 )]
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    convert::Infallible,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use axum::{Json, Router, http::StatusCode, routing::post};
-use loadtest::result::{Arm, Protocol, Run};
-use proto::rest_grpc_dual_mode::{
-    RequestMessage, ResponseMessage,
-    greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer},
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::Request,
+    http::HeaderMap,
+    response::Response,
 };
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use loadtest::result::{Arm, Protocol, Run};
+use prost::Message;
+use proto::rest_grpc_dual_mode::ResponseMessage;
 use tempfile::TempDir;
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
 /// An empty working directory, and the tool run in it.
 pub struct Room(TempDir);
@@ -100,59 +107,18 @@ pub fn stderr(output: &Output) -> String {
 /// How the service answers.
 #[derive(Clone, Copy, Default)]
 pub struct Behaviour {
-    /// Before each answer.
+    /// Between the head of an answer and its body.
     pub delay: Duration,
     /// Refuse every call: 503, UNAVAILABLE.
     pub refuse: bool,
-    /// Give answers that are no greetings.
+    /// Refuse the calls of the first second only.
+    pub refuse_at_first: bool,
+    /// Answer with another greeting than the one asked for.
     pub nonsense: bool,
 }
 
 /// When each call came.
 pub type Calls = Arc<Mutex<Vec<(Protocol, Instant)>>>;
-
-#[derive(Clone)]
-struct Service {
-    behaviour: Behaviour,
-    calls: Calls,
-}
-
-impl Service {
-    async fn take(&self, protocol: Protocol) {
-        let call = (protocol, Instant::now());
-        self.calls
-            .lock()
-            .expect("no test panics with this lock")
-            .push(call);
-        tokio::time::sleep(self.behaviour.delay).await;
-    }
-
-    fn greeting(&self) -> String {
-        if self.behaviour.nonsense {
-            String::new()
-        } else {
-            "Happy Diwali".to_owned()
-        }
-    }
-}
-
-#[tonic::async_trait]
-impl GreetingsGenerator for Service {
-    async fn grpc_get_greetings(
-        &self,
-        _: Request<RequestMessage>,
-    ) -> Result<Response<ResponseMessage>, Status> {
-        self.take(Protocol::Grpc).await;
-        if self.behaviour.refuse {
-            return Err(Status::unavailable("not today"));
-        }
-        let (greetings, message_received) = (self.greeting(), true);
-        Ok(Response::new(ResponseMessage {
-            greetings,
-            message_received,
-        }))
-    }
-}
 
 /// A service that runs in the test's own process until the test ends.
 pub struct Running {
@@ -162,51 +128,101 @@ pub struct Running {
     _runtime: tokio::runtime::Runtime,
 }
 
-/// Starts the service on free ports.
+/// Starts the service on free ports. Both protocols are written by hand, so that a head can go out
+/// long before its body.
 pub fn service(behaviour: Behaviour) -> Running {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
-    let service = Service {
-        behaviour,
-        calls: Calls::default(),
-    };
-    let listen = async || {
+    let calls = Calls::default();
+    let listen = async |protocol| {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port can be bound");
-        let address: SocketAddr = listener
+        let address = listener
             .local_addr()
             .expect("a bound socket has an address");
-        (listener, format!("http://{address}"))
+        tokio::spawn(
+            axum::serve(listener, app(protocol, behaviour, Arc::clone(&calls))).into_future(),
+        );
+        format!("http://{address}")
     };
-    let (rest, grpc) = runtime.block_on(async { (listen().await, listen().await) });
-    let calls = Arc::clone(&service.calls);
-    let rest_service = service.clone();
-    let app = Router::new().route(
-        "/v1/get_greetings",
-        post(async move || {
-            rest_service.take(Protocol::Rest).await;
-            let body = serde_json::json!({
-                "greetings": rest_service.greeting(),
-                "messageReceived": true,
-            });
-            match behaviour.refuse {
-                true => (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    Json(serde_json::Value::Null),
-                ),
-                false => (StatusCode::OK, Json(body)),
-            }
-        }),
-    );
-    runtime.spawn(async move { axum::serve(rest.0, app).await });
-    runtime.spawn(
-        tonic::transport::Server::builder()
-            .add_service(GreetingsGeneratorServer::new(service))
-            .serve_with_incoming(TcpIncoming::from(grpc.0)),
-    );
+    let (rest, grpc) =
+        runtime.block_on(async { (listen(Protocol::Rest).await, listen(Protocol::Grpc).await) });
     Running {
-        rest: rest.1,
-        grpc: grpc.1,
+        rest,
+        grpc,
         calls,
         _runtime: runtime,
     }
+}
+
+fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
+    Router::new().fallback(async move |request: Request| {
+        let first = {
+            let mut calls = calls.lock().expect("no test panics with this lock");
+            calls.push((protocol, Instant::now()));
+            calls
+                .iter()
+                .find(|call| call.0 == protocol)
+                .expect("it was just pushed")
+                .1
+        };
+        // Reading the question to its end keeps the connection usable.
+        let _ = request.into_body().collect().await;
+        let early = first.elapsed() < Duration::from_secs(1);
+        let refuse = behaviour.refuse || behaviour.refuse_at_first && early;
+        match protocol {
+            Protocol::Rest => rest_answer(behaviour, refuse),
+            Protocol::Grpc => grpc_answer(behaviour, refuse),
+        }
+    })
+}
+
+fn greeting(behaviour: Behaviour) -> String {
+    let year = if behaviour.nonsense { 1999 } else { 2023 };
+    format!("Here is your greetings --> Today is a special day! (Diwali, {year})")
+}
+
+/// `frames`, the first of them after the delay.
+fn late(behaviour: Behaviour, frames: Vec<Frame<Bytes>>) -> Body {
+    let frames = stream::once(async move {
+        tokio::time::sleep(behaviour.delay).await;
+        stream::iter(frames.into_iter().map(Ok::<_, Infallible>))
+    });
+    Body::new(StreamBody::new(frames.flatten()))
+}
+
+fn rest_answer(behaviour: Behaviour, refuse: bool) -> Response {
+    let body = serde_json::json!({"greetings": greeting(behaviour), "messageReceived": true});
+    let body = late(behaviour, vec![Frame::data(body.to_string().into())]);
+    let status = if refuse { 503 } else { 200 };
+    Response::builder()
+        .status(status)
+        .body(body)
+        .expect("the parts are valid")
+}
+
+fn grpc_answer(behaviour: Behaviour, refuse: bool) -> Response {
+    let head = Response::builder().header("content-type", "application/grpc");
+    if refuse {
+        let head = head
+            .header("grpc-status", "14")
+            .header("grpc-message", "not today");
+        return head.body(Body::empty()).expect("the parts are valid");
+    }
+    let (greetings, message_received) = (greeting(behaviour), true);
+    let message = ResponseMessage {
+        greetings,
+        message_received,
+    }
+    .encode_to_vec();
+    let length = u32::try_from(message.len())
+        .expect("it is short")
+        .to_be_bytes();
+    let framed = [&[0], &length[..], &message].concat();
+    let trailers = HeaderMap::from_iter([(
+        "grpc-status".parse().expect("a name"),
+        "0".parse().expect("a value"),
+    )]);
+    let frames = vec![Frame::data(framed.into()), Frame::trailers(trailers)];
+    head.body(late(behaviour, frames))
+        .expect("the parts are valid")
 }

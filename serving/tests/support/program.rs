@@ -88,6 +88,25 @@ impl Running {
         kill_process(pid, signal).expect("a child can be signalled");
     }
 
+    /// Signals it again and again until it ends: a program may take signals that come close together
+    /// for one.
+    #[allow(dead_code, reason = "not every program is tested for it")]
+    pub(crate) async fn end_by(mut self, signal: Signal) -> Ended {
+        let insist = async {
+            while self
+                .child
+                .try_wait()
+                .expect("a child can be awaited")
+                .is_none()
+            {
+                self.signal(signal);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(PATIENCE, insist).await.expect("it should end");
+        self.end().await
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
         let end = async {

@@ -6,6 +6,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use serving::client;
 
 /// Sends one message to the unary server and prints its answer
 #[derive(Parser)]
@@ -24,18 +25,17 @@ struct Args {
     deadline: Duration,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Args {
         message,
         address,
         deadline,
     } = Args::parse();
-    println!("request: message: {message}");
-    match unary::ask(&address, message, deadline).await {
+    client::say(format_args!("request: message: {message}"));
+    match client::block_on(unary::ask(&address, message, deadline)) {
         Ok(answer) => {
-            println!("answer: message: {}", answer.message);
-            println!("answer: received: {}", answer.received);
+            client::say(format_args!("answer: message: {}", answer.message));
+            client::say(format_args!("answer: received: {}", answer.received));
             ExitCode::SUCCESS
         }
         Err(error) => {
