@@ -13,8 +13,8 @@ trap 'rm -rf "$work"' EXIT
 npm install --silent --no-save --no-package-lock --prefix "$work" playwright-core@1.64.1
 
 cargo build --quiet -p loadtest --bin loadtest --example sample-report
-target/debug/loadtest --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
-target/debug/examples/sample-report "$work/sample"
+"${CARGO_TARGET_DIR:-target}"/debug/loadtest --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
+"${CARGO_TARGET_DIR:-target}"/debug/examples/sample-report "$work/sample"
 for report in "$work/run" "$work/sample" reports/reference; do
     PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
 done
