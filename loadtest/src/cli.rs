@@ -267,6 +267,14 @@ impl Options {
         Ok(Some((rest, grpc)))
     }
 
+    /// Where goose serves its dashboard, if it does. Its default is port 5118 of this machine.
+    pub fn dashboard(&self) -> Option<String> {
+        let goose = &self.goose;
+        let host = goose.dashboard_host.as_deref().unwrap_or("127.0.0.1");
+        let port = goose.dashboard_port.unwrap_or(5118);
+        goose.dashboard.then(|| format!("http://{host}:{port}"))
+    }
+
     /// The folder of the report, where the user names one.
     pub fn folder(&self) -> Option<PathBuf> {
         self.goose.output_dir.as_ref().map(PathBuf::from)

@@ -91,6 +91,9 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
         },
         arms: Vec::new(),
     };
+    if let Some(dashboard) = options.dashboard() {
+        eprintln!("goose's dashboard, while a protocol is tested: {dashboard}");
+    }
     let mut comparison = Comparison {
         display: Display::new(ORDER.len(), options.run_seconds()),
         users: run.load.users,

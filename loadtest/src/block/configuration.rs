@@ -24,7 +24,7 @@ pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     // Goose counts from the last user's start, the figures from the end of the warm-up.
     let run_time = options.run_time.as_deref().and_then(parse_timespan);
     options.run_time = run_time.map(|seconds| format!("{}s", seconds + WARM_UP.as_secs() as usize));
-    if options.verbose == 0 {
+    if options.verbose == 0 && options.running_metrics.is_none() {
         options.quiet = options.quiet.max(1);
         options.no_print_metrics = true;
     }
