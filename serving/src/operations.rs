@@ -8,8 +8,8 @@ use tonic_reflection::server::Builder;
 /// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for the
 /// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`.
 ///
-/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. Then
-/// each `Watch` is told NOT_SERVING and ends, and no service is known any more.
+/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
+/// then on they report NOT_SERVING, to each `Watch` too.
 ///
 /// # Panics
 /// When `descriptors` is not a descriptor set, which only a broken build can cause.
@@ -18,7 +18,7 @@ pub async fn routes(
     descriptors: &[u8],
     shutdown: &CancellationToken,
 ) -> Routes {
-    let (mut health, health_service) = tonic_health::server::health_reporter();
+    let (health, health_service) = tonic_health::server::health_reporter();
     for name in ["", service] {
         health
             .set_service_status(name, ServingStatus::Serving)
@@ -31,8 +31,6 @@ pub async fn routes(
             health
                 .set_service_status(name, ServingStatus::NotServing)
                 .await;
-            // Ends each `Watch`, which would keep its connection, and so the drain, open.
-            health.clear_service_status(name).await;
         }
     });
 
