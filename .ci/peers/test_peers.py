@@ -10,6 +10,7 @@ from conftest import PATIENCE, ours, python, run
 MESSAGES = [f"{n} message" for n in ["First", "Second", "Third", "Fourth", "Fifth"]]
 SENT = [f"Hello Server Sending you the {message}" for message in MESSAGES]
 ANSWERED = [f"Hello from the server received your {message}" for message in MESSAGES]
+PATIENT = "--deadline=30s"
 TEXTS = ["Hello Server you there?", "", 'नमस्ते "you" 👋\nthere']
 DIWALI = (
     b'{"greetings":"Here is your greetings --> Today is a special day! (Diwali, 2023)",'
@@ -32,7 +33,7 @@ def test_python_unary_client_asks_our_server(start, stubs, message):
 @pytest.mark.parametrize("message", TEXTS)
 def test_our_unary_client_asks_a_python_server(start, stubs, message):
     [address] = start(python(stubs, "unary_server"), 1)
-    client = run(ours("unary-client", "--address", f"http://{address}", message))
+    client = run(ours("unary-client", PATIENT, "--address", f"http://{address}", message))
     assert (client.returncode, client.stderr) == (0, "")
     answer = f"answer: message: {unary_answer(message)}\nanswer: received: true\n"
     assert client.stdout == f"request: message: {message}\n{answer}"
@@ -53,7 +54,7 @@ def test_python_bidirectional_client_talks_to_our_server(start, stubs, order):
 
 def test_our_bidirectional_client_talks_to_a_python_server(start, stubs):
     [address] = start(python(stubs, "bidirectional_server"), 1)
-    client = run(ours("bidirectional-client", "--address", address, "--patience", "30s"))
+    client = run(ours("bidirectional-client", PATIENT, "--address", address, "--patience=30s"))
     assert client.returncode == 0, client.stderr
     pairs = [line for pair in zip(SENT, ANSWERED) for line in pair]
     assert client.stdout.splitlines() == pairs
@@ -61,7 +62,7 @@ def test_our_bidirectional_client_talks_to_a_python_server(start, stubs):
 
 def test_our_bidirectional_client_talks_to_a_python_server_that_reads_first(start, stubs):
     [address] = start(python(stubs, "bidirectional_server", "after"), 1)
-    client = run(ours("bidirectional-client", "--address", address, "--patience", "1ms"))
+    client = run(ours("bidirectional-client", PATIENT, "--address", address, "--patience=1ms"))
     assert client.returncode == 0, client.stderr
     assert client.stdout.splitlines() == SENT + ANSWERED
 

@@ -13,6 +13,8 @@ mod program;
 use program::{Running, program, run};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
+/// No test may fail on a slow machine because the client gives up.
+const PATIENT: &str = "--deadline=30s";
 
 async fn server(order: &str) -> (Running, SocketAddr) {
     let args = ["--grpc-port", "0", "--order", order];
@@ -32,7 +34,11 @@ async fn stop(server: Running) {
 /// Runs the client to its good end and returns what it printed.
 async fn lines(address: SocketAddr, more: &[&str]) -> Vec<String> {
     let url = format!("http://{address}");
-    let ended = run(program(CLIENT, &[&["--address", &url], more].concat())).await;
+    let ended = run(program(
+        CLIENT,
+        &[&["--address", &url, PATIENT], more].concat(),
+    ))
+    .await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended.stdout.lines().map(str::to_owned).collect()
 }
@@ -107,7 +113,7 @@ async fn typed_lines_are_answered_as_each_is_typed() {
     let (server, address) = server("each").await;
     let (input, mut typing) = pipe().unwrap();
     let address = address.to_string();
-    let mut command = program(CLIENT, &["--address", &address, "--interactive"]);
+    let mut command = program(CLIENT, &["--address", &address, PATIENT, "--interactive"]);
     command.stdin(input);
     let mut client = Running::start(command);
     // The second line ends as a file of Windows does, and is not all UTF-8.
@@ -131,7 +137,7 @@ async fn a_client_or_a_server_that_is_killed_is_missed_by_the_other_only() {
         let (server, address) = server("each").await;
         let (input, mut typing) = pipe().unwrap();
         let address = address.to_string();
-        let mut command = program(CLIENT, &["--address", &address, "--interactive"]);
+        let mut command = program(CLIENT, &["--address", &address, PATIENT, "--interactive"]);
         command.stdin(input);
         let mut client = Running::start(command);
         typing.write_all(b"one\n").unwrap();

@@ -27,6 +27,8 @@ enum Odd {
     EndsAfterTwo,
     /// It ends the stream well after the fifth message, without waiting for the half-close.
     EndsAfterFive,
+    /// It reads all five messages, answers two, and ends the stream well.
+    AnswersTwoOfFive,
     /// It ends the stream badly after the second message.
     FailsAfterTwo,
     /// It refuses the call.
@@ -53,6 +55,10 @@ impl Bidirectional for Odd {
                 stream::iter([Ok(first)]).chain(messages).boxed()
             }
             Self::EndsAfterTwo => messages.take(2).boxed(),
+            Self::AnswersTwoOfFive => {
+                let all: Vec<_> = messages.collect().await;
+                stream::iter(all).take(2).boxed()
+            }
             Self::EndsAfterFive => messages.take(5).boxed(),
             Self::FailsAfterTwo => messages.take(2).chain(stream::once(failure)).boxed(),
             Self::Refuses => return Err(Status::permission_denied("not you")),
@@ -90,7 +96,7 @@ fn answers(ended: &Ended) -> usize {
 
 #[tokio::test]
 async fn a_server_that_waits_for_the_first_message_and_a_client_do_not_wait_for_each_other() {
-    let ended = converse(Odd::Withholds, &["--patience", "30s"]).await;
+    let ended = converse(Odd::Withholds, &["--patience=30s", "--deadline=30s"]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(answers(&ended), 5);
 }
@@ -99,7 +105,7 @@ async fn a_server_that_waits_for_the_first_message_and_a_client_do_not_wait_for_
 async fn a_server_that_ends_the_stream_when_all_is_answered_has_done_its_work() {
     // Which the client learns first, the last answer or the end, is a matter of luck.
     for _ in 0..10 {
-        let ended = converse(Odd::EndsAfterFive, &["--patience", "30s"]).await;
+        let ended = converse(Odd::EndsAfterFive, &["--patience=30s", "--deadline=30s"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(answers(&ended), 5);
     }
@@ -113,11 +119,13 @@ async fn what_goes_wrong_is_one_line_and_the_answers_before_it_are_printed() {
         "error: DEADLINE_EXCEEDED: no answer within 200ms; --deadline sets how long to wait";
     let failed = "error: the server answered DATA_LOSS: lost it";
     let refused = "error: the server answered PERMISSION_DENIED: not you";
-    let (patient, hurried) = (["--patience", "30s"], ["--patience", "1ms"]);
-    let silent = [&hurried[..], &["--deadline", "200ms"]].concat();
+    let patient = ["--patience=30s", "--deadline=30s"];
+    let hurried = ["--patience=1ms", "--deadline=30s"];
+    let silent = ["--patience=1ms", "--deadline=200ms"];
     for (odd, args, answered, error) in [
-        (Odd::EndsAfterTwo, &patient[..], 2, early),
+        (Odd::EndsAfterTwo, &patient, 2, early),
         (Odd::EndsAfterTwo, &hurried, 2, early),
+        (Odd::AnswersTwoOfFive, &hurried, 2, early),
         (Odd::FailsAfterTwo, &patient, 2, failed),
         (Odd::FailsAfterTwo, &hurried, 2, failed),
         (Odd::Refuses, &patient, 0, refused),

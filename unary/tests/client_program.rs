@@ -16,6 +16,8 @@ mod program;
 use program::{Running, program, run};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
+/// No test may fail on a slow machine because the client gives up.
+const PATIENT: &str = "--deadline=30s";
 
 #[tokio::test]
 async fn it_prints_the_request_and_the_answer() {
@@ -25,8 +27,8 @@ async fn it_prints_the_request_and_the_answer() {
     let address = server.address("gRPC").await.to_string();
     let url = format!("http://{address}");
     for (args, message) in [
-        (vec!["--address", &url], "Hello Server you there?"),
-        (vec!["--address", &address, "x \"y\""], "x \"y\""),
+        (vec!["--address", &url, PATIENT], "Hello Server you there?"),
+        (vec!["--address", &address, PATIENT, "x \"y\""], "x \"y\""),
         (vec!["--address", &url, "--deadline", "20000years", ""], ""),
     ] {
         let ended = run(program(CLIENT, &args)).await;
@@ -69,7 +71,7 @@ async fn an_address_that_cannot_be_read_is_named() {
         let expected = format!(
             "error: {address:?} is not an address: {reason}; write it like http://localhost:50051"
         );
-        assert_eq!(failure(address, &[]).await, expected);
+        assert_eq!(failure(address, &[PATIENT]).await, expected);
     }
 }
 
@@ -78,7 +80,7 @@ async fn a_host_that_nobody_knows_is_named() {
     // A label has at most 63 characters (RFC 1035), so no network is asked.
     let host = format!("{}.invalid", "a".repeat(64));
     assert_eq!(
-        failure(&format!("http://{host}:1"), &[]).await,
+        failure(&format!("http://{host}:1"), &[PATIENT]).await,
         format!("error: the host {host:?} is unknown; check its spelling in --address")
     );
 }
@@ -93,7 +95,10 @@ async fn a_refused_connection_names_the_address() {
         "error: {address} refused the connection; is the server running there? (--address names \
          another)"
     );
-    assert_eq!(failure(&format!("http://{address}"), &[]).await, expected);
+    assert_eq!(
+        failure(&format!("http://{address}"), &[PATIENT]).await,
+        expected
+    );
 }
 
 #[tokio::test]
@@ -139,7 +144,7 @@ async fn an_error_status_is_named_with_its_message_on_one_line() {
         ("16", "UNAUTHENTICATED"),
     ] {
         let expected = format!("error: the server answered {name}: no such thing");
-        assert_eq!(failure(&address, &[code]).await, expected);
+        assert_eq!(failure(&address, &[PATIENT, code]).await, expected);
     }
     server.abort();
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, BufReader, Split},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
@@ -54,23 +54,23 @@ impl Ended {
 /// A program that runs.
 pub(crate) struct Running {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Split<BufReader<ChildStdout>>,
 }
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().expect("cargo built the program");
         let stdout = child.stdout.take().expect("stdout is a pipe");
-        let lines = BufReader::new(stdout).lines();
+        let lines = BufReader::new(stdout).split(b'\n');
         Self { child, lines }
     }
 
-    /// The next line that it prints.
+    /// The next line that it prints, as it stands before the line feed.
     pub(crate) async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.lines.next_line()).await;
-        line.expect("the program should print another line")
-            .expect("its output should be text")
-            .expect("the program should not have ended")
+        let line = timeout(PATIENCE, self.lines.next_segment()).await;
+        let line = line.expect("the program should print another line");
+        let line = line.expect("a pipe can be read");
+        text(line.expect("the program should not have ended"))
     }
 
     /// The address at the end of the next line, which is `{name} on {address}`.
@@ -92,8 +92,8 @@ impl Running {
     pub(crate) async fn end(mut self) -> Ended {
         let end = async {
             let mut stdout = String::new();
-            while let Ok(Some(line)) = self.lines.next_line().await {
-                stdout.push_str(&line);
+            while let Ok(Some(line)) = self.lines.next_segment().await {
+                stdout.push_str(&text(line));
                 stdout.push('\n');
             }
             let output = self.child.wait_with_output().await;
@@ -101,11 +101,15 @@ impl Running {
             Ended {
                 code: status.code(),
                 stdout,
-                stderr: String::from_utf8(stderr).expect("its errors should be text"),
+                stderr: text(stderr),
             }
         };
         timeout(PATIENCE, end).await.expect("it should end")
     }
+}
+
+fn text(output: Vec<u8>) -> String {
+    String::from_utf8(output).expect("programs print UTF-8")
 }
 
 /// Runs `command` to its end.
