@@ -53,7 +53,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
-    let operations = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await;
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
     let service =
         BidirectionalServer::new(Echo { order }).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);

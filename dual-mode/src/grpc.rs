@@ -33,7 +33,8 @@ impl GreetingsGenerator for Greetings {
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let operations = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await;
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
     let service =
         GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);

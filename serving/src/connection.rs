@@ -4,10 +4,8 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -22,14 +20,19 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 use tower::Service;
 
-use crate::{guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared};
+use crate::{
+    chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
+};
 
 /// How long a connection without an open call may take to close once the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long the peer of a call that came to its end may take to read what it is told of it.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ where
     R: Refuse + Sync,
 {
     let limits = &shared.limits;
-    let open = Arc::new(AtomicUsize::new(0));
+    let open = Arc::new(Open::default());
     let guard = Guard {
         service: shared.service.clone(),
         refuse: shared.refuse.clone(),
@@ -74,6 +77,7 @@ where
         }
         Protocol::Http2 => {
             tokio::select! {
+                biased;
                 preface = stream.expect_http2(limits.first_bytes) => if preface.is_err() { return },
                 () = shared.closing.cancelled() => return,
             }
@@ -93,7 +97,7 @@ where
 async fn until_end<C, E, S, R>(
     connection: C,
     shared: &Shared<S, R>,
-    open: &AtomicUsize,
+    open: &Open,
     go_away: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = Result<(), E>>,
@@ -114,11 +118,11 @@ async fn until_end<C, E, S, R>(
         tokio::select! {
             result = timeout(LINGER, connection.as_mut()) => match result {
                 Ok(result) => return closed(result),
-                Err(_) if open.load(Relaxed) == 0 || Instant::now() > end => return,
+                Err(_) if open.calls() == 0 || Instant::now() > end => return,
                 Err(_) => {}
             },
             () = shared.cut.cancelled() => {
-                shared.lost.fetch_add(open.load(Relaxed), Relaxed);
+                shared.lost.fetch_add(open.calls(), Relaxed);
                 return;
             }
         }
@@ -145,13 +149,14 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.first_bytes)
         .max_buf_size(limits.head)
-        .max_headers(limits.headers)
-        .pipeline_flush(true);
+        .max_headers(limits.headers);
     builder
 }
 
 fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams);
+    let mut builder = http2::Builder::new(Streams {
+        longest: limits.longest_call + ANSWER,
+    });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -167,9 +172,13 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
     builder
 }
 
-/// Runs the streams of a connection on the worker of the connection.
+/// Runs the streams of a connection on the worker of the connection, and resets those that a peer
+/// keeps from ending: hyper asks no body for more, and so no guard for its deadline, while the peer
+/// gives the stream no window to write to.
 #[derive(Clone, Copy)]
-struct Streams;
+struct Streams {
+    longest: Duration,
+}
 
 impl<F> Executor<F> for Streams
 where
@@ -177,6 +186,35 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(stream);
+        tokio::spawn(Bounded {
+            stream,
+            end: Instant::now() + self.longest,
+            timer: None,
+        });
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future with an end. It arms no timer unless it has to wait.
+    struct Bounded<F> {
+        #[pin]
+        stream: F,
+        end: Instant,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future> Future for Bounded<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let timer = this
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(*this.end)));
+        timer.as_mut().poll(cx)
     }
 }

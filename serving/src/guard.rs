@@ -20,11 +20,12 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
+    chunk::{Chunk, Open},
     grpc_timeout,
     refusal::{Refusal, Refuse},
 };
@@ -55,16 +56,16 @@ impl Calls {
 /// One open call, counted for its listener and for its connection.
 struct Slot {
     calls: Arc<Calls>,
-    connection: Arc<AtomicUsize>,
+    connection: Arc<Open>,
 }
 
 impl Slot {
-    fn take(calls: &Arc<Calls>, connection: &Arc<AtomicUsize>) -> Option<Self> {
+    fn take(calls: &Arc<Calls>, connection: &Arc<Open>) -> Option<Self> {
         if calls.open.fetch_add(1, Relaxed) >= calls.most {
             calls.open.fetch_sub(1, Relaxed);
             return None;
         }
-        connection.fetch_add(1, Relaxed);
+        connection.calls.fetch_add(1, Relaxed);
         Some(Self {
             calls: Arc::clone(calls),
             connection: Arc::clone(connection),
@@ -75,7 +76,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.calls.open.fetch_sub(1, Relaxed);
-        self.connection.fetch_sub(1, Relaxed);
+        self.connection.calls.fetch_sub(1, Relaxed);
     }
 }
 
@@ -84,8 +85,8 @@ pub(crate) struct Guard<S, R> {
     pub(crate) service: S,
     pub(crate) refuse: R,
     pub(crate) calls: Arc<Calls>,
-    /// Open calls of this connection.
-    pub(crate) open: Arc<AtomicUsize>,
+    /// What this connection has open.
+    pub(crate) open: Arc<Open>,
 }
 
 impl<S, R, B> hyper::service::Service<Request<Incoming>> for Guard<S, R>
@@ -101,6 +102,7 @@ where
         let refused = |refusal| Guarded {
             state: State::Refused { refusal },
             refuse: self.refuse.clone(),
+            open: Arc::clone(&self.open),
         };
         let asked = request.headers().get("grpc-timeout");
         let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
@@ -123,6 +125,7 @@ where
                     timer: None,
                 },
                 refuse: self.refuse.clone(),
+                open: Arc::clone(&self.open),
             },
             Err(_) => refused(Refusal::Panicked),
         }
@@ -135,6 +138,7 @@ pin_project_lite::pin_project! {
         #[pin]
         state: State<F>,
         refuse: R,
+        open: Arc<Open>,
     }
 }
 
@@ -172,14 +176,13 @@ where
                 Err(_) => Refusal::Panicked,
                 Ok(Poll::Ready(Ok(response))) => {
                     let refuse = this.refuse.clone();
-                    let (slot, end) = (slot.take(), *end);
+                    let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
                     return Poll::Ready(Ok(
                         response.map(|body| GuardedBody::new(body, refuse, slot, end))
                     ));
                 }
                 Ok(Poll::Pending) => {
-                    let timer =
-                        timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*end)));
+                    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*end)));
                     ready!(timer.as_mut().poll(cx));
                     Refusal::DeadlinePassed
                 }
@@ -188,7 +191,8 @@ where
         // The work behind the call stops here: its future is dropped.
         this.state.set(State::Refused { refusal });
         let answer = this.refuse.answer(refusal);
-        Poll::Ready(Ok(answer.map(GuardedBody::refusal)))
+        let open = Arc::clone(this.open);
+        Poll::Ready(Ok(answer.map(|body| GuardedBody::refusal(body, open))))
     }
 }
 
@@ -196,57 +200,80 @@ pin_project_lite::pin_project! {
     /// An answer while it is written.
     pub(crate) struct GuardedBody<B, R> {
         #[pin]
-        content: Content<B>,
-        refuse: Option<R>,
-        slot: Option<Slot>,
-        end: Option<Instant>,
-        wait: Option<Pin<Box<Wait>>>,
+        content: Content<B, R>,
+        open: Arc<Open>,
     }
 }
 
 pin_project_lite::pin_project! {
     #[project = ContentProjection]
-    enum Content<B> {
-        Service { #[pin] body: B },
+    enum Content<B, R> {
+        Service { #[pin] body: B, watch: Watch<R> },
         Refusal { #[pin] body: Full<Bytes> },
         Over,
     }
 }
 
-/// What may end an answer that has to wait.
-struct Wait {
-    timer: Pin<Box<Sleep>>,
-    closing: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Wait {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        if self.timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Refusal::DeadlinePassed);
-        }
-        self.closing.as_mut().poll(cx).map(|()| Refusal::Draining)
-    }
-}
-
 impl<B, R> GuardedBody<B, R> {
-    fn new(body: B, refuse: R, slot: Option<Slot>, end: Instant) -> Self {
-        Self {
-            content: Content::Service { body },
-            refuse: Some(refuse),
+    fn new(body: B, refuse: R, slot: Slot, end: Instant) -> Self {
+        let open = Arc::clone(&slot.connection);
+        let watch = Watch {
+            refuse,
             slot,
-            end: Some(end),
+            end,
+            begun: false,
             wait: None,
+            ending: None,
+        };
+        Self {
+            content: Content::Service { body, watch },
+            open,
         }
     }
 
-    fn refusal(body: Full<Bytes>) -> Self {
+    fn refusal(body: Full<Bytes>, open: Arc<Open>) -> Self {
         Self {
             content: Content::Refusal { body },
-            refuse: None,
-            slot: None,
-            end: None,
-            wait: None,
+            open,
         }
+    }
+}
+
+/// What may end an answer that has begun before the service ends it.
+struct Watch<R> {
+    refuse: R,
+    slot: Slot,
+    end: Instant,
+    /// Whether data was passed on. What passes on more than once is a stream.
+    begun: bool,
+    wait: Option<Wait>,
+    /// Why this answer is ending.
+    ending: Option<Refusal>,
+}
+
+struct Wait {
+    timer: Pin<Box<Sleep>>,
+    closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl<R: Refuse> Watch<R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        let Wait { timer, closing } = self.wait.get_or_insert_with(|| Wait {
+            timer: Box::pin(sleep_until(self.end)),
+            closing: Some(Box::pin(self.slot.calls.closing.clone().cancelled_owned())),
+        });
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Refusal::DeadlinePassed);
+        }
+        if let Some(closed) = closing {
+            ready!(closed.as_mut().poll(cx));
+            if self.refuse.trailers(Refusal::Draining).is_some() {
+                return Poll::Ready(Refusal::Draining);
+            }
+            // It cannot be said that such an answer is not whole: it may go on until the cut.
+            *closing = None;
+        }
+        Poll::Pending
     }
 }
 
@@ -256,53 +283,56 @@ where
     B::Error: Into<BoxError>,
     R: Refuse,
 {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Chunk>, BoxError>>> {
         let mut this = self.project();
-        let body = match this.content.as_mut().project() {
+        let pass = |frame: Frame<Bytes>| {
+            let frame = frame.map_data(|bytes| Chunk::new(bytes, this.open));
+            Poll::Ready(Some(Ok(frame)))
+        };
+        let (body, watch) = match this.content.as_mut().project() {
             ContentProjection::Over => return Poll::Ready(None),
             ContentProjection::Refusal { body } => {
-                return body.poll_frame(cx).map_err(|never| match never {});
+                return match ready!(body.poll_frame(cx)) {
+                    Some(Ok(frame)) => pass(frame),
+                    None => Poll::Ready(None),
+                };
             }
-            ContentProjection::Service { body } => body,
+            ContentProjection::Service { body, watch } => (body, watch),
         };
         let refusal = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
             Err(_) => Refusal::Panicked,
-            // A stream that never has to wait would never notice the drain; one that once waited does.
-            Ok(Poll::Ready(frame)) => match this
-                .wait
-                .as_mut()
-                .map(|wait| wait.as_mut().get_mut().poll(cx))
-            {
-                Some(Poll::Ready(refusal)) if frame.is_some() => refusal,
-                _ => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-            },
-            Ok(Poll::Pending) => {
-                let (Some(slot), Some(end)) = (this.slot.as_ref(), *this.end) else {
-                    return Poll::Pending;
-                };
-                let wait = this.wait.get_or_insert_with(|| {
-                    let closing = slot.calls.closing.clone().cancelled_owned();
-                    let timer = Box::pin(tokio::time::sleep_until(end));
-                    Box::pin(Wait {
-                        timer,
-                        closing: Box::pin(closing),
-                    })
-                });
-                ready!(wait.as_mut().get_mut().poll(cx))
+            // Where the service has come to an end, that end is passed on, however late.
+            Ok(Poll::Ready(None)) => return Poll::Ready(None),
+            Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),
+            Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_trailers() || !watch.begun => {
+                watch.begun = true;
+                return pass(frame);
             }
+            // A stream that never has to wait must see its end too: what is at hand is still
+            // passed on, such as the last word of a health watch, and nothing after it.
+            Ok(Poll::Ready(Some(Ok(frame)))) => match watch.ending {
+                Some(refusal) => refusal,
+                None => {
+                    if let Poll::Ready(refusal) = watch.poll(cx) {
+                        watch.ending = Some(refusal);
+                    }
+                    return pass(frame);
+                }
+            },
+            Ok(Poll::Pending) => match watch.ending {
+                Some(refusal) => refusal,
+                None => ready!(watch.poll(cx)),
+            },
         };
+        let trailers = watch.refuse.trailers(refusal);
+        // The work behind the answer stops here: its body is dropped.
         this.content.set(Content::Over);
-        *this.slot = None;
-        let trailers = this
-            .refuse
-            .as_ref()
-            .and_then(|refuse| refuse.trailers(refusal));
         Poll::Ready(Some(match trailers {
             Some(trailers) => Ok(Frame::trailers(trailers)),
             None => Err(refusal.message().into()),
@@ -311,7 +341,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Service { body } => body.is_end_stream(),
+            Content::Service { body, .. } => body.is_end_stream(),
             Content::Refusal { body } => body.is_end_stream(),
             Content::Over => true,
         }
@@ -319,7 +349,7 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Service { body } => body.size_hint(),
+            Content::Service { body, .. } => body.size_hint(),
             Content::Refusal { body } => body.size_hint(),
             Content::Over => SizeHint::with_exact(0),
         }

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod body;
+mod chunk;
 pub mod client;
 pub mod connection;
 pub mod drain;

@@ -9,22 +9,24 @@ use tonic_reflection::server::Builder;
 /// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`.
 ///
 /// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
-/// then on they report NOT_SERVING, to each `Watch` too.
+/// then on they report NOT_SERVING, to each `Watch` too. The token that comes back is cancelled when
+/// they do: a listener that waits for it closes no `Watch` before it could say so.
 ///
 /// # Panics
 /// When `descriptors` is not a descriptor set, which only a broken build can cause.
 pub async fn routes(
     service: &'static str,
     descriptors: &[u8],
-    shutdown: &CancellationToken,
-) -> Routes {
+    shutdown: CancellationToken,
+) -> (Routes, CancellationToken) {
     let (health, health_service) = tonic_health::server::health_reporter();
     for name in ["", service] {
         health
             .set_service_status(name, ServingStatus::Serving)
             .await;
     }
-    let shutdown = shutdown.clone();
+    let told = CancellationToken::new();
+    let tell = told.clone();
     tokio::spawn(async move {
         shutdown.cancelled().await;
         for name in ["", service] {
@@ -32,6 +34,7 @@ pub async fn routes(
                 .set_service_status(name, ServingStatus::NotServing)
                 .await;
         }
+        tell.cancel();
     });
 
     let reflection = || {
@@ -40,7 +43,8 @@ pub async fn routes(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     const BUILT: &str = "the descriptor set was made by this build";
-    Routes::new(health_service)
+    let routes = Routes::new(health_service)
         .add_service(reflection().build_v1().expect(BUILT))
-        .add_service(reflection().build_v1alpha().expect(BUILT))
+        .add_service(reflection().build_v1alpha().expect(BUILT));
+    (routes, told)
 }

@@ -51,7 +51,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
-    let operations = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await;
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
     let service = UnaryServer::new(Greeter).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);
     listener
