@@ -15,15 +15,10 @@ use proto::bidirectional::{
     bidirectional_server::{Bidirectional, BidirectionalServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken,
-    drain::{self, ServeError},
-    operations,
+    CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations, operations,
+    refusal::GrpcStatus, server::Listener,
 };
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status, Streaming};
 
 /// The service: sends every message back, in the order it came, at a time that `order` chooses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,21 +42,23 @@ impl Bidirectional for Echo {
     }
 }
 
-/// Serves [`Echo`] on `listener` until `shutdown` is cancelled and the open streams have ended.
+/// Serves [`Echo`] on `listener` until `shutdown` is cancelled. Streams that are open then are ended
+/// with UNAVAILABLE.
 ///
 /// # Errors
-/// [`ServeError`], when the listener fails or streams have to be cut at the end of the grace.
+/// [`ServeError`], when streams have to be cut at the end of the grace.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     order: Order,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let server = Server::builder()
-        .add_routes(operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await)
-        .add_service(BidirectionalServer::new(Echo { order }))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
-        );
-    drain::finish("gRPC", server, &shutdown).await
+    let listener = listener.into();
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let service =
+        BidirectionalServer::new(Echo { order }).max_decoding_message_size(listener.limits.message);
+    let service = WithOperations::new(service, operations);
+    listener
+        .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
+        .await
 }

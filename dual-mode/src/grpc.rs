@@ -5,15 +5,10 @@ use proto::rest_grpc_dual_mode::{
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken,
-    drain::{self, ServeError},
-    operations,
+    CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations, operations,
+    refusal::GrpcStatus, server::Listener,
 };
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status};
 
 use crate::greetings::{self, Fault};
 
@@ -36,16 +31,16 @@ impl GreetingsGenerator for Greetings {
 /// Serves gRPC on `listener` until `shutdown` is cancelled and the calls in flight have finished.
 ///
 /// # Errors
-/// [`ServeError`], when the listener fails or calls have to be cut at the end of the grace.
-pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let server = Server::builder()
-        .add_routes(operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await)
-        .add_service(GreetingsGeneratorServer::new(Greetings))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
-        );
-    drain::finish("gRPC", server, &shutdown).await
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let service =
+        GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
+    let service = WithOperations::new(service, operations);
+    listener
+        .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
+        .await
 }
 
 impl From<RequestMessage> for greetings::Request {

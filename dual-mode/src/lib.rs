@@ -14,8 +14,7 @@ pub mod grpc;
 pub mod rest;
 
 use greetings::{Answer, Fault, Request};
-use serving::{CancellationToken, drain::ServeError};
-use tokio::net::TcpListener;
+use serving::{CancellationToken, drain::ServeError, server::Listener};
 
 /// Serves REST on `rest` and gRPC on `grpc` until `shutdown` is cancelled and the calls in flight
 /// have finished. If either ends for any other reason, the other is stopped too.
@@ -23,14 +22,14 @@ use tokio::net::TcpListener;
 /// # Errors
 /// [`ServeError`], naming the side that failed.
 pub async fn serve(
-    rest: TcpListener,
-    grpc: TcpListener,
+    rest: impl Into<Listener>,
+    grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let both = shutdown.child_token();
     let (rest, grpc) = tokio::join!(
-        then_cancel(rest::serve(rest, both.clone()), &both),
-        then_cancel(grpc::serve(grpc, both.clone()), &both),
+        then_cancel(rest::serve(rest.into(), both.clone()), &both),
+        then_cancel(grpc::serve(grpc.into(), both.clone()), &both),
     );
     rest.and(grpc)
 }

@@ -20,9 +20,13 @@ struct Args {
     server: ServerArgs,
 }
 
+/// Measured against the system's: see ARCHITECTURE.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Args { rest_port, server } = Args::parse();
-    process::run(&server, async |shutdown| {
+    process::run(&server, server.limits(), async |process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
         let grpc = listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?;
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
             rest.local_addr()?,
             grpc.local_addr()?
         );
-        Ok(dual_mode::serve(rest, grpc, shutdown).await?)
+        let (rest, grpc) = (process.listener(rest), process.listener(grpc));
+        Ok(dual_mode::serve(rest, grpc, process.shutdown).await?)
     })
 }

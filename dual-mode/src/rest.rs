@@ -2,19 +2,32 @@
 
 use axum::{
     Router,
-    extract::{Query, rejection::QueryRejection},
-    http::{StatusCode, header::CONTENT_TYPE},
+    body::Body,
+    extract::{
+        DefaultBodyLimit, Query,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{
+        HeaderMap, HeaderValue, Request, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt,
 };
 use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, Serialize};
 use serving::{
     CancellationToken,
-    drain::{self, ServeError},
+    body::Unpaused,
+    connection::Protocol,
+    drain::ServeError,
+    refusal::{Refusal, Refuse},
+    server::Listener,
 };
-use tokio::net::TcpListener;
+
+use tower::ServiceExt;
 
 use crate::greetings::{self, Fault};
 
@@ -34,15 +47,16 @@ pub fn app() -> Router {
 /// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished.
 ///
 /// # Errors
-/// [`ServeError`], when the listener fails or calls have to be cut at the end of the grace.
-pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    // Nagle's algorithm holds small answers back for up to 40 ms.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let body_pause = listener.limits.body_pause;
+    let app = app().layer(DefaultBodyLimit::max(listener.limits.message));
+    let service = app.map_request(move |request: Request<Incoming>| {
+        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
-    let server =
-        axum::serve(listener, app()).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    drain::finish("REST", server.into_future(), &shutdown).await
+    listener
+        .serve("REST", Protocol::Http1, service, Refused, shutdown)
+        .await
 }
 
 async fn by_query(query: Result<Query<RequestBody>, QueryRejection>) -> Response {
@@ -53,7 +67,11 @@ async fn by_query(query: Result<Query<RequestBody>, QueryRejection>) -> Response
 }
 
 /// Reads the body as JSON whatever its content type says, as the original did.
-async fn by_body(body: Bytes) -> Response {
+async fn by_body(body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
+    };
     if !body.trim_ascii_start().starts_with(b"{") {
         // serde would take an array for the fields in their order.
         return problem(StatusCode::BAD_REQUEST, "the body is not a JSON object");
@@ -82,13 +100,41 @@ fn answer(request: RequestBody) -> Response {
 
 /// A problem as RFC 9457 writes it.
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = ProblemBody {
-        title,
-        status: status.as_u16(),
-        detail,
-    };
+    let body = ProblemBody::new(status, detail);
     json(status, "application/problem+json", &body)
+}
+
+/// How REST words what the server around the service refuses.
+#[derive(Clone, Copy)]
+struct Refused;
+
+impl Refuse for Refused {
+    fn answer(&self, refusal: Refusal) -> axum::http::Response<Full<Bytes>> {
+        let status = match refusal {
+            Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
+            Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let body =
+            serde_json::to_vec(&ProblemBody::new(status, refusal.message())).unwrap_or_default();
+        let mut response = axum::http::Response::new(Full::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(delay) = refusal.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs()));
+        }
+        response
+    }
+
+    /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
+    }
 }
 
 fn json(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Response {
@@ -142,6 +188,16 @@ struct ProblemBody<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+}
+
+impl<'a> ProblemBody<'a> {
+    fn new(status: StatusCode, detail: &'a str) -> Self {
+        Self {
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail,
+        }
+    }
 }
 
 /// A year as `2023` or `"2023"`: proto3's JSON mapping takes both, and the original did.

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, value_parser};
 
-use crate::telemetry::LogFormat;
+use crate::{limits::Limits, telemetry::LogFormat};
 
 /// Options of every server here.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +24,30 @@ pub struct ServerArgs {
     #[arg(long, env = "GRPC_MAX_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub grpc_max_workers: Option<u16>,
 
+    /// Connections open at once on each listener
+    #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", value_parser = value_parser!(u32).range(1..), default_value_t = 4096)]
+    pub max_connections: u32,
+
+    /// Calls open at once on each listener; beyond it they are refused
+    #[arg(long, env = "MAX_CALLS", value_name = "N", value_parser = value_parser!(u32).range(1..), default_value_t = 10_000)]
+    pub max_calls: u32,
+
+    /// The longest a call may take, whatever its caller asks for [default: 1m; bidirectional: 1h]
+    #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration)]
+    pub max_call: Option<Duration>,
+
+    /// How long calls in flight may take to finish after Ctrl-C or SIGTERM
+    #[arg(long, env = "GRACE", value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub grace: Duration,
+
+    /// How long to go on accepting after the signal, for load balancers to look away
+    #[arg(long, env = "DRAIN_PAUSE", value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    pub drain_pause: Duration,
+
+    /// Print every limit of this server with its reason, and exit
+    #[arg(long)]
+    pub print_limits: bool,
+
     /// What is logged: a level, or a filter such as "info,tonic=debug"
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -39,6 +63,19 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
+    /// What bounds each listener.
+    pub fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            connections: self.max_connections as usize,
+            calls: self.max_calls as usize,
+            longest_call: self.max_call.unwrap_or(default.longest_call),
+            grace: self.grace,
+            drain_pause: self.drain_pause,
+            ..default
+        }
+    }
+
     /// Where the gRPC listener binds.
     pub fn grpc_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.grpc_port)

@@ -1,15 +1,28 @@
 //! What every server and client here needs around its own code. No contract and no business lives
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
-//! In the order a process meets them: [`args`], [`process`], [`listener`], [`operations`],
-//! [`drain`]; and for the other side of the wire, [`client`].
+//! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
+//! [`listener`]; [`server`], which accepts, and hands each [`connection`] to a worker; around every
+//! call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
+//! service; [`drain`] at the end. And for the other side of the wire, [`client`].
 
 pub mod args;
+pub mod body;
+mod chunk;
 pub mod client;
+pub mod connection;
 pub mod drain;
+pub mod grpc;
+pub mod grpc_timeout;
+mod guard;
+mod io;
+pub mod limits;
 pub mod listener;
 pub mod operations;
 pub mod process;
+pub mod refusal;
+pub mod server;
 pub mod telemetry;
+pub mod workers;
 
 pub use tokio_util::sync::CancellationToken;

@@ -8,32 +8,33 @@ use tonic_reflection::server::Builder;
 /// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for the
 /// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`.
 ///
-/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. Then
-/// each `Watch` is told NOT_SERVING and ends, and no service is known any more.
+/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
+/// then on they report NOT_SERVING, to each `Watch` too. The token that comes back is cancelled when
+/// they do: a listener that waits for it closes no `Watch` before it could say so.
 ///
 /// # Panics
 /// When `descriptors` is not a descriptor set, which only a broken build can cause.
 pub async fn routes(
     service: &'static str,
     descriptors: &[u8],
-    shutdown: &CancellationToken,
-) -> Routes {
-    let (mut health, health_service) = tonic_health::server::health_reporter();
+    shutdown: CancellationToken,
+) -> (Routes, CancellationToken) {
+    let (health, health_service) = tonic_health::server::health_reporter();
     for name in ["", service] {
         health
             .set_service_status(name, ServingStatus::Serving)
             .await;
     }
-    let shutdown = shutdown.clone();
+    let told = CancellationToken::new();
+    let tell = told.clone();
     tokio::spawn(async move {
         shutdown.cancelled().await;
         for name in ["", service] {
             health
                 .set_service_status(name, ServingStatus::NotServing)
                 .await;
-            // Ends each `Watch`, which would keep its connection, and so the drain, open.
-            health.clear_service_status(name).await;
         }
+        tell.cancel();
     });
 
     let reflection = || {
@@ -42,7 +43,8 @@ pub async fn routes(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     const BUILT: &str = "the descriptor set was made by this build";
-    Routes::new(health_service)
+    let routes = Routes::new(health_service)
         .add_service(reflection().build_v1().expect(BUILT))
-        .add_service(reflection().build_v1alpha().expect(BUILT))
+        .add_service(reflection().build_v1alpha().expect(BUILT));
+    (routes, told)
 }

@@ -1,51 +1,97 @@
 //! A server's process: log, runtime, signals, exit code.
 
-use std::{future::Future, process::ExitCode, time::Duration};
+use std::{future::Future, process::ExitCode, thread, time::Duration};
 
 use anyhow::Context;
 use tokio::{
+    net::TcpListener,
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{args::ServerArgs, telemetry};
+use crate::{
+    args::ServerArgs, drain::ServeError, limits::Limits, server::Listener, telemetry,
+    workers::Workers,
+};
 
 /// How long tasks that are left after the drain may take to notice that the runtime ends.
-const RUNTIME_END: Duration = Duration::from_millis(500);
+const RUNTIME_END: Duration = Duration::from_millis(200);
 
-/// Runs a server until it ends, and says why if it failed.
-///
-/// `server` gets a token that is cancelled by the first SIGINT or SIGTERM; a second signal ends the
-/// process at once, with status 130.
-pub fn run<F>(args: &ServerArgs, server: impl FnOnce(CancellationToken) -> F) -> ExitCode
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
-    let result = start(args).and_then(|runtime| {
-        let result = runtime.block_on(async { server(shutdown_on_signal()?).await });
-        runtime.shutdown_timeout(RUNTIME_END);
-        result
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+/// The exit code of a server that had to cut calls at the end of its drain.
+pub const CUT: u8 = 3;
+
+/// What a server is given by its process.
+#[derive(Debug)]
+pub struct Process {
+    /// What bounds each listener.
+    pub limits: Limits,
+    /// Where connections are served.
+    pub workers: Workers,
+    /// Cancelled by the first SIGINT or SIGTERM.
+    pub shutdown: CancellationToken,
+}
+
+impl Process {
+    /// `socket` as a listener of this process.
+    pub fn listener(&self, socket: TcpListener) -> Listener {
+        Listener {
+            socket,
+            limits: self.limits.clone(),
+            workers: self.workers.clone(),
         }
     }
 }
 
-fn start(args: &ServerArgs) -> anyhow::Result<tokio::runtime::Runtime> {
-    telemetry::start(&args.log, args.log_format)?;
-    let mut builder = Builder::new_multi_thread();
-    if let Some(workers) = args.grpc_max_workers {
-        builder.worker_threads(workers.into());
+/// Runs a server until it ends, and says why if it did not end well: 0 after a clean end, [`CUT`]
+/// where calls had to be cut, 1 for any other failure. A second signal ends the process at once,
+/// with 130.
+pub fn run<F>(args: &ServerArgs, limits: Limits, server: impl FnOnce(Process) -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    if args.print_limits {
+        print!("{}", limits.text());
+        return ExitCode::SUCCESS;
     }
-    builder
+    match start(args, limits, server) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref() {
+                Some(ServeError::Cut { .. }) => ExitCode::from(CUT),
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn start<F>(
+    args: &ServerArgs,
+    limits: Limits,
+    server: impl FnOnce(Process) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    telemetry::start(&args.log, args.log_format)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = Workers::start(args.grpc_max_workers.map_or(cores, usize::from))?;
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the runtime could not be started")
+        .context("the runtime could not be started")?;
+    let result = runtime.block_on(async {
+        let shutdown = shutdown_on_signal()?;
+        server(Process {
+            limits,
+            workers,
+            shutdown,
+        })
+        .await
+    });
+    runtime.shutdown_timeout(RUNTIME_END);
+    result
 }
 
 /// Signals within this time of the first are the same wish to end.

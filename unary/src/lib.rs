@@ -12,14 +12,14 @@ use proto::unary::{
 use serving::{
     CancellationToken,
     client::{self, CallError},
-    drain::{self, ServeError},
+    connection::Protocol,
+    drain::ServeError,
+    grpc::WithOperations,
     operations,
+    refusal::GrpcStatus,
+    server::Listener,
 };
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Request, Response, Status};
 
 /// The service: tells the caller that the server is up, quoting the message it received.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,16 +45,19 @@ impl Unary for Greeter {
 /// likes.
 ///
 /// # Errors
-/// [`ServeError`], when the listener fails or calls have to be cut at the end of the grace.
-pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let server = Server::builder()
-        .add_routes(operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, &shutdown).await)
-        .add_service(UnaryServer::new(Greeter))
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
-        );
-    drain::finish("gRPC", server, &shutdown).await
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve(
+    listener: impl Into<Listener>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listener.into();
+    let (operations, shutdown) =
+        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let service = UnaryServer::new(Greeter).max_decoding_message_size(listener.limits.message);
+    let service = WithOperations::new(service, operations);
+    listener
+        .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
+        .await
 }
 
 /// Sends `message` to the server at `address` and returns its answer. The whole of it, connecting

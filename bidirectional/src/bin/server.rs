@@ -4,7 +4,7 @@
 //! address it listens on, and sends every message back until Ctrl-C. `--order` says when it
 //! answers: watch the client's output change.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use bidirectional::order::Order;
 use clap::Parser;
@@ -22,11 +22,25 @@ struct Args {
     server: ServerArgs,
 }
 
+/// Measured against the system's: see ARCHITECTURE.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A conversation goes on for as long as a person types.
+const LONGEST_CONVERSATION: Duration = Duration::from_secs(60 * 60);
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    process::run(&args.server, async |shutdown| {
-        let listener = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
-        println!("Server is running...\ngRPC on {}", listener.local_addr()?);
-        Ok(bidirectional::serve(listener, args.order, shutdown).await?)
+    let mut limits = args.server.limits();
+    limits.longest_call = args.server.max_call.unwrap_or(LONGEST_CONVERSATION);
+    process::run(&args.server, limits, async |process| {
+        let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
+        println!("Server is running...\ngRPC on {}", socket.local_addr()?);
+        Ok(bidirectional::serve(
+            process.listener(socket),
+            args.order,
+            process.shutdown.clone(),
+        )
+        .await?)
     })
 }

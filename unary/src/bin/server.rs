@@ -16,11 +16,15 @@ struct Args {
     server: ServerArgs,
 }
 
+/// Measured against the system's: see ARCHITECTURE.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
-    let args = Args::parse().server;
-    process::run(&args, async |shutdown| {
-        let listener = listener::bind("gRPC", args.grpc_address(), "--grpc-port").await?;
-        println!("Server is running...\ngRPC on {}", listener.local_addr()?);
-        Ok(unary::serve(listener, shutdown).await?)
+    let args = Args::parse();
+    process::run(&args.server, args.server.limits(), async |process| {
+        let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
+        println!("Server is running...\ngRPC on {}", socket.local_addr()?);
+        Ok(unary::serve(process.listener(socket), process.shutdown.clone()).await?)
     })
 }

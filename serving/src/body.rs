@@ -1,0 +1,67 @@
+//! Request bodies that must keep coming.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+pin_project_lite::pin_project! {
+    /// A body that fails when it pauses for too long. It arms no timer as long as data is there.
+    pub struct Unpaused<B> {
+        #[pin]
+        body: B,
+        limit: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<B> Unpaused<B> {
+    /// `body`, which may pause for at most `limit`.
+    pub fn new(body: B, limit: Duration) -> Self {
+        Self {
+            body,
+            limit,
+            timer: None,
+        }
+    }
+}
+
+impl<B> Body for Unpaused<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        let this = self.project();
+        if let Poll::Ready(frame) = this.body.poll_frame(cx) {
+            *this.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timer = this
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep(*this.limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err("the request body paused for too long".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

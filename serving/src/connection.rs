@@ -1,0 +1,220 @@
+//! One connection, with hyper's limits set and an end to each of its states.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
+};
+use tower::Service;
+
+use crate::{
+    chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
+};
+
+/// How long a connection without an open call may take to close once the listener has closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long the peer of a call that came to its end may take to read what it is told of it.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1: REST.
+    Http1,
+    /// HTTP/2 with prior knowledge: gRPC.
+    Http2,
+}
+
+pub(crate) async fn serve<S, R, B>(stream: TcpStream, shared: &Shared<S, R>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Refuse + Sync,
+{
+    let limits = &shared.limits;
+    let open = Arc::new(Open::default());
+    let guard = Guard {
+        service: shared.service.clone(),
+        refuse: shared.refuse.clone(),
+        calls: Arc::clone(&shared.calls),
+        open: Arc::clone(&open),
+    };
+    let mut stream = Connection::new(stream, limits.stalled_write);
+    match shared.protocol {
+        Protocol::Http1 => {
+            let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), guard);
+            until_end(
+                connection,
+                shared,
+                &open,
+                http1::Connection::graceful_shutdown,
+            )
+            .await;
+        }
+        Protocol::Http2 => {
+            tokio::select! {
+                biased;
+                preface = stream.expect_http2(limits.first_bytes) => if preface.is_err() { return },
+                () = shared.closing.cancelled() => return,
+            }
+            let connection = http2_builder(limits).serve_connection(TokioIo::new(stream), guard);
+            until_end(
+                connection,
+                shared,
+                &open,
+                http2::Connection::graceful_shutdown,
+            )
+            .await;
+        }
+    }
+}
+
+/// Runs `connection` until it ends, is too old, or has to go.
+async fn until_end<C, E, S, R>(
+    connection: C,
+    shared: &Shared<S, R>,
+    open: &Open,
+    go_away: impl Fn(Pin<&mut C>),
+) where
+    C: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
+    let mut connection = pin!(connection);
+    let age = jittered(shared.limits.connection_age);
+    tokio::select! {
+        result = connection.as_mut() => return closed(result),
+        () = shared.closing.cancelled() => {}
+        () = sleep(age) => {}
+    }
+    go_away(connection.as_mut());
+    // A peer that takes its time may finish its calls, for as long as a call may take; one that has
+    // none open has nothing to wait for.
+    let end = Instant::now() + shared.limits.longest_call;
+    loop {
+        tokio::select! {
+            result = timeout(LINGER, connection.as_mut()) => match result {
+                Ok(result) => return closed(result),
+                Err(_) if open.calls() == 0 || Instant::now() > end => return,
+                Err(_) => {}
+            },
+            () = shared.cut.cancelled() => {
+                shared.lost.fetch_add(open.calls(), Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+/// Peers break connections all the time: that is not worth a line of the log.
+fn closed<E: std::fmt::Display>(result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// `age`, give or take a tenth, so that connections that came together do not go together.
+fn jittered(age: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(0_u8) % 2001;
+    age.mul_f64(0.9 + 0.2 * random as f64 / 2000.0)
+}
+
+fn http1_builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.first_bytes)
+        .max_buf_size(limits.head)
+        .max_headers(limits.headers);
+    builder
+}
+
+fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams {
+        longest: limits.longest_call + ANSWER,
+    });
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_send_buf_size(limits.send_buffer)
+        .max_frame_size(limits.frame)
+        .max_header_list_size(limits.header_list)
+        .max_pending_accept_reset_streams(limits.remote_resets)
+        .max_local_error_reset_streams(limits.local_resets)
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout);
+    builder
+}
+
+/// Runs the streams of a connection on the worker of the connection, and resets those that a peer
+/// keeps from ending: hyper asks no body for more, and so no guard for its deadline, while the peer
+/// gives the stream no window to write to.
+#[derive(Clone, Copy)]
+struct Streams {
+    longest: Duration,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(Bounded {
+            stream,
+            end: Instant::now() + self.longest,
+            timer: None,
+        });
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future with an end. It arms no timer unless it has to wait.
+    struct Bounded<F> {
+        #[pin]
+        stream: F,
+        end: Instant,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<F: Future> Future for Bounded<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let timer = this
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(*this.end)));
+        timer.as_mut().poll(cx)
+    }
+}

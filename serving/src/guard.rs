@@ -1,0 +1,357 @@
+//! What stands around every call: the cap on calls, the deadline, the containment of panics, and the
+//! end that a drain puts to streams. It works on hyper's level, so that REST and gRPC share it, and
+//! it arms no timer for a call that never has to wait.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tower::Service;
+
+use crate::{
+    chunk::{Chunk, Open},
+    grpc_timeout,
+    refusal::{Refusal, Refuse},
+};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the calls of one listener share.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    open: AtomicUsize,
+    most: usize,
+    longest: Duration,
+    /// Cancelled when the listener has closed: streams end then.
+    closing: CancellationToken,
+}
+
+impl Calls {
+    pub(crate) fn new(most: usize, longest: Duration, closing: CancellationToken) -> Self {
+        Self {
+            open: AtomicUsize::new(0),
+            most,
+            longest,
+            closing,
+        }
+    }
+}
+
+/// One open call, counted for its listener and for its connection.
+struct Slot {
+    calls: Arc<Calls>,
+    connection: Arc<Open>,
+}
+
+impl Slot {
+    fn take(calls: &Arc<Calls>, connection: &Arc<Open>) -> Option<Self> {
+        if calls.open.fetch_add(1, Relaxed) >= calls.most {
+            calls.open.fetch_sub(1, Relaxed);
+            return None;
+        }
+        connection.calls.fetch_add(1, Relaxed);
+        Some(Self {
+            calls: Arc::clone(calls),
+            connection: Arc::clone(connection),
+        })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.calls.open.fetch_sub(1, Relaxed);
+        self.connection.calls.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The service of one connection.
+pub(crate) struct Guard<S, R> {
+    pub(crate) service: S,
+    pub(crate) refuse: R,
+    pub(crate) calls: Arc<Calls>,
+    /// What this connection has open.
+    pub(crate) open: Arc<Open>,
+}
+
+impl<S, R, B> hyper::service::Service<Request<Incoming>> for Guard<S, R>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    R: Refuse,
+{
+    type Response = Response<GuardedBody<B, R>>;
+    type Error = Infallible;
+    type Future = Guarded<S::Future, R>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let refused = |refusal| Guarded {
+            state: State::Refused { refusal },
+            refuse: self.refuse.clone(),
+            open: Arc::clone(&self.open),
+        };
+        let asked = request.headers().get("grpc-timeout");
+        let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
+            None => self.calls.longest,
+            Some(Ok(asked)) => asked.min(self.calls.longest),
+            Some(Err(_)) => return refused(Refusal::MalformedDeadline),
+        };
+        let Some(slot) = Slot::take(&self.calls, &self.open) else {
+            return refused(Refusal::Overloaded);
+        };
+        let end = Instant::now() + limit;
+        // tower's services are called by exclusive reference; those here are cheap to clone.
+        let mut service = self.service.clone();
+        match catch_unwind(AssertUnwindSafe(|| service.call(request))) {
+            Ok(future) => Guarded {
+                state: State::Running {
+                    future,
+                    slot: Some(slot),
+                    end,
+                    timer: None,
+                },
+                refuse: self.refuse.clone(),
+                open: Arc::clone(&self.open),
+            },
+            Err(_) => refused(Refusal::Panicked),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A call until its answer begins.
+    pub(crate) struct Guarded<F, R> {
+        #[pin]
+        state: State<F>,
+        refuse: R,
+        open: Arc<Open>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Running {
+            #[pin]
+            future: F,
+            slot: Option<Slot>,
+            end: Instant,
+            timer: Option<Pin<Box<Sleep>>>,
+        },
+        Refused { refusal: Refusal },
+    }
+}
+
+impl<F, R, B> Future for Guarded<F, R>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    R: Refuse,
+{
+    type Output = Result<Response<GuardedBody<B, R>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let refusal = match this.state.as_mut().project() {
+            StateProjection::Refused { refusal } => *refusal,
+            StateProjection::Running {
+                future,
+                slot,
+                end,
+                timer,
+            } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Err(_) => Refusal::Panicked,
+                Ok(Poll::Ready(Ok(response))) => {
+                    let refuse = this.refuse.clone();
+                    let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
+                    return Poll::Ready(Ok(
+                        response.map(|body| GuardedBody::new(body, refuse, slot, end))
+                    ));
+                }
+                Ok(Poll::Pending) => {
+                    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*end)));
+                    ready!(timer.as_mut().poll(cx));
+                    Refusal::DeadlinePassed
+                }
+            },
+        };
+        // The work behind the call stops here: its future is dropped.
+        this.state.set(State::Refused { refusal });
+        let answer = this.refuse.answer(refusal);
+        let open = Arc::clone(this.open);
+        Poll::Ready(Ok(answer.map(|body| GuardedBody::refusal(body, open))))
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer while it is written.
+    pub(crate) struct GuardedBody<B, R> {
+        #[pin]
+        content: Content<B, R>,
+        open: Arc<Open>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = ContentProjection]
+    enum Content<B, R> {
+        Service { #[pin] body: B, watch: Watch<R> },
+        Refusal { #[pin] body: Full<Bytes> },
+        Over,
+    }
+}
+
+impl<B, R> GuardedBody<B, R> {
+    fn new(body: B, refuse: R, slot: Slot, end: Instant) -> Self {
+        let open = Arc::clone(&slot.connection);
+        let watch = Watch {
+            refuse,
+            slot,
+            end,
+            begun: false,
+            wait: None,
+            ending: None,
+        };
+        Self {
+            content: Content::Service { body, watch },
+            open,
+        }
+    }
+
+    fn refusal(body: Full<Bytes>, open: Arc<Open>) -> Self {
+        Self {
+            content: Content::Refusal { body },
+            open,
+        }
+    }
+}
+
+/// What may end an answer that has begun before the service ends it.
+struct Watch<R> {
+    refuse: R,
+    slot: Slot,
+    end: Instant,
+    /// Whether data was passed on. What passes on more than once is a stream.
+    begun: bool,
+    wait: Option<Wait>,
+    /// Why this answer is ending.
+    ending: Option<Refusal>,
+}
+
+struct Wait {
+    timer: Pin<Box<Sleep>>,
+    closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl<R: Refuse> Watch<R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        let Wait { timer, closing } = self.wait.get_or_insert_with(|| Wait {
+            timer: Box::pin(sleep_until(self.end)),
+            closing: Some(Box::pin(self.slot.calls.closing.clone().cancelled_owned())),
+        });
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Refusal::DeadlinePassed);
+        }
+        if let Some(closed) = closing {
+            ready!(closed.as_mut().poll(cx));
+            if self.refuse.trailers(Refusal::Draining).is_some() {
+                return Poll::Ready(Refusal::Draining);
+            }
+            // It cannot be said that such an answer is not whole: it may go on until the cut.
+            *closing = None;
+        }
+        Poll::Pending
+    }
+}
+
+impl<B, R> Body for GuardedBody<B, R>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+    R: Refuse,
+{
+    type Data = Chunk;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Chunk>, BoxError>>> {
+        let mut this = self.project();
+        let pass = |frame: Frame<Bytes>| {
+            let frame = frame.map_data(|bytes| Chunk::new(bytes, this.open));
+            Poll::Ready(Some(Ok(frame)))
+        };
+        let (body, watch) = match this.content.as_mut().project() {
+            ContentProjection::Over => return Poll::Ready(None),
+            ContentProjection::Refusal { body } => {
+                return match ready!(body.poll_frame(cx)) {
+                    Some(Ok(frame)) => pass(frame),
+                    None => Poll::Ready(None),
+                };
+            }
+            ContentProjection::Service { body, watch } => (body, watch),
+        };
+        let refusal = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
+            Err(_) => Refusal::Panicked,
+            // Where the service has come to an end, that end is passed on, however late.
+            Ok(Poll::Ready(None)) => return Poll::Ready(None),
+            Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),
+            Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_trailers() || !watch.begun => {
+                watch.begun = true;
+                return pass(frame);
+            }
+            // A stream that never has to wait must see its end too: what is at hand is still
+            // passed on, such as the last word of a health watch, and nothing after it.
+            Ok(Poll::Ready(Some(Ok(frame)))) => match watch.ending {
+                Some(refusal) => refusal,
+                None => {
+                    if let Poll::Ready(refusal) = watch.poll(cx) {
+                        watch.ending = Some(refusal);
+                    }
+                    return pass(frame);
+                }
+            },
+            Ok(Poll::Pending) => match watch.ending {
+                Some(refusal) => refusal,
+                None => ready!(watch.poll(cx)),
+            },
+        };
+        let trailers = watch.refuse.trailers(refusal);
+        // The work behind the answer stops here: its body is dropped.
+        this.content.set(Content::Over);
+        Poll::Ready(Some(match trailers {
+            Some(trailers) => Ok(Frame::trailers(trailers)),
+            None => Err(refusal.message().into()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Service { body, .. } => body.is_end_stream(),
+            Content::Refusal { body } => body.is_end_stream(),
+            Content::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Service { body, .. } => body.size_hint(),
+            Content::Refusal { body } => body.size_hint(),
+            Content::Over => SizeHint::with_exact(0),
+        }
+    }
+}

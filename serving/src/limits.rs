@@ -1,0 +1,214 @@
+//! Every limit of a server, once, with its reason.
+
+use std::{fmt::Write, time::Duration};
+
+/// What bounds a server. [`Limits::default`] is what `--print-limits` and the README show.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once on one listener. Beyond it, new ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// Calls between head and end of answer at once on one listener. Beyond it they are refused.
+    pub calls: usize,
+    /// How long a new connection may take to send its HTTP/2 preface or its HTTP/1 head, and how
+    /// long an HTTP/1 connection may stay idle between requests.
+    pub first_bytes: Duration,
+    /// How long the body of a REST request may pause.
+    pub body_pause: Duration,
+    /// How long a peer may leave bytes unread that the kernel has no more room for.
+    pub stalled_write: Duration,
+    /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
+    pub longest_call: Duration,
+    /// How long calls in flight may take to finish once the listener has closed.
+    pub grace: Duration,
+    /// How long the listener stays open after the signal, for load balancers to look away.
+    pub drain_pause: Duration,
+    /// How old a connection may grow before it is told to go away, give or take a tenth.
+    pub connection_age: Duration,
+    /// How long a silent HTTP/2 connection is left alone before it is pinged.
+    pub keepalive_interval: Duration,
+    /// How long it may take to answer.
+    pub keepalive_timeout: Duration,
+    /// Open streams on one HTTP/2 connection.
+    pub streams: u32,
+    /// Bytes of one HTTP/2 stream that may be on their way before the server has read any.
+    pub stream_window: u32,
+    /// The same for all streams of a connection together.
+    pub connection_window: u32,
+    /// Bytes of answers that one HTTP/2 stream buffers for a slow reader.
+    pub send_buffer: usize,
+    /// Bytes of one HTTP/2 frame.
+    pub frame: u32,
+    /// Bytes of the header list of one HTTP/2 request.
+    pub header_list: u32,
+    /// Streams that a peer may reset before the server has seen them (CVE-2023-44487).
+    pub remote_resets: usize,
+    /// Streams that a peer may provoke the server to reset (RUSTSEC-2024-0003).
+    pub local_resets: usize,
+    /// Bytes of the head of one HTTP/1 request.
+    pub head: usize,
+    /// Headers of one HTTP/1 request.
+    pub headers: usize,
+    /// Bytes of one request: a gRPC message, or the body of a REST request.
+    pub message: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            calls: 10_000,
+            first_bytes: Duration::from_secs(10),
+            body_pause: Duration::from_secs(10),
+            stalled_write: Duration::from_secs(30),
+            longest_call: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+            drain_pause: Duration::ZERO,
+            connection_age: Duration::from_secs(30 * 60),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(20),
+            streams: 200,
+            stream_window: 256 * 1024,
+            connection_window: 1024 * 1024,
+            send_buffer: 64 * 1024,
+            frame: 16 * 1024,
+            header_list: 16 * 1024,
+            remote_resets: 20,
+            local_resets: 100,
+            head: 64 * 1024,
+            headers: 100,
+            message: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Each limit as (name, value, reason), in the order of the struct.
+    pub fn table(&self) -> Vec<(&'static str, String, &'static str)> {
+        let time = |time: Duration| match time {
+            Duration::ZERO => "0s".to_owned(),
+            time => humantime::format_duration(time).to_string(),
+        };
+        let bytes = |bytes: usize| match (bytes / 1024, bytes / 1024 / 1024) {
+            (_, mib @ 1..) if bytes % (1024 * 1024) == 0 => format!("{mib} MiB"),
+            (kib @ 1.., _) if bytes % 1024 == 0 => format!("{kib} KiB"),
+            _ => format!("{bytes} bytes"),
+        };
+        vec![
+            (
+                "connections per listener",
+                self.connections.to_string(),
+                "an idle one takes about 10 KiB: 40 MiB in all; --max-connections",
+            ),
+            (
+                "calls at once per listener",
+                self.calls.to_string(),
+                "a waiting one takes a few KiB; beyond it, refusing at once keeps the others fast; --max-calls",
+            ),
+            (
+                "first bytes, idle HTTP/1",
+                time(self.first_bytes),
+                "a slow phone needs seconds; a silent peer must not hold a connection",
+            ),
+            (
+                "pause in a REST body",
+                time(self.body_pause),
+                "as long as the first bytes may take",
+            ),
+            (
+                "stalled write",
+                time(self.stalled_write),
+                "TCP retries a lost packet several times in this time",
+            ),
+            (
+                "longest call",
+                time(self.longest_call),
+                "what load balancers commonly allow; --max-call",
+            ),
+            (
+                "grace",
+                time(self.grace),
+                "orchestrators commonly kill after 30 s; --grace",
+            ),
+            (
+                "drain pause",
+                time(self.drain_pause),
+                "behind a load balancer, its polling interval; --drain-pause",
+            ),
+            (
+                "connection age",
+                time(self.connection_age),
+                "lets load balancers spread long-lived connections anew",
+            ),
+            (
+                "keepalive interval",
+                time(self.keepalive_interval),
+                "below the idle time of common NATs",
+            ),
+            (
+                "keepalive timeout",
+                time(self.keepalive_timeout),
+                "a round trip across the world takes less than a second",
+            ),
+            (
+                "HTTP/2 streams per connection",
+                self.streams.to_string(),
+                "RFC 9113 advises at least 100",
+            ),
+            (
+                "HTTP/2 stream window",
+                bytes(self.stream_window as usize),
+                "above 64 KiB, below which h2 takes honest small frames for a flood",
+            ),
+            (
+                "HTTP/2 connection window",
+                bytes(self.connection_window as usize),
+                "bounds what one peer can make the server buffer",
+            ),
+            (
+                "HTTP/2 send buffer per stream",
+                bytes(self.send_buffer),
+                "a peer that does not read costs this much",
+            ),
+            (
+                "HTTP/2 frame",
+                bytes(self.frame as usize),
+                "the protocol's own default",
+            ),
+            (
+                "HTTP/2 header list",
+                bytes(self.header_list as usize),
+                "cookies and traces fit; a header bomb does not",
+            ),
+            (
+                "HTTP/2 remote resets",
+                self.remote_resets.to_string(),
+                "rapid reset, CVE-2023-44487",
+            ),
+            (
+                "HTTP/2 local resets",
+                self.local_resets.to_string(),
+                "provoked resets, RUSTSEC-2024-0003",
+            ),
+            (
+                "HTTP/1 head",
+                bytes(self.head),
+                "cookies and long queries fit",
+            ),
+            (
+                "HTTP/1 headers",
+                self.headers.to_string(),
+                "hyper parses this many without allocating",
+            ),
+            ("message", bytes(self.message), "gRPC's own default"),
+        ]
+    }
+
+    /// The table for a terminal.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (name, value, reason) in self.table() {
+            let _ = writeln!(text, "{name:<32} {value:>10}  {reason}");
+        }
+        text
+    }
+}

@@ -1,0 +1,95 @@
+//! What a server says when it does not let a call through, or cannot finish it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// How soon a caller that was refused for load may try again.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a call is refused or ended by the server around the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// More calls are open than the limit allows.
+    Overloaded,
+    /// The deadline passed, the caller's or the server's own.
+    DeadlinePassed,
+    /// The caller's deadline cannot be read.
+    MalformedDeadline,
+    /// The server is going away.
+    Draining,
+    /// The service panicked.
+    Panicked,
+}
+
+impl Refusal {
+    /// What a caller is told. It never says anything about the inside of the server.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Overloaded => "the server has as many calls as it takes; try again later",
+            Self::DeadlinePassed => "the deadline passed before the call was finished",
+            Self::MalformedDeadline => {
+                "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n"
+            }
+            Self::Draining => "the server is going away; call another one",
+            Self::Panicked => "internal error",
+        }
+    }
+
+    /// When a retry may help.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Overloaded | Self::Draining => Some(RETRY_AFTER),
+            Self::DeadlinePassed | Self::MalformedDeadline | Self::Panicked => None,
+        }
+    }
+}
+
+/// How one protocol words a refusal.
+pub trait Refuse: Clone + Send + 'static {
+    /// The whole answer, where none has begun.
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>>;
+
+    /// The trailers that end an answer which has begun; none where the protocol has no way to say
+    /// that an answer is not whole, and the connection must break off.
+    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap>;
+}
+
+/// gRPC's way: a status, in trailers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GrpcStatus;
+
+impl GrpcStatus {
+    fn status(refusal: Refusal) -> Status {
+        let code = match refusal {
+            Refusal::Overloaded => Code::ResourceExhausted,
+            Refusal::DeadlinePassed => Code::DeadlineExceeded,
+            Refusal::MalformedDeadline => Code::InvalidArgument,
+            Refusal::Draining => Code::Unavailable,
+            Refusal::Panicked => Code::Internal,
+        };
+        match refusal.retry_after() {
+            None => Status::new(code, refusal.message()),
+            Some(delay) => {
+                let details = ErrorDetails::with_retry_info(Some(delay));
+                Status::with_error_details(code, refusal.message(), details)
+            }
+        }
+    }
+}
+
+impl Refuse for GrpcStatus {
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        Self::status(refusal).into_http()
+    }
+
+    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
+        let mut trailers = HeaderMap::new();
+        Self::status(refusal).add_header(&mut trailers).ok()?;
+        Some(trailers)
+    }
+}

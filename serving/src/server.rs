@@ -1,0 +1,236 @@
+//! A listener that serves: it accepts up to its limits, hands each connection to a worker, and ends
+//! in order.
+
+use std::{
+    convert::Infallible,
+    io::{self, ErrorKind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+
+use crate::{
+    connection::{self, Protocol},
+    drain::ServeError,
+    guard::Calls,
+    limits::Limits,
+    refusal::Refuse,
+    workers::Workers,
+};
+
+/// How long the accept loop pauses when the system has no file descriptor or memory left. Without
+/// it, it would spin on the same connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long connections may take to notice that they were cut.
+const CUT: Duration = Duration::from_millis(500);
+
+/// A bound socket, and how it is to be served.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// What bounds it.
+    pub limits: Limits,
+    /// Where its connections are served.
+    pub workers: Workers,
+}
+
+/// A socket with the default limits, served on the runtime of the caller.
+impl From<TcpListener> for Listener {
+    fn from(socket: TcpListener) -> Self {
+        Self {
+            socket,
+            limits: Limits::default(),
+            workers: Workers::none(),
+        }
+    }
+}
+
+/// What the connections of one listener share.
+pub(crate) struct Shared<S, R> {
+    pub(crate) protocol: Protocol,
+    pub(crate) service: S,
+    pub(crate) refuse: R,
+    pub(crate) limits: Limits,
+    pub(crate) calls: Arc<Calls>,
+    /// The listener has closed: connections finish what they have.
+    pub(crate) closing: CancellationToken,
+    /// The grace is over: connections end at once.
+    pub(crate) cut: CancellationToken,
+    /// Calls that were open when they were cut.
+    pub(crate) lost: AtomicUsize,
+}
+
+impl Listener {
+    /// Serves `service` until `shutdown` is cancelled, and then drains: after the limits' drain pause
+    /// the socket closes, connections are told to go away, streams end, and calls in flight finish;
+    /// after the grace what is left is cut.
+    ///
+    /// # Errors
+    /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
+    pub async fn serve<S, R, B>(
+        self,
+        name: &'static str,
+        protocol: Protocol,
+        service: S,
+        refuse: R,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        R: Refuse + Sync,
+    {
+        let Self {
+            socket,
+            limits,
+            workers,
+        } = self;
+        let closing = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            protocol,
+            service,
+            refuse,
+            calls: Arc::new(Calls::new(
+                limits.calls,
+                limits.longest_call,
+                closing.clone(),
+            )),
+            closing: closing.clone(),
+            cut: CancellationToken::new(),
+            lost: AtomicUsize::new(0),
+            limits,
+        });
+        let connections = TaskTracker::new();
+        let accepting = accept(socket, &shared, &workers, &connections);
+        tokio::select! {
+            () = accepting => unreachable!("accepting has no end of its own"),
+            () = async {
+                shutdown.cancelled().await;
+                sleep(shared.limits.drain_pause).await;
+            } => {}
+        }
+        // The socket closed with `accepting`.
+        closing.cancel();
+        connections.close();
+        if timeout(shared.limits.grace, connections.wait())
+            .await
+            .is_err()
+        {
+            shared.cut.cancel();
+            let _ = timeout(CUT, connections.wait()).await;
+        }
+        match shared.lost.load(Relaxed) {
+            0 => Ok(()),
+            calls => Err(ServeError::Cut {
+                name,
+                calls,
+                grace: shared.limits.grace,
+            }),
+        }
+    }
+}
+
+async fn accept<S, R, B>(
+    socket: TcpListener,
+    shared: &Arc<Shared<S, R>>,
+    workers: &Workers,
+    connections: &TaskTracker,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Refuse + Sync,
+{
+    let slots = Arc::new(Semaphore::new(shared.limits.connections));
+    loop {
+        let slot = Arc::clone(&slots)
+            .acquire_owned()
+            .await
+            .expect("it is never closed");
+        match socket
+            .accept()
+            .await
+            .and_then(|(stream, _)| prepare(stream))
+        {
+            Ok(stream) => {
+                let shared = Arc::clone(shared);
+                let token = connections.token();
+                workers.spawn(move || async move {
+                    run(stream, &shared, slot).await;
+                    drop(token);
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted; pausing");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Makes `stream` ready to be served by any worker: without Nagle's algorithm, which holds small
+/// answers back, and without ties to the runtime that accepted it.
+fn prepare(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.into_std()
+}
+
+/// Whether the peer of one connection caused the error, which says nothing about the next.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected
+    )
+}
+
+async fn run<S, R, B>(
+    stream: std::net::TcpStream,
+    shared: &Shared<S, R>,
+    _slot: OwnedSemaphorePermit,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    R: Refuse + Sync,
+{
+    match TcpStream::from_std(stream) {
+        Ok(stream) => connection::serve(stream, shared).await,
+        Err(error) => tracing::warn!(%error, "a connection could not be handed to its worker"),
+    }
+}
