@@ -145,8 +145,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.first_bytes)
         .max_buf_size(limits.head)
-        .max_headers(limits.headers)
-        .pipeline_flush(true);
+        .max_header_size(limits.head)
+        .max_headers(limits.headers);
     builder
 }
 
