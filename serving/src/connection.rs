@@ -26,7 +26,9 @@ use tokio::{
 };
 use tower::Service;
 
-use crate::{guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared};
+use crate::{
+    guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared, stall::Unstalled,
+};
 
 /// How long a connection without an open call may take to close once the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
@@ -151,7 +153,9 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
 }
 
 fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams);
+    let mut builder = http2::Builder::new(Streams {
+        stalled_write: limits.stalled_write,
+    });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -169,7 +173,9 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
 
 /// Runs the streams of a connection on the worker of the connection.
 #[derive(Clone, Copy)]
-struct Streams;
+struct Streams {
+    stalled_write: Duration,
+}
 
 impl<F> Executor<F> for Streams
 where
@@ -177,6 +183,6 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(stream);
+        tokio::spawn(Unstalled::new(stream, self.stalled_write));
     }
 }

@@ -26,7 +26,9 @@ use tower::Service;
 
 use crate::{
     grpc_timeout,
+    pieces::Pieces,
     refusal::{Refusal, Refuse},
+    stall,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -93,7 +95,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     R: Refuse,
 {
-    type Response = Response<GuardedBody<B, R>>;
+    type Response = Response<GuardedBody<Pieces<B>, R>>;
     type Error = Infallible;
     type Future = Guarded<S::Future, R>;
 
@@ -157,7 +159,7 @@ where
     F: Future<Output = Result<Response<B>, Infallible>>,
     R: Refuse,
 {
-    type Output = Result<Response<GuardedBody<B, R>>, Infallible>;
+    type Output = Result<Response<GuardedBody<Pieces<B>, R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -174,10 +176,11 @@ where
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take(), *end);
                     return Poll::Ready(Ok(
-                        response.map(|body| GuardedBody::new(body, refuse, slot, end))
+                        response.map(|body| GuardedBody::new(Pieces::new(body), refuse, slot, end))
                     ));
                 }
                 Ok(Poll::Pending) => {
+                    stall::service_waits();
                     let timer =
                         timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(*end)));
                     ready!(timer.as_mut().poll(cx));
@@ -264,6 +267,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
+        stall::service_answered();
         let body = match this.content.as_mut().project() {
             ContentProjection::Over => return Poll::Ready(None),
             ContentProjection::Refusal { body } => {
@@ -283,6 +287,7 @@ where
                 _ => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
             },
             Ok(Poll::Pending) => {
+                stall::service_waits();
                 let (Some(slot), Some(end)) = (this.slot.as_ref(), *this.end) else {
                     return Poll::Pending;
                 };

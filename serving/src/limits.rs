@@ -14,7 +14,8 @@ pub struct Limits {
     pub first_bytes: Duration,
     /// How long the body of a REST request may pause.
     pub body_pause: Duration,
-    /// How long a peer may leave bytes unread that the kernel has no more room for.
+    /// How long a peer may leave bytes unread that the kernel has no more room for, or an HTTP/2
+    /// stream without the window to answer.
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
