@@ -26,6 +26,7 @@ use tower::Service;
 
 use crate::{
     grpc_timeout,
+    limits::Limits,
     pieces::Pieces,
     refusal::{Refusal, Refuse},
     stall,
@@ -38,17 +39,19 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Calls {
     open: AtomicUsize,
     most: usize,
+    uri: usize,
     longest: Duration,
     /// Cancelled when the listener has closed: streams end then.
     closing: CancellationToken,
 }
 
 impl Calls {
-    pub(crate) fn new(most: usize, longest: Duration, closing: CancellationToken) -> Self {
+    pub(crate) fn new(limits: &Limits, closing: CancellationToken) -> Self {
         Self {
             open: AtomicUsize::new(0),
-            most,
-            longest,
+            most: limits.calls,
+            uri: limits.uri,
+            longest: limits.longest_call,
             closing,
         }
     }
@@ -104,6 +107,10 @@ where
             state: State::Refused { refusal },
             refuse: self.refuse.clone(),
         };
+        let uri = request.uri().path_and_query();
+        if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {
+            return refused(Refusal::UriTooLong);
+        }
         let asked = request.headers().get("grpc-timeout");
         let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => self.calls.longest,

@@ -49,6 +49,8 @@ pub struct Limits {
     pub head: usize,
     /// Headers of one HTTP/1 request.
     pub headers: usize,
+    /// Bytes of the path and the query of one request.
+    pub uri: usize,
     /// Bytes of one request: a gRPC message, or the body of a REST request.
     pub message: usize,
 }
@@ -77,6 +79,7 @@ impl Default for Limits {
             local_resets: 100,
             head: 64 * 1024,
             headers: 100,
+            uri: 8 * 1024,
             message: 4 * 1024 * 1024,
         }
     }
@@ -199,6 +202,11 @@ impl Limits {
                 "HTTP/1 headers",
                 self.headers.to_string(),
                 "hyper parses this many without allocating",
+            ),
+            (
+                "path and query",
+                bytes(self.uri),
+                "RFC 9110 advises at least 8,000 bytes",
             ),
             ("message", bytes(self.message), "gRPC's own default"),
         ]
