@@ -111,17 +111,17 @@ impl Limits {
             (
                 "first bytes, idle HTTP/1",
                 time(self.first_bytes),
-                "a slow phone needs seconds; a silent peer must not hold a connection",
+                "a slow phone needs seconds; a silent peer must not hold a connection; --first-bytes",
             ),
             (
                 "pause in a REST body",
                 time(self.body_pause),
-                "as long as the first bytes may take",
+                "as long as the first bytes may take; --body-pause",
             ),
             (
                 "stalled write",
                 time(self.stalled_write),
-                "TCP retries a lost packet several times in this time",
+                "TCP retries a lost packet several times in this time; --stalled-write",
             ),
             (
                 "longest call",
