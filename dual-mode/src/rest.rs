@@ -114,6 +114,7 @@ impl Refuse for Refused {
             Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
             Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
+            Refusal::UriTooLong => StatusCode::URI_TOO_LONG,
             Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let body =

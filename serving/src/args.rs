@@ -36,6 +36,18 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration)]
     pub max_call: Option<Duration>,
 
+    /// How long a new connection may take to send its HTTP/2 preface or its HTTP/1 head
+    #[arg(long, env = "FIRST_BYTES", value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub first_bytes: Duration,
+
+    /// How long the body of a REST request may pause
+    #[arg(long, env = "BODY_PAUSE", value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub body_pause: Duration,
+
+    /// How long a peer may leave an answer unread
+    #[arg(long, env = "STALLED_WRITE", value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub stalled_write: Duration,
+
     /// How long calls in flight may take to finish after Ctrl-C or SIGTERM
     #[arg(long, env = "GRACE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub grace: Duration,
@@ -70,6 +82,9 @@ impl ServerArgs {
             connections: self.max_connections as usize,
             calls: self.max_calls as usize,
             longest_call: self.max_call.unwrap_or(default.longest_call),
+            first_bytes: self.first_bytes,
+            body_pause: self.body_pause,
+            stalled_write: self.stalled_write,
             grace: self.grace,
             drain_pause: self.drain_pause,
             ..default

@@ -5,7 +5,6 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,19 +19,17 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    time::{Instant, Sleep, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tower::Service;
 
 use crate::{
     chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
+    stall::Unstalled,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// How long the peer of a call that came to its end may take to read what it is told of it.
-const ANSWER: Duration = Duration::from_secs(1);
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,13 +146,14 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.first_bytes)
         .max_buf_size(limits.head)
+        .max_header_size(limits.head)
         .max_headers(limits.headers);
     builder
 }
 
 fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
     let mut builder = http2::Builder::new(Streams {
-        longest: limits.longest_call + ANSWER,
+        stalled_write: limits.stalled_write,
     });
     builder
         .timer(TokioTimer::new())
@@ -177,7 +175,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
 /// gives the stream no window to write to.
 #[derive(Clone, Copy)]
 struct Streams {
-    longest: Duration,
+    stalled_write: Duration,
 }
 
 impl<F> Executor<F> for Streams
@@ -186,35 +184,6 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(Bounded {
-            stream,
-            end: Instant::now() + self.longest,
-            timer: None,
-        });
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A future with an end. It arms no timer unless it has to wait.
-    struct Bounded<F> {
-        #[pin]
-        stream: F,
-        end: Instant,
-        timer: Option<Pin<Box<Sleep>>>,
-    }
-}
-
-impl<F: Future> Future for Bounded<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if this.stream.poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let timer = this
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(*this.end)));
-        timer.as_mut().poll(cx)
+        tokio::spawn(Unstalled::new(stream, self.stalled_write));
     }
 }

@@ -27,7 +27,10 @@ use tower::Service;
 use crate::{
     chunk::{Chunk, Open},
     grpc_timeout,
+    limits::Limits,
+    pieces::Pieces,
     refusal::{Refusal, Refuse},
+    stall,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,17 +40,19 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Calls {
     open: AtomicUsize,
     most: usize,
+    uri: usize,
     longest: Duration,
     /// Cancelled when the listener has closed: streams end then.
     closing: CancellationToken,
 }
 
 impl Calls {
-    pub(crate) fn new(most: usize, longest: Duration, closing: CancellationToken) -> Self {
+    pub(crate) fn new(limits: &Limits, closing: CancellationToken) -> Self {
         Self {
             open: AtomicUsize::new(0),
-            most,
-            longest,
+            most: limits.calls,
+            uri: limits.uri,
+            longest: limits.longest_call,
             closing,
         }
     }
@@ -94,7 +99,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     R: Refuse,
 {
-    type Response = Response<GuardedBody<B, R>>;
+    type Response = Response<GuardedBody<Pieces<B>, R>>;
     type Error = Infallible;
     type Future = Guarded<S::Future, R>;
 
@@ -104,6 +109,10 @@ where
             refuse: self.refuse.clone(),
             open: Arc::clone(&self.open),
         };
+        let uri = request.uri().path_and_query();
+        if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {
+            return refused(Refusal::UriTooLong);
+        }
         let asked = request.headers().get("grpc-timeout");
         let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => self.calls.longest,
@@ -161,7 +170,7 @@ where
     F: Future<Output = Result<Response<B>, Infallible>>,
     R: Refuse,
 {
-    type Output = Result<Response<GuardedBody<B, R>>, Infallible>;
+    type Output = Result<Response<GuardedBody<Pieces<B>, R>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -178,10 +187,11 @@ where
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
                     return Poll::Ready(Ok(
-                        response.map(|body| GuardedBody::new(body, refuse, slot, end))
+                        response.map(|body| GuardedBody::new(Pieces::new(body), refuse, slot, end))
                     ));
                 }
                 Ok(Poll::Pending) => {
+                    stall::service_waits();
                     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*end)));
                     ready!(timer.as_mut().poll(cx));
                     Refusal::DeadlinePassed
@@ -291,6 +301,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, BoxError>>> {
         let mut this = self.project();
+        stall::service_answered();
         let pass = |frame: Frame<Bytes>| {
             let frame = frame.map_data(|bytes| Chunk::new(bytes, this.open));
             Poll::Ready(Some(Ok(frame)))
@@ -325,10 +336,13 @@ where
                     return pass(frame);
                 }
             },
-            Ok(Poll::Pending) => match watch.ending {
-                Some(refusal) => refusal,
-                None => ready!(watch.poll(cx)),
-            },
+            Ok(Poll::Pending) => {
+                stall::service_waits();
+                match watch.ending {
+                    Some(refusal) => refusal,
+                    None => ready!(watch.poll(cx)),
+                }
+            }
         };
         let trailers = watch.refuse.trailers(refusal);
         // The work behind the answer stops here: its body is dropped.

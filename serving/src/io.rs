@@ -19,6 +19,11 @@ use tokio::{
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The frame that must follow it, SETTINGS of the connection: by its type. h2 looks at the
+/// rest.
+const SETTINGS: u8 = 4;
+const FRAME_HEAD: usize = 9;
+
 /// A connection whose writes must not stall.
 pub(crate) struct Connection {
     stream: TcpStream,
@@ -37,13 +42,14 @@ impl Connection {
         }
     }
 
-    /// Reads the preface of HTTP/2, and keeps it to be read again.
+    /// Reads the preface of HTTP/2 with the head of the SETTINGS frame that ends it, and keeps both to
+    /// be read again. h2 itself would wait for SETTINGS without an end.
     ///
     /// # Errors
     /// When it does not come within `limit`, or is something else.
     pub(crate) async fn expect_http2(&mut self, limit: Duration) -> io::Result<()> {
         let preface = async {
-            while self.first.len() < PREFACE.len() {
+            while self.first.len() < PREFACE.len() + FRAME_HEAD {
                 if self.stream.read_buf(&mut self.first).await? == 0 {
                     return Err(ErrorKind::UnexpectedEof.into());
                 }
@@ -52,7 +58,10 @@ impl Connection {
                     return Err(ErrorKind::InvalidData.into());
                 }
             }
-            Ok(())
+            match self.first[PREFACE.len() + 3] {
+                SETTINGS => Ok(()),
+                _ => Err(ErrorKind::InvalidData.into()),
+            }
         };
         timeout(limit, preface).await?
     }

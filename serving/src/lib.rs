@@ -19,9 +19,11 @@ mod io;
 pub mod limits;
 pub mod listener;
 pub mod operations;
+mod pieces;
 pub mod process;
 pub mod refusal;
 pub mod server;
+mod stall;
 pub mod telemetry;
 pub mod workers;
 

@@ -14,7 +14,8 @@ pub struct Limits {
     pub first_bytes: Duration,
     /// How long the body of a REST request may pause.
     pub body_pause: Duration,
-    /// How long a peer may leave bytes unread that the kernel has no more room for.
+    /// How long a peer may leave bytes unread that the kernel has no more room for, or an HTTP/2
+    /// stream without the window to answer.
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
@@ -48,6 +49,8 @@ pub struct Limits {
     pub head: usize,
     /// Headers of one HTTP/1 request.
     pub headers: usize,
+    /// Bytes of the path and the query of one request.
+    pub uri: usize,
     /// Bytes of one request: a gRPC message, or the body of a REST request.
     pub message: usize,
 }
@@ -76,6 +79,7 @@ impl Default for Limits {
             local_resets: 100,
             head: 64 * 1024,
             headers: 100,
+            uri: 8 * 1024,
             message: 4 * 1024 * 1024,
         }
     }
@@ -107,17 +111,17 @@ impl Limits {
             (
                 "first bytes, idle HTTP/1",
                 time(self.first_bytes),
-                "a slow phone needs seconds; a silent peer must not hold a connection",
+                "a slow phone needs seconds; a silent peer must not hold a connection; --first-bytes",
             ),
             (
                 "pause in a REST body",
                 time(self.body_pause),
-                "as long as the first bytes may take",
+                "as long as the first bytes may take; --body-pause",
             ),
             (
                 "stalled write",
                 time(self.stalled_write),
-                "TCP retries a lost packet several times in this time",
+                "TCP retries a lost packet several times in this time; --stalled-write",
             ),
             (
                 "longest call",
@@ -198,6 +202,11 @@ impl Limits {
                 "HTTP/1 headers",
                 self.headers.to_string(),
                 "hyper parses this many without allocating",
+            ),
+            (
+                "path and query",
+                bytes(self.uri),
+                "RFC 9110 advises at least 8,000 bytes",
             ),
             ("message", bytes(self.message), "gRPC's own default"),
         ]

@@ -20,6 +20,8 @@ pub enum Refusal {
     DeadlinePassed,
     /// The caller's deadline cannot be read.
     MalformedDeadline,
+    /// The path and the query are longer than the limit.
+    UriTooLong,
     /// The server is going away.
     Draining,
     /// The service panicked.
@@ -35,6 +37,7 @@ impl Refusal {
             Self::MalformedDeadline => {
                 "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n"
             }
+            Self::UriTooLong => "the path and the query are longer than the server takes",
             Self::Draining => "the server is going away; call another one",
             Self::Panicked => "internal error",
         }
@@ -44,7 +47,9 @@ impl Refusal {
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Overloaded | Self::Draining => Some(RETRY_AFTER),
-            Self::DeadlinePassed | Self::MalformedDeadline | Self::Panicked => None,
+            Self::DeadlinePassed | Self::MalformedDeadline | Self::UriTooLong | Self::Panicked => {
+                None
+            }
         }
     }
 }
@@ -68,7 +73,7 @@ impl GrpcStatus {
         let code = match refusal {
             Refusal::Overloaded => Code::ResourceExhausted,
             Refusal::DeadlinePassed => Code::DeadlineExceeded,
-            Refusal::MalformedDeadline => Code::InvalidArgument,
+            Refusal::MalformedDeadline | Refusal::UriTooLong => Code::InvalidArgument,
             Refusal::Draining => Code::Unavailable,
             Refusal::Panicked => Code::Internal,
         };

@@ -112,11 +112,7 @@ impl Listener {
             protocol,
             service,
             refuse,
-            calls: Arc::new(Calls::new(
-                limits.calls,
-                limits.longest_call,
-                closing.clone(),
-            )),
+            calls: Arc::new(Calls::new(&limits, closing.clone())),
             closing: closing.clone(),
             cut: CancellationToken::new(),
             lost: AtomicUsize::new(0),

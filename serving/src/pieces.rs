@@ -1,0 +1,103 @@
+//! Answers in pieces. hyper hands a frame of a body to h2 whole as soon as its peer has a byte of
+//! window, and ends its own part with the last one: a large answer to a peer that does not read
+//! would then wait in h2, counted by no limit and seen by no timer.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+
+/// The most bytes of one piece: as much as one stream buffers for its peer.
+const PIECE: usize = 64 * 1024;
+
+pin_project_lite::pin_project! {
+    /// A body whose data comes in pieces.
+    pub(crate) struct Pieces<B> {
+        #[pin]
+        body: B,
+        rest: Bytes,
+    }
+}
+
+impl<B> Pieces<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self {
+            body,
+            rest: Bytes::new(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Pieces<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        if this.rest.is_empty() {
+            let frame = ready!(this.body.poll_frame(cx));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) if data.len() > PIECE => *this.rest = data,
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        // Copied, for a slice would keep the whole answer in memory until its last piece is read.
+        let piece = Bytes::copy_from_slice(&this.rest[..this.rest.len().min(PIECE)]);
+        this.rest.advance(piece.len());
+        if this.rest.is_empty() {
+            *this.rest = Bytes::new();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(body.lower().saturating_add(rest));
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+
+    use super::{Body, PIECE, Pieces};
+
+    #[tokio::test]
+    async fn every_byte_comes_in_order_and_no_piece_is_too_long() {
+        for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
+            let whole: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let mut body = Pieces::new(Full::from(whole.clone()));
+            let mut pieces = Vec::new();
+            loop {
+                let left = (length - pieces.len()) as u64;
+                assert_eq!(body.size_hint().exact(), Some(left));
+                assert_eq!(body.is_end_stream(), left == 0);
+                let Some(frame) = body.frame().await else {
+                    break;
+                };
+                let piece = frame.unwrap().into_data().unwrap();
+                assert!(piece.len() <= PIECE);
+                pieces.extend_from_slice(&piece);
+            }
+            assert!(pieces == whole, "{length}");
+        }
+    }
+}
