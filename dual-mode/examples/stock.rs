@@ -76,7 +76,7 @@ async fn rest(Json(question): Json<Question>) -> Result<Json<Answer>, String> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut ports = std::env::args().skip(1).map(|port| port.parse::<u16>());
     let rest_port = ports.next().transpose()?.unwrap_or(6000);
     let grpc_port = ports.next().transpose()?.unwrap_or(60051);

@@ -1,0 +1,87 @@
+//! A server as a child process, and what the system says about it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+
+/// The name under which this program is the stock server.
+pub(crate) const STOCK: &str = "stock";
+
+/// A running server. It is killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) rest: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+}
+
+impl Server {
+    /// The stock server, on free ports.
+    pub(crate) fn stock() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg0(STOCK).args(["0", "0"]);
+        Self::start(&mut command)
+    }
+
+    /// Ours as everyone runs it, which is `program`, on free ports.
+    pub(crate) fn ours(program: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(["--rest-port", "0", "--grpc-port", "0"]);
+        Self::start(&mut command)
+    }
+
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{command:?} could not be started"))?;
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut address = |name: &str| -> anyhow::Result<SocketAddr> {
+            let line = lines.next().context("it printed no address")??;
+            let address = line.strip_prefix(name).context("it printed no address")?;
+            Ok(address.parse()?)
+        };
+        let addresses = address("REST on ").and_then(|rest| Ok((rest, address("gRPC on ")?)));
+        let server = |(rest, grpc)| Self { child, rest, grpc };
+        addresses
+            .map(server)
+            .with_context(|| format!("{command:?} did not say where it listens"))
+    }
+
+    /// CPU time so far, of threads that ended too. The system counts in ticks of 10 ms.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // proc(5): after the name in parentheses, which may hold anything, utime and stime are the
+        // 12th and 13th field.
+        let (_, fields) = stat.rsplit_once(") ").context("stat cannot be read")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        let ticks = ticks.sum::<Result<u64, _>>()?;
+        let per_second = rustix::param::clock_ticks_per_second();
+        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    }
+
+    /// Its resident memory.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        for line in status.lines() {
+            if let Some(size) = line.strip_prefix("VmRSS:") {
+                return Ok(size.trim().trim_end_matches(" kB").parse()?);
+            }
+        }
+        bail!("the system does not say how much memory a process has");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
