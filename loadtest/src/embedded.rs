@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serving::CancellationToken;
-use tokio::{net::TcpListener, time::timeout};
+use serving::{CancellationToken, limits::Limits, server::Listener, workers::Workers};
+use tokio::{net::TcpListener, runtime::Builder, time::timeout};
 
 use crate::{child::Child, target::Target};
 
@@ -78,7 +78,18 @@ impl Embedded {
 /// # Errors
 /// When it cannot listen, or a listener fails.
 pub fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
+    // Laid out as the program dual-mode lays itself out: see serving::process.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = Workers::start(cores)?;
+    let listener = |socket| Listener {
+        socket,
+        limits: Limits::default(),
+        workers: workers.clone(),
+    };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
     runtime.block_on(async {
         let rest = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let grpc = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -94,6 +105,6 @@ pub fn main() -> anyhow::Result<()> {
             let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
             end.cancel();
         });
-        Ok(dual_mode::serve(rest, grpc, shutdown).await?)
+        Ok(dual_mode::serve(listener(rest), listener(grpc), shutdown).await?)
     })
 }

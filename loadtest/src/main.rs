@@ -19,6 +19,10 @@ use loadtest::{
     target::TargetError,
 };
 
+/// The one of dual-mode, which runs in a process of this program where no service is named.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Cli {
         command,
