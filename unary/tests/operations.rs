@@ -108,9 +108,9 @@ async fn a_server_that_is_told_to_stop_says_so_and_then_refuses_connections() {
     let next = next.unwrap().unwrap();
     assert_eq!(next.status(), ServingStatus::NotServing);
 
-    // The watch is not dropped: it must not keep the server from ending.
+    // The watch is not dropped: the server ends it, and says why.
     let end = timeout(PATIENCE, watch.message()).await.unwrap();
-    assert_eq!(end.unwrap(), None);
+    assert_eq!(end.unwrap_err().code(), tonic::Code::Unavailable);
     let ended = timeout(PATIENCE, served.server).await;
     ended.unwrap().unwrap().unwrap();
     let refused = TcpStream::connect(&served.address).await.unwrap_err();

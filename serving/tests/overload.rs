@@ -1,0 +1,142 @@
+//! More calls than a server takes: the one too many is refused at once, and each slot comes back.
+
+use serving::{
+    connection::Protocol::{Http1, Http2},
+    limits::Limits,
+};
+use tonic::Code;
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/server.rs"]
+mod server;
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/wire.rs"]
+mod wire;
+use server::Served;
+use wire::{Client, http1, rest};
+
+fn two_calls() -> Limits {
+    Limits {
+        calls: 2,
+        ..Limits::default()
+    }
+}
+
+/// Asserts that both slots are free: two calls are taken, and a third is not.
+async fn both_slots_are_free(served: &mut Served) {
+    served.alive(0).await;
+    let client = Client::connect(served.address).await;
+    let call = || {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.send("/stream", &[], "", true).await.unwrap() })
+    };
+    let (first, second) = (call().await.unwrap(), call().await.unwrap());
+    served.alive(2).await;
+    let third = client.clone().call("/echo", &[]).await;
+    third.ended(Code::ResourceExhausted, true);
+    drop((first, second));
+    served.alive(0).await;
+}
+
+#[tokio::test]
+async fn the_call_too_many_is_refused_while_the_others_go_on() {
+    let mut served = Served::start(Http2, two_calls()).await;
+    // The calls of all connections count.
+    let mut other = Client::connect(served.address).await;
+    let call = || async {
+        let mut client = Client::connect(served.address).await;
+        tokio::spawn(async move { client.call("/slow", &[]).await })
+    };
+    let calls = [call().await, call().await];
+    served.alive(2).await;
+    for _ in 0..10 {
+        let refused = other.call("/echo", &[]).await;
+        refused.ended(Code::ResourceExhausted, true);
+        assert!(refused.body.is_empty());
+    }
+    served.release.cancel();
+    for call in calls {
+        let answer = call.await.unwrap();
+        assert_eq!(answer.body, b"whole");
+        answer.ended(Code::Ok, false);
+    }
+    both_slots_are_free(&mut served).await;
+    served.stop().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn over_rest_it_is_told_when_to_try_again() {
+    let mut served = Served::start(Http1, two_calls()).await;
+    let close = "connection: close\r\n";
+    let calls = [
+        http1(served.address, "/slow", close).await,
+        http1(served.address, "/slow", close).await,
+    ];
+    served.alive(2).await;
+    let refused = rest(http1(served.address, "/echo", close).await).await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    served.release.cancel();
+    for call in calls {
+        let answer = rest(call).await;
+        assert!(answer.ends_with("\r\nwhole\r\n0\r\n\r\n"), "{answer}");
+    }
+    served.alive(0).await;
+    let taken = rest(http1(served.address, "/slow", close).await).await;
+    assert!(taken.starts_with("HTTP/1.1 200 "), "{taken}");
+    served.stop().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn slots_come_back_however_a_call_ends() {
+    let mut served = Served::start(Http2, two_calls()).await;
+    let mut client = Client::connect(served.address).await;
+    for path in ["/panic-at-once", "/panic", "/panic-later"] {
+        for _ in 0..3 {
+            client.call(path, &[]).await.ended(Code::Internal, false);
+        }
+        both_slots_are_free(&mut served).await;
+    }
+    // Passed deadlines.
+    for path in ["/slow", "/stream"] {
+        for _ in 0..3 {
+            let late = client.call(path, &[("grpc-timeout", "1m")]).await;
+            late.ended(Code::DeadlineExceeded, false);
+        }
+        both_slots_are_free(&mut served).await;
+    }
+    // Cancelled by the client, before the answer and in the middle of it.
+    for path in ["/slow", "/stream", "/busy"] {
+        for _ in 0..3 {
+            let mut client = client.clone();
+            let call = tokio::spawn(async move {
+                let answer = client.send(path, &[], "", true).await;
+                std::future::pending::<()>().await;
+                drop(answer);
+            });
+            served.alive(1).await;
+            call.abort();
+            served.alive(0).await;
+        }
+        both_slots_are_free(&mut served).await;
+    }
+    // A connection that goes away with its calls.
+    let peer = peer_with_two_calls(&mut served).await;
+    drop(peer);
+    both_slots_are_free(&mut served).await;
+    served.stop().await.0.unwrap();
+}
+
+/// A peer with two open calls on a connection of its own.
+async fn peer_with_two_calls(served: &mut Served) -> tokio::net::TcpStream {
+    use tokio::io::AsyncWriteExt;
+    let mut peer = wire::connect(served.address).await;
+    let calls = [
+        wire::preface(),
+        wire::post(1, "/slow"),
+        wire::post(3, "/stream"),
+    ];
+    peer.write_all(&calls.concat()).await.unwrap();
+    served.alive(2).await;
+    peer
+}

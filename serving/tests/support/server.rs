@@ -1,0 +1,226 @@
+//! A server whose calls do what their path says, and that counts the work behind them. The test
+//! files include it by path.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use serving::{
+    CancellationToken,
+    connection::Protocol,
+    drain::ServeError,
+    limits::Limits,
+    refusal::{GrpcStatus, Refusal, Refuse},
+    server::Listener,
+    workers::Workers,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tower::service_fn;
+
+/// The end of every wait, reached only by a test that fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `/large` answers with: more than the kernel and the windows of HTTP/2 hold.
+pub(crate) const LARGE: usize = 32 * 1024 * 1024;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A server that runs, and what is known of it.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    /// How many calls have work behind them.
+    pub(crate) alive: watch::Receiver<usize>,
+    /// Lets `/slow` answer.
+    pub(crate) release: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
+    end: Duration,
+    server: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Served {
+    pub(crate) async fn start(protocol: Protocol, limits: Limits) -> Self {
+        Self::with_workers(protocol, limits, Workers::none()).await
+    }
+
+    pub(crate) async fn with_workers(protocol: Protocol, limits: Limits, workers: Workers) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await;
+        let socket = socket.expect("loopback has a free port");
+        let address = socket.local_addr().expect("it is bound");
+        let (count, alive) = watch::channel(0);
+        let count = Arc::new(count);
+        let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        let end = limits.drain_pause + limits.grace + Duration::from_secs(1);
+        let listener = Listener {
+            socket,
+            limits,
+            workers,
+        };
+        let released = release.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            assert_ne!(request.uri().path(), "/panic-at-once", "a secret");
+            let work = Work::begin(&count);
+            let released = released.clone();
+            async move { Ok::<_, Infallible>(answer(request, work, released).await) }
+        });
+        let stop = shutdown.clone();
+        let server = tokio::spawn(async move {
+            match protocol {
+                Protocol::Http1 => listener.serve("REST", protocol, service, Plain, stop).await,
+                Protocol::Http2 => {
+                    let refuse = GrpcStatus;
+                    listener
+                        .serve("gRPC", protocol, service, refuse, stop)
+                        .await
+                }
+            }
+        });
+        Self {
+            address,
+            alive,
+            release,
+            shutdown,
+            end,
+            server,
+        }
+    }
+
+    /// Waits until `count` calls have work behind them.
+    pub(crate) async fn alive(&mut self, count: usize) {
+        let reached = timeout(PATIENCE, self.alive.wait_for(|alive| *alive == count)).await;
+        let reached = reached.map(|reached| *reached.expect("the server holds the other end"));
+        assert_eq!(reached.unwrap_or(*self.alive.borrow()), count);
+    }
+
+    /// Whether the server has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.server.is_finished()
+    }
+
+    /// Tells the server to stop, and asserts that it has ended within the grace and a second.
+    /// Returns how, and after how long.
+    pub(crate) async fn stop(self) -> (Result<(), ServeError>, Duration) {
+        let start = Instant::now();
+        self.shutdown.cancel();
+        let ended = timeout(self.end, self.server).await;
+        let ended = ended.expect("it should end within the grace and a second");
+        (ended.expect("it should not panic"), start.elapsed())
+    }
+}
+
+/// The work behind one call, which ends when it is dropped.
+struct Work(Arc<watch::Sender<usize>>);
+
+impl Work {
+    fn begin(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    work: Work,
+    release: CancellationToken,
+) -> Response<Body> {
+    let text = |text: &'static str| Bytes::from_static(text.as_bytes());
+    let path = request.uri().path().to_owned();
+    match path.as_str() {
+        "/echo" => match request.into_body().collect().await {
+            Ok(body) => respond(whole(body.to_bytes()), work),
+            Err(_) => respond(stream::empty(), work),
+        },
+        "/slow" => {
+            release.cancelled().await;
+            respond(whole(text("whole")), work)
+        }
+        "/stream" => respond(once(text("begun")).chain(stream::pending()), work),
+        "/busy" => respond(
+            stream::repeat_with(|| data(Bytes::from_static(&[b'x'; 16 * 1024]))),
+            work,
+        ),
+        "/large" => respond(whole(Bytes::from(vec![b'x'; LARGE])), work),
+        // It begins, and ends when it is told to.
+        "/later" => {
+            let rest = stream::once(async move { release.cancelled_owned().await });
+            let rest = rest.flat_map(move |()| whole(text(" and whole")));
+            respond(once(text("begun")).chain(rest), work)
+        }
+        "/panic" => panic!("a secret"),
+        "/panic-later" => {
+            // After what came before was written.
+            let panics = stream::once(tokio::task::yield_now()).map(|()| panic!("a secret"));
+            respond(once(text("begun")).chain(panics), work)
+        }
+        unknown => panic!("{unknown} is no path of this server"),
+    }
+}
+
+type Item = Result<Frame<Bytes>, BoxError>;
+
+fn data(bytes: Bytes) -> Item {
+    Ok(Frame::data(bytes))
+}
+
+fn once(bytes: Bytes) -> impl Stream<Item = Item> {
+    stream::iter([data(bytes)])
+}
+
+/// `bytes`, and the trailers that say that they are all.
+fn whole(bytes: Bytes) -> impl Stream<Item = Item> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    stream::iter([data(bytes), Ok(Frame::trailers(trailers))])
+}
+
+/// An answer that ends `work` when it is dropped.
+fn respond(frames: impl Stream<Item = Item> + Send + 'static, work: Work) -> Response<Body> {
+    let frames = frames.inspect(move |_| {
+        let _ = &work;
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    let value = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert("content-type", value);
+    response
+}
+
+/// The words of a REST service.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Refuse for Plain {
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(refusal.message()));
+        *response.status_mut() = match refusal {
+            Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
+            Refusal::UriTooLong => StatusCode::URI_TOO_LONG,
+            Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if let Some(delay) = refusal.retry_after() {
+            let value = HeaderValue::from(delay.as_secs());
+            response.headers_mut().insert(RETRY_AFTER, value);
+        }
+        response
+    }
+
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
+    }
+}
