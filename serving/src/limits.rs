@@ -89,8 +89,8 @@ impl Limits {
             time => humantime::format_duration(time).to_string(),
         };
         let bytes = |bytes: usize| match (bytes / 1024, bytes / 1024 / 1024) {
-            (_, mib @ 1..) if bytes % (1024 * 1024) == 0 => format!("{mib} MiB"),
-            (kib @ 1.., _) if bytes % 1024 == 0 => format!("{kib} KiB"),
+            (_, mib @ 1..) if bytes.is_multiple_of(1024 * 1024) => format!("{mib} MiB"),
+            (kib @ 1.., _) if bytes.is_multiple_of(1024) => format!("{kib} KiB"),
             _ => format!("{bytes} bytes"),
         };
         vec![
