@@ -28,13 +28,14 @@ async fn both_slots_are_free(served: &mut Served) {
     let client = Client::connect(served.address).await;
     let call = || {
         let mut client = client.clone();
-        tokio::spawn(async move { client.send("/stream", &[], "", true).await.unwrap() })
+        tokio::spawn(async move { client.send("/stream", &[], "", true).await })
     };
-    let (first, second) = (call().await.unwrap(), call().await.unwrap());
+    let taken = (call().await, call().await);
+    assert!(matches!(taken, (Ok(Ok(_)), Ok(Ok(_)))), "{taken:?}");
     served.alive(2).await;
     let third = client.clone().call("/echo", &[]).await;
     third.ended(Code::ResourceExhausted, true);
-    drop((first, second));
+    drop(taken);
     served.alive(0).await;
 }
 
@@ -43,11 +44,11 @@ async fn the_call_too_many_is_refused_while_the_others_go_on() {
     let mut served = Served::start(Http2, two_calls()).await;
     // The calls of all connections count.
     let mut other = Client::connect(served.address).await;
-    let call = || async {
-        let mut client = Client::connect(served.address).await;
-        tokio::spawn(async move { client.call("/slow", &[]).await })
-    };
-    let calls = [call().await, call().await];
+    let call = |mut client: Client| tokio::spawn(async move { client.call("/slow", &[]).await });
+    let calls = [
+        call(Client::connect(served.address).await),
+        call(Client::connect(served.address).await),
+    ];
     served.alive(2).await;
     for _ in 0..10 {
         let refused = other.call("/echo", &[]).await;
@@ -136,7 +137,8 @@ async fn peer_with_two_calls(served: &mut Served) -> tokio::net::TcpStream {
         wire::post(1, "/slow"),
         wire::post(3, "/stream"),
     ];
-    peer.write_all(&calls.concat()).await.unwrap();
+    let written = peer.write_all(&calls.concat()).await;
+    written.expect("the server reads");
     served.alive(2).await;
     peer
 }
