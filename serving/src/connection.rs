@@ -153,7 +153,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
 
 fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
     let mut builder = http2::Builder::new(Streams {
-        stalled_write: limits.stalled_write,
+        // No stall may take longer than a whole call.
+        stalled_write: limits.stalled_write.min(limits.longest_call),
     });
     builder
         .timer(TokioTimer::new())

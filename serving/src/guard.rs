@@ -25,7 +25,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
-    chunk::{Chunk, Open},
+    chunk::Open,
     grpc_timeout,
     limits::Limits,
     pieces::Pieces,
@@ -99,7 +99,7 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     R: Refuse,
 {
-    type Response = Response<GuardedBody<Pieces<B>, R>>;
+    type Response = Response<Pieces<GuardedBody<B, R>>>;
     type Error = Infallible;
     type Future = Guarded<S::Future, R>;
 
@@ -170,7 +170,7 @@ where
     F: Future<Output = Result<Response<B>, Infallible>>,
     R: Refuse,
 {
-    type Output = Result<Response<GuardedBody<Pieces<B>, R>>, Infallible>;
+    type Output = Result<Response<Pieces<GuardedBody<B, R>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -186,9 +186,10 @@ where
                 Ok(Poll::Ready(Ok(response))) => {
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
-                    return Poll::Ready(Ok(
-                        response.map(|body| GuardedBody::new(Pieces::new(body), refuse, slot, end))
-                    ));
+                    let open = Arc::clone(this.open);
+                    let guarded =
+                        |body| Pieces::new(GuardedBody::new(body, refuse, slot, end), open);
+                    return Poll::Ready(Ok(response.map(guarded)));
                 }
                 Ok(Poll::Pending) => {
                     stall::service_waits();
@@ -202,7 +203,9 @@ where
         this.state.set(State::Refused { refusal });
         let answer = this.refuse.answer(refusal);
         let open = Arc::clone(this.open);
-        Poll::Ready(Ok(answer.map(|body| GuardedBody::refusal(body, open))))
+        Poll::Ready(Ok(
+            answer.map(|body| Pieces::new(GuardedBody::refusal(body), open))
+        ))
     }
 }
 
@@ -211,7 +214,6 @@ pin_project_lite::pin_project! {
     pub(crate) struct GuardedBody<B, R> {
         #[pin]
         content: Content<B, R>,
-        open: Arc<Open>,
     }
 }
 
@@ -226,7 +228,6 @@ pin_project_lite::pin_project! {
 
 impl<B, R> GuardedBody<B, R> {
     fn new(body: B, refuse: R, slot: Slot, end: Instant) -> Self {
-        let open = Arc::clone(&slot.connection);
         let watch = Watch {
             refuse,
             slot,
@@ -237,14 +238,12 @@ impl<B, R> GuardedBody<B, R> {
         };
         Self {
             content: Content::Service { body, watch },
-            open,
         }
     }
 
-    fn refusal(body: Full<Bytes>, open: Arc<Open>) -> Self {
+    fn refusal(body: Full<Bytes>) -> Self {
         Self {
             content: Content::Refusal { body },
-            open,
         }
     }
 }
@@ -293,26 +292,18 @@ where
     B::Error: Into<BoxError>,
     R: Refuse,
 {
-    type Data = Chunk;
+    type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Chunk>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
-        stall::service_answered();
-        let pass = |frame: Frame<Bytes>| {
-            let frame = frame.map_data(|bytes| Chunk::new(bytes, this.open));
-            Poll::Ready(Some(Ok(frame)))
-        };
         let (body, watch) = match this.content.as_mut().project() {
             ContentProjection::Over => return Poll::Ready(None),
             ContentProjection::Refusal { body } => {
-                return match ready!(body.poll_frame(cx)) {
-                    Some(Ok(frame)) => pass(frame),
-                    None => Poll::Ready(None),
-                };
+                return body.poll_frame(cx).map_err(|never| match never {});
             }
             ContentProjection::Service { body, watch } => (body, watch),
         };
@@ -323,7 +314,7 @@ where
             Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),
             Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_trailers() || !watch.begun => {
                 watch.begun = true;
-                return pass(frame);
+                return Poll::Ready(Some(Ok(frame)));
             }
             // A stream that never has to wait must see its end too: what is at hand is still
             // passed on, such as the last word of a health watch, and nothing after it.
@@ -333,7 +324,7 @@ where
                     if let Poll::Ready(refusal) = watch.poll(cx) {
                         watch.ending = Some(refusal);
                     }
-                    return pass(frame);
+                    return Poll::Ready(Some(Ok(frame)));
                 }
             },
             Ok(Poll::Pending) => {

@@ -4,48 +4,62 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::{
+    chunk::{Chunk, Open},
+    stall,
+};
+
 /// The most bytes of one piece: as much as one stream buffers for its peer.
 const PIECE: usize = 64 * 1024;
 
 pin_project_lite::pin_project! {
-    /// A body whose data comes in pieces.
+    /// A body whose data comes in pieces, each counted until it is written.
     pub(crate) struct Pieces<B> {
         #[pin]
         body: B,
         rest: Bytes,
+        open: Arc<Open>,
     }
 }
 
 impl<B> Pieces<B> {
-    pub(crate) fn new(body: B) -> Self {
+    pub(crate) fn new(body: B, open: Arc<Open>) -> Self {
         Self {
             body,
             rest: Bytes::new(),
+            open,
         }
     }
 }
 
 impl<B: Body<Data = Bytes>> Body for Pieces<B> {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Chunk>, B::Error>>> {
+        stall::service_answered();
         let this = self.project();
         if this.rest.is_empty() {
             let frame = ready!(this.body.poll_frame(cx));
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) if data.len() > PIECE => *this.rest = data,
-                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Ok(Ok(data))) => {
+                    return Poll::Ready(Some(Ok(Frame::data(Chunk::new(data, this.open)))));
+                }
+                Some(Ok(Err(other))) => {
+                    let other = other.map_data(|data| Chunk::new(data, this.open));
+                    return Poll::Ready(Some(Ok(other)));
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
@@ -56,7 +70,7 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
         if this.rest.is_empty() {
             *this.rest = Bytes::new();
         }
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(Some(Ok(Frame::data(Chunk::new(piece, this.open)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -78,13 +92,13 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
 mod tests {
     use http_body_util::{BodyExt, Full};
 
-    use super::{Body, PIECE, Pieces};
+    use super::{Arc, Body, Buf, Open, PIECE, Pieces};
 
     #[tokio::test]
     async fn every_byte_comes_in_order_and_no_piece_is_too_long() {
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
             let whole: Vec<u8> = (0..length).map(|at| at as u8).collect();
-            let mut body = Pieces::new(Full::from(whole.clone()));
+            let mut body = Pieces::new(Full::from(whole.clone()), Arc::new(Open::default()));
             let mut pieces = Vec::new();
             loop {
                 let left = (length - pieces.len()) as u64;
@@ -94,8 +108,8 @@ mod tests {
                     break;
                 };
                 let piece = frame.unwrap().into_data().unwrap();
-                assert!(piece.len() <= PIECE);
-                pieces.extend_from_slice(&piece);
+                assert!(piece.remaining() <= PIECE);
+                pieces.extend_from_slice(piece.chunk());
             }
             assert!(pieces == whole, "{length}");
         }
