@@ -303,14 +303,17 @@ pub struct UsageError(pub String);
 pub fn typed() -> String {
     // Cargo tells what it runs where it is.
     let started = match std::env::var_os("CARGO_MANIFEST_DIR") {
-        Some(_) if cfg!(debug_assertions) => "cargo run -p loadtest --",
-        Some(_) => "cargo run --release -p loadtest --",
+        Some(_) if cfg!(debug_assertions) => "cargo run -p loadtest",
+        Some(_) => "cargo run --release -p loadtest",
         None => "loadtest",
     };
+    let by_cargo = started.starts_with("cargo") && std::env::args_os().len() > 1;
+    let separator = by_cargo.then(|| "--".to_owned());
     let words = std::env::args_os()
         .skip(1)
         .map(|word| quote(&word.to_string_lossy()));
     std::iter::once(started.to_owned())
+        .chain(separator)
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
