@@ -50,7 +50,9 @@ pub fn app() -> Router {
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let body_pause = listener.limits.body_pause;
-    let app = app().layer(DefaultBodyLimit::max(listener.limits.message));
+    let app = app()
+        .layer(DefaultBodyLimit::max(listener.limits.message))
+        .merge(crate::probes::routes(shutdown.clone()));
     let service = app.map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });

@@ -18,6 +18,7 @@ use serving::{
 use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 
+#[allow(dead_code, reason = "the other files use the rest of it")]
 #[path = "../../serving/tests/support/program.rs"]
 mod program;
 use program::{PATIENCE, Running, program};
