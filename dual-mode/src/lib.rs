@@ -13,6 +13,7 @@ pub mod faults;
 pub mod greetings;
 pub mod grpc;
 mod messages;
+mod probes;
 pub mod rest;
 
 use greetings::{Answer, Fault, Request};

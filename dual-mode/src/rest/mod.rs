@@ -55,7 +55,10 @@ fn routes(longest: usize) -> Router {
 }
 
 /// `methods`, which are called `allow`, with the answers to OPTIONS and to all others.
-fn only(methods: MethodRouter<usize>, allow: &'static str) -> MethodRouter<usize> {
+pub(crate) fn only<S>(methods: MethodRouter<S>, allow: &'static str) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     methods
         .options(async move || {
             let mut response = Response::new(Body::empty());
@@ -75,7 +78,8 @@ fn only(methods: MethodRouter<usize>, allow: &'static str) -> MethodRouter<usize
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let body_pause = listener.limits.body_pause;
-    let service = routes(listener.limits.message).map_request(move |request: Request<Incoming>| {
+    let app = routes(listener.limits.message).merge(crate::probes::routes(shutdown.clone()));
+    let service = app.map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
     listener
