@@ -2,8 +2,8 @@
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
-//! [`listener`]; [`server`], which accepts, and hands each [`connection`] to a worker; around every
-//! call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
+//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a worker;
+//! around every call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
 //! service; [`drain`] at the end. And for the other side of the wire, [`client`].
 
 pub mod args;
@@ -23,6 +23,7 @@ mod pieces;
 pub mod process;
 pub mod refusal;
 pub mod server;
+pub mod service;
 mod stall;
 pub mod telemetry;
 pub mod workers;
