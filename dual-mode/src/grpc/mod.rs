@@ -64,6 +64,6 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
         GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);
     listener
-        .serve("gRPC", Protocol::Http2, service, Refused, shutdown)
+        .serve("gRPC", Protocol::Either, service, Refused, shutdown)
         .await
 }
