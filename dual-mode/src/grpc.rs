@@ -38,7 +38,8 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
     let service =
         GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);
-    listener
+    let paths = operations::paths(FILE_DESCRIPTOR_SET);
+    Listener { paths, ..listener }
         .serve("gRPC", Protocol::Either, service, GrpcStatus, shutdown)
         .await
 }

@@ -44,6 +44,9 @@ pub fn app() -> Router {
         })
 }
 
+/// The paths that metrics count by name.
+const PATHS: [&str; 1] = ["/v1/get_greetings"];
+
 /// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished.
 ///
 /// # Errors
@@ -54,7 +57,8 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
     let service = app.map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
-    listener
+    let paths = PATHS.map(str::to_owned).to_vec();
+    Listener { paths, ..listener }
         .serve("REST", Protocol::Either, service, Refused, shutdown)
         .await
 }

@@ -16,7 +16,14 @@ use common::http;
 use program::{Running, program, run};
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
-const ANY: [&str; 4] = ["--rest-port", "0", "--grpc-port", "0"];
+const ANY: [&str; 6] = [
+    "--rest-port",
+    "0",
+    "--grpc-port",
+    "0",
+    "--admin-port",
+    "off",
+];
 
 async fn start(more: &[&str]) -> (Running, SocketAddr, SocketAddr) {
     let mut server = Running::start(program(DUAL_MODE, &[&ANY, more].concat()));

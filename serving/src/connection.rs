@@ -3,19 +3,13 @@
 use std::{
     future::{Future, pending},
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use http::Request;
 use hyper::{
-    body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
-    service::Service,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -24,8 +18,18 @@ use tokio::{
 };
 
 use crate::{
-    chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
-    service::HttpService, stall::Unstalled,
+    chunk::Open,
+    guard::Guard,
+    io::Connection,
+    limits::Limits,
+    refusal::Refuse,
+    server::Shared,
+    service::HttpService,
+    stall::Unstalled,
+    telemetry::{
+        call::{Watched, Watcher},
+        metrics::Limit,
+    },
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -55,18 +59,21 @@ where
         calls: Arc::clone(&shared.calls),
         open: Arc::clone(&open),
     };
-    let service = Noting {
+    let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
+    let service = Watched {
         service: guard,
-        asked: Arc::default(),
+        transport: Arc::clone(&shared.transport),
+        watcher: Arc::clone(&watcher),
     };
-    let mut stream = Connection::new(stream, limits.stalled_write);
+    let mut stream = Connection::new(stream, limits.stalled_write, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
     let http2 = shared.protocol != Protocol::Http1
         && tokio::select! {
             biased;
             http2 = timeout_at(first_bytes, stream.speaks_http2()) => match http2 {
                 Ok(Ok(http2)) => http2,
-                Ok(Err(_)) | Err(_) => return,
+                Ok(Err(_)) => return,
+                Err(_) => return shared.counters.hit(Limit::FirstBytes),
             },
             () = shared.closing.cancelled() => return,
         };
@@ -76,34 +83,17 @@ where
         let go_away = http2::Connection::graceful_shutdown;
         until_end(connection, shared, &open, pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {
-        let asked = Arc::clone(&service.asked);
         // hyper bounds each head by itself, from when it begins to read.
         let silent = async {
             sleep_until(first_bytes).await;
-            if asked.load(Relaxed) {
+            if watcher.asked.load(Relaxed) {
                 pending::<()>().await;
             }
+            shared.counters.hit(Limit::FirstBytes);
         };
         let connection = http1_builder(limits).serve_connection(stream, service);
         let go_away = http1::Connection::graceful_shutdown;
         until_end(connection, shared, &open, silent, go_away).await;
-    }
-}
-
-/// Notes that a connection was asked for something.
-struct Noting<S> {
-    service: S,
-    asked: Arc<AtomicBool>,
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noting<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.asked.store(true, Relaxed);
-        self.service.call(request)
     }
 }
 

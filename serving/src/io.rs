@@ -5,7 +5,8 @@ use std::{
     future::Future,
     io::{self, ErrorKind},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,6 +16,8 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
+
+use crate::telemetry::metrics::{Limit, Listener};
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -29,15 +32,21 @@ pub(crate) struct Connection {
     stream: TcpStream,
     first: BytesMut,
     limit: Duration,
+    counters: Arc<Listener>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, stalled_write: Duration) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        stalled_write: Duration,
+        counters: &Arc<Listener>,
+    ) -> Self {
         Self {
             stream,
             first: BytesMut::new(),
             limit: stalled_write,
+            counters: Arc::clone(counters),
             stalled: None,
         }
     }
@@ -76,10 +85,9 @@ impl Connection {
         }
         let limit = self.limit;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(ErrorKind::TimedOut.into()))
+        ready!(timer.as_mut().poll(cx));
+        self.counters.hit(Limit::StalledWrite);
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 }
 

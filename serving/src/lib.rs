@@ -4,8 +4,10 @@
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a worker;
 //! around every call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
-//! service; [`drain`] at the end. And for the other side of the wire, [`client`].
+//! service; [`telemetry`] around the guard, and [`admin`] where operators ask for it; [`drain`] at the
+//! end. And for the other side of the wire, [`client`].
 
+pub mod admin;
 pub mod args;
 pub mod body;
 mod chunk;

@@ -11,7 +11,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::ServerArgs, drain::ServeError, limits::Limits, server::Listener, telemetry,
+    args::ServerArgs,
+    drain::ServeError,
+    limits::Limits,
+    server::Listener,
+    telemetry::{self, Telemetry},
     workers::Workers,
 };
 
@@ -28,6 +32,8 @@ pub struct Process {
     pub limits: Limits,
     /// Where connections are served.
     pub workers: Workers,
+    /// Where its listeners report to.
+    pub telemetry: Telemetry,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
 }
@@ -36,9 +42,10 @@ impl Process {
     /// `socket` as a listener of this process.
     pub fn listener(&self, socket: TcpListener) -> Listener {
         Listener {
-            socket,
             limits: self.limits.clone(),
             workers: self.workers.clone(),
+            telemetry: self.telemetry.clone(),
+            ..Listener::from(socket)
         }
     }
 }
@@ -86,6 +93,7 @@ where
         server(Process {
             limits,
             workers,
+            telemetry: Telemetry::default(),
             shutdown,
         })
         .await

@@ -24,6 +24,12 @@ use crate::{
     limits::Limits,
     refusal::Refuse,
     service::HttpService,
+    telemetry::{
+        Telemetry,
+        call::Noting,
+        metrics::{self, Limit},
+        traces::Traces,
+    },
     workers::Workers,
 };
 
@@ -43,6 +49,10 @@ pub struct Listener {
     pub limits: Limits,
     /// Where its connections are served.
     pub workers: Workers,
+    /// Where it reports to.
+    pub telemetry: Telemetry,
+    /// The paths that are counted by name; all others are counted as one.
+    pub paths: Vec<String>,
 }
 
 /// A socket with the default limits, served on the runtime of the caller.
@@ -52,6 +62,8 @@ impl From<TcpListener> for Listener {
             socket,
             limits: Limits::default(),
             workers: Workers::none(),
+            telemetry: Telemetry::default(),
+            paths: Vec::new(),
         }
     }
 }
@@ -60,7 +72,10 @@ impl From<TcpListener> for Listener {
 pub(crate) struct Shared<S, R> {
     pub(crate) protocol: Protocol,
     pub(crate) service: S,
-    pub(crate) refuse: R,
+    pub(crate) refuse: Noting<R>,
+    pub(crate) transport: Arc<metrics::Calls>,
+    pub(crate) counters: Arc<metrics::Listener>,
+    pub(crate) traces: Option<Traces>,
     pub(crate) limits: Limits,
     pub(crate) calls: Arc<Calls>,
     /// The listener has closed: connections finish what they have.
@@ -94,12 +109,23 @@ impl Listener {
             socket,
             limits,
             workers,
+            telemetry,
+            paths,
         } = self;
+        let transport = Arc::new(metrics::Calls::new(R::TRANSPORT, paths));
+        let counters = Arc::new(metrics::Listener::new(name));
+        if let Some(metrics) = &telemetry.metrics {
+            metrics.add(&transport);
+            metrics.add_listener(&counters);
+        }
         let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
             protocol,
             service,
-            refuse,
+            refuse: Noting(refuse),
+            transport,
+            counters,
+            traces: telemetry.traces,
             calls: Arc::new(Calls::new(&limits, closing.clone())),
             closing: closing.clone(),
             cut: CancellationToken::new(),
@@ -147,6 +173,9 @@ async fn accept<S, R>(
 {
     let slots = Arc::new(Semaphore::new(shared.limits.connections));
     loop {
+        if slots.available_permits() == 0 {
+            shared.counters.hit(Limit::Connections);
+        }
         let slot = Arc::clone(&slots)
             .acquire_owned()
             .await
@@ -167,6 +196,7 @@ async fn accept<S, R>(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; pausing");
+                shared.counters.hit(Limit::Descriptors);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
