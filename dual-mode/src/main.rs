@@ -10,6 +10,7 @@ use serving::{
     admin::{Admin, AdminArgs},
     args::ServerArgs,
     listener, process,
+    tls::TlsArgs,
 };
 
 /// One service over REST and gRPC at once
@@ -24,6 +25,9 @@ struct Args {
     server: ServerArgs,
 
     #[command(flatten)]
+    tls: TlsArgs,
+
+    #[command(flatten)]
     admin: AdminArgs,
 }
 
@@ -35,12 +39,14 @@ fn main() -> ExitCode {
     let Args {
         rest_port,
         server,
+        tls,
         admin,
     } = Args::parse();
     process::run(&server, server.limits(), async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
         let grpc = listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?;
+        process.tls = tls.start(&process.shutdown)?;
         let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
         let (rest_at, grpc_at) = (rest.local_addr()?, grpc.local_addr()?);
         // In one piece, for a reader that goes after the line it waited for.

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    io,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -20,7 +21,7 @@ use tokio::{
 use crate::{
     chunk::Open,
     guard::Guard,
-    io::Connection,
+    io::{Connection, Socket},
     limits::Limits,
     refusal::Refuse,
     server::Shared,
@@ -30,6 +31,7 @@ use crate::{
         call::{Watched, Watcher},
         metrics::Limit,
     },
+    tls::Tls,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -65,18 +67,18 @@ where
         transport: Arc::clone(&shared.transport),
         watcher: Arc::clone(&watcher),
     };
-    let mut stream = Connection::new(stream, limits.stalled_write, &shared.counters);
+    let socket = Socket::new(stream, limits.stalled_write, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
-    let http2 = shared.protocol != Protocol::Http1
-        && tokio::select! {
-            biased;
-            http2 = timeout_at(first_bytes, stream.speaks_http2()) => match http2 {
-                Ok(Ok(http2)) => http2,
-                Ok(Err(_)) => return,
-                Err(_) => return shared.counters.hit(Limit::FirstBytes),
-            },
-            () = shared.closing.cancelled() => return,
-        };
+    let opened = tokio::select! {
+        biased;
+        opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol)) => opened,
+        () = shared.closing.cancelled() => return,
+    };
+    let (stream, http2) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return tracing::debug!(%error, "a connection did not begin"),
+        Err(_) => return shared.counters.hit(Limit::FirstBytes),
+    };
     let stream = TokioIo::new(stream);
     if http2 {
         let connection = http2_builder(limits).serve_connection(stream, service);
@@ -95,6 +97,17 @@ where
         let go_away = http1::Connection::graceful_shutdown;
         until_end(connection, shared, &open, silent, go_away).await;
     }
+}
+
+/// The connection, and whether it is HTTP/2.
+async fn begin(
+    socket: Socket,
+    tls: Option<&Tls>,
+    protocol: Protocol,
+) -> io::Result<(Connection, bool)> {
+    let mut stream = Connection::open(socket, tls).await?;
+    let http2 = protocol != Protocol::Http1 && stream.speaks_http2().await?;
+    Ok((stream, http2))
 }
 
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.

@@ -2,7 +2,8 @@
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
-//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a worker;
+//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a worker, under
+//! [`tls`] or not;
 //! around every call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
 //! service; [`telemetry`] around the guard, and [`admin`] where operators ask for it; [`drain`] at the
 //! end. And for the other side of the wire, [`client`].
@@ -28,6 +29,7 @@ pub mod server;
 pub mod service;
 mod stall;
 pub mod telemetry;
+pub mod tls;
 pub mod workers;
 
 pub use tokio_util::sync::CancellationToken;

@@ -16,6 +16,7 @@ use crate::{
     limits::Limits,
     server::Listener,
     telemetry::{self, Telemetry},
+    tls::Tls,
     workers::Workers,
 };
 
@@ -32,6 +33,8 @@ pub struct Process {
     pub limits: Limits,
     /// Where connections are served.
     pub workers: Workers,
+    /// What connections are greeted with, unless they speak cleartext.
+    pub tls: Option<Tls>,
     /// Where its listeners report to.
     pub telemetry: Telemetry,
     /// Cancelled by the first SIGINT or SIGTERM.
@@ -44,6 +47,7 @@ impl Process {
         Listener {
             limits: self.limits.clone(),
             workers: self.workers.clone(),
+            tls: self.tls.clone(),
             telemetry: self.telemetry.clone(),
             ..Listener::from(socket)
         }
@@ -93,6 +97,7 @@ where
         server(Process {
             limits,
             workers,
+            tls: None,
             telemetry: Telemetry::default(),
             shutdown,
         })

@@ -30,6 +30,7 @@ use crate::{
         metrics::{self, Limit},
         traces::Traces,
     },
+    tls::Tls,
     workers::Workers,
 };
 
@@ -49,6 +50,8 @@ pub struct Listener {
     pub limits: Limits,
     /// Where its connections are served.
     pub workers: Workers,
+    /// What its connections are greeted with; none where they speak cleartext.
+    pub tls: Option<Tls>,
     /// Where it reports to.
     pub telemetry: Telemetry,
     /// The paths that are counted by name; all others are counted as one.
@@ -62,6 +65,7 @@ impl From<TcpListener> for Listener {
             socket,
             limits: Limits::default(),
             workers: Workers::none(),
+            tls: None,
             telemetry: Telemetry::default(),
             paths: Vec::new(),
         }
@@ -71,6 +75,7 @@ impl From<TcpListener> for Listener {
 /// What the connections of one listener share.
 pub(crate) struct Shared<S, R> {
     pub(crate) protocol: Protocol,
+    pub(crate) tls: Option<Tls>,
     pub(crate) service: S,
     pub(crate) refuse: Noting<R>,
     pub(crate) transport: Arc<metrics::Calls>,
@@ -109,6 +114,7 @@ impl Listener {
             socket,
             limits,
             workers,
+            tls,
             telemetry,
             paths,
         } = self;
@@ -121,6 +127,7 @@ impl Listener {
         let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
             protocol,
+            tls,
             service,
             refuse: Noting(refuse),
             transport,
