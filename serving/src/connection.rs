@@ -1,18 +1,13 @@
 //! One connection, with hyper's limits set and an end to each of its states.
 
 use std::{
-    convert::Infallible,
     future::Future,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
 use hyper::{
-    body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
 };
@@ -21,11 +16,10 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
-use tower::Service;
 
 use crate::{
     chunk::Open, guard::Guard, io::Connection, jitter::jittered, limits::Limits, refusal::Refuse,
-    server::Shared, stall::Unstalled,
+    server::Shared, service::HttpService, stall::Unstalled,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -40,16 +34,9 @@ pub enum Protocol {
     Http2,
 }
 
-pub(crate) async fn serve<S, R, B>(stream: TcpStream, shared: &Shared<S, R>)
+pub(crate) async fn serve<S, R>(stream: TcpStream, shared: &Shared<S, R>)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: HttpService,
     R: Refuse + Sync,
 {
     let limits = &shared.limits;
