@@ -39,7 +39,7 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
         GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);
     listener
-        .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
+        .serve("gRPC", Protocol::Either, service, GrpcStatus, shutdown)
         .await
 }
 

@@ -57,7 +57,7 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
     listener
-        .serve("REST", Protocol::Http1, service, Refused, shutdown)
+        .serve("REST", Protocol::Either, service, Refused, shutdown)
         .await
 }
 
