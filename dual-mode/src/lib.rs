@@ -11,6 +11,7 @@
 
 pub mod greetings;
 pub mod grpc;
+mod probes;
 pub mod rest;
 
 use greetings::{Answer, Fault, Request};

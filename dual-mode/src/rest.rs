@@ -53,7 +53,9 @@ const PATHS: [&str; 1] = ["/v1/get_greetings"];
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let body_pause = listener.limits.body_pause;
-    let app = app().layer(DefaultBodyLimit::max(listener.limits.message));
+    let app = app()
+        .layer(DefaultBodyLimit::max(listener.limits.message))
+        .merge(crate::probes::routes(shutdown.clone()));
     let service = app.map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });

@@ -22,6 +22,7 @@ use crate::{
     chunk::Open,
     guard::Guard,
     io::{Connection, Socket},
+    jitter::jittered,
     limits::Limits,
     refusal::Refuse,
     server::Shared,
@@ -122,7 +123,8 @@ async fn until_end<C, E, S, R>(
     E: std::fmt::Display,
 {
     let mut connection = pin!(connection);
-    let age = jittered(shared.limits.connection_age);
+    // Connections that came together do not go together.
+    let age = jittered(shared.limits.connection_age, 0.1);
     tokio::select! {
         result = connection.as_mut() => return closed(result),
         () = silent => return,
@@ -153,13 +155,6 @@ fn closed<E: std::fmt::Display>(result: Result<(), E>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection broke");
     }
-}
-
-/// `age`, give or take a tenth, so that connections that came together do not go together.
-fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0_u8) % 2001;
-    age.mul_f64(0.9 + 0.2 * random as f64 / 2000.0)
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

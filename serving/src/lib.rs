@@ -2,11 +2,11 @@
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
-//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a worker, under
-//! [`tls`] or not;
-//! around every call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
-//! service; [`telemetry`] around the guard, and [`admin`] where operators ask for it; [`drain`] at the
-//! end. And for the other side of the wire, [`client`].
+//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
+//! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it the guard, which
+//! words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
+//! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
+//! [`retry`].
 
 pub mod admin;
 pub mod args;
@@ -19,12 +19,14 @@ pub mod grpc;
 pub mod grpc_timeout;
 mod guard;
 mod io;
+mod jitter;
 pub mod limits;
 pub mod listener;
 pub mod operations;
 mod pieces;
 pub mod process;
 pub mod refusal;
+pub mod retry;
 pub mod server;
 pub mod service;
 mod stall;
