@@ -16,13 +16,13 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, Serialize};
 use serving::{
     CancellationToken,
     body::Unpaused,
     connection::Protocol,
     drain::ServeError,
+    intake::CountedBody,
     refusal::{Refusal, Refuse},
     server::Listener,
 };
@@ -53,7 +53,7 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
     let app = app()
         .layer(DefaultBodyLimit::max(listener.limits.message))
         .merge(crate::probes::routes(shutdown.clone()));
-    let service = app.map_request(move |request: Request<Incoming>| {
+    let service = app.map_request(move |request: Request<CountedBody>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
     listener

@@ -7,9 +7,10 @@ use std::{
 
 use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
+
+use crate::intake::CountedBody;
 
 /// Sends the calls of one service straight to it, and all others to the operators' services, whose
 /// router would cost every call more than the call itself.
@@ -29,9 +30,9 @@ impl<S> WithOperations<S> {
     }
 }
 
-impl<S> Service<Request<Incoming>> for WithOperations<S>
+impl<S> Service<Request<CountedBody>> for WithOperations<S>
 where
-    S: NamedService + Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S: NamedService + Service<Request<CountedBody>, Response = Response<Body>, Error = Infallible>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -41,7 +42,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<CountedBody>) -> Self::Future {
         // The path is /package.Service/Method.
         let method = request
             .uri()
