@@ -30,9 +30,11 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let both = shutdown.child_token();
+    let grpc = grpc.into();
+    let grpc_port = grpc.socket.local_addr().ok().map(|address| address.port());
     let (rest, grpc) = tokio::join!(
-        then_cancel(rest::serve(rest.into(), both.clone()), &both),
-        then_cancel(grpc::serve(grpc.into(), both.clone()), &both),
+        then_cancel(rest::serve(rest.into(), grpc_port, both.clone()), &both),
+        then_cancel(grpc::serve(grpc, both.clone()), &both),
     );
     rest.and(grpc)
 }

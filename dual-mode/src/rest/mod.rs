@@ -4,6 +4,8 @@ mod calls;
 mod json;
 mod media;
 mod number;
+mod openapi;
+mod pages;
 mod problem;
 mod query;
 
@@ -72,13 +74,20 @@ where
         })
 }
 
-/// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished.
+/// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished. Its
+/// pages call gRPC-Web at `grpc_port` of the same host, or at the REST port itself if there is none.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
-pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(
+    listener: Listener,
+    grpc_port: Option<u16>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let body_pause = listener.limits.body_pause;
-    let app = routes(listener.limits.message).merge(crate::probes::routes(shutdown.clone()));
+    let app = routes(listener.limits.message)
+        .merge(crate::probes::routes(shutdown.clone()))
+        .merge(pages::routes(grpc_port));
     let service = app.map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });

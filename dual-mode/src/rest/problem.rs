@@ -55,7 +55,8 @@ struct Wrong<'a> {
     description: &'static str,
 }
 
-fn render(fault: &Fault, request_id: Option<&str>) -> Response<Bytes> {
+/// The answer itself, with its whole body.
+pub(super) fn render(fault: &Fault, request_id: Option<&str>) -> Response<Bytes> {
     let row = fault.row();
     let violations = fault.violations().iter().map(|violation| Wrong {
         field: &violation.field,
