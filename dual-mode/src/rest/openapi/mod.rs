@@ -76,7 +76,8 @@ pub(super) fn document() -> Value {
 }
 
 const DESCRIPTION: &str = "The same calls, with the same rules and the same faults, are served over \
-    gRPC: `rest_grpc_dual_mode.GreetingsGenerator`.
+    gRPC: `rest_grpc_dual_mode.GreetingsGenerator`. JSON-RPC 2.0 at `/rpc`, which describes itself in \
+    other ways, is not part of this document.
 
 JSON follows the proto3 JSON mapping: a whole number may be written as a text, `null` stands for the \
     default, and a field that is unknown or comes twice is refused.
