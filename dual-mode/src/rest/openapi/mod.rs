@@ -25,10 +25,14 @@ pub(super) fn document() -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/", "description": "The REST listener that serves this document." }],
+        "tags": [
+            { "name": "greetings", "description": "The business." },
+            { "name": "probes", "description": "What orchestrators ask." },
+        ],
         "paths": {
             "/v1/get_greetings": {
                 "get": {
-                    "operationId": "getGreetingByQuery",
+                    "operationId": "getGreetingByQuery", "tags": ["greetings"],
                     "summary": "A greeting, asked for by a query.",
                     "description": "A parameter that is unknown or comes twice is refused. `HEAD` \
                         answers the same without the body.",
@@ -36,7 +40,7 @@ pub(super) fn document() -> Value {
                     "responses": responses(&one_examples(), calls::one, false),
                 },
                 "post": {
-                    "operationId": "getGreeting",
+                    "operationId": "getGreeting", "tags": ["greetings"],
                     "summary": "A greeting, asked for by a body.",
                     "parameters": parameters(false),
                     "requestBody": body(&ONE),
@@ -45,7 +49,7 @@ pub(super) fn document() -> Value {
             },
             "/v1/get_greetings:batch": {
                 "post": {
-                    "operationId": "getGreetingsBatch",
+                    "operationId": "getGreetingsBatch", "tags": ["greetings"],
                     "summary": "Many greetings in one call, all or nothing.",
                     "description": "A request that breaks a rule refuses the whole batch, and each \
                         violation is named by its place and its field.",
@@ -55,13 +59,13 @@ pub(super) fn document() -> Value {
                 },
             },
             "/healthz": { "get": {
-                "operationId": "isAlive",
+                "operationId": "isAlive", "tags": ["probes"],
                 "summary": "Whether the process lives.",
                 "parameters": parameters(false),
                 "responses": answers::health("The process lives."),
             } },
             "/readyz": { "get": {
-                "operationId": "isReady",
+                "operationId": "isReady", "tags": ["probes"],
                 "summary": "Whether to send it calls.",
                 "description": "`grpc.health.v1` says the same over gRPC.",
                 "parameters": parameters(false),

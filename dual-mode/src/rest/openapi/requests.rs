@@ -23,13 +23,13 @@ pub(super) const ONE: Body = Body {
     message: "rest_grpc_dual_mode.RequestMessage",
     examples: &[
         (
-            "holi",
-            "A year as a number",
+            "1-number",
+            "The year as a number",
             r#"{"dataCommType":"REST","messageType":"Holi","year":2021}"#,
         ),
         (
-            "diwali",
-            "A year as a text, and only what is needed",
+            "2-text",
+            "The year as a text, and no word for the log",
             r#"{"messageType":"Diwali","year":"2023"}"#,
         ),
     ],

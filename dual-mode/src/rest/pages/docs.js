@@ -30,10 +30,13 @@ function rich(text = '') {
 
 const prose = (text) => (text ?? '').split('\n\n').filter(Boolean).map((part) => element('p', {}, ...rich(part)));
 
-function table(heads, rows) {
-  const head = element('tr', {}, ...heads.map((text) => element('th', { scope: 'col' }, text)));
-  const body = rows.map((cells) => element('tr', {}, ...cells.map((cell) => element('td', {}, ...[cell].flat()))));
-  return element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
+/** Names on the left, each with a word about it, and what they mean on the right. */
+function fields(label, rows) {
+  const soft = (parts) => element('p', { className: 'soft small' }, ...parts);
+  const made = rows.map(({ name, note, description, type }) => element('tr', {},
+    element('th', { scope: 'row' }, element('code', {}, name), ...(note ? [soft([note])] : [])),
+    element('td', {}, element('p', {}, ...rich(description)), ...(type ? [soft(type)] : []))));
+  return element('table', { className: 'fields', 'aria-label': label }, element('tbody', {}, ...made));
 }
 
 /** A schema in a few words. */
@@ -78,12 +81,10 @@ function shownExamples(content) {
 
 function shownResponse([status, reference]) {
   const response = resolve(reference);
-  const headers = Object.entries(response.headers ?? {}).map(([name, header]) => [
-    element('code', {}, name), rich(resolve(header).description),
-  ]);
+  const headers = Object.entries(response.headers ?? {}).map(([name, header]) => ({ name, note: 'header', description: resolve(header).description }));
   return element('details', {},
-    element('summary', {}, element('strong', {}, status), ' ', ...rich(response.description)),
-    ...(headers.length ? [table(['header', ''], headers)] : []),
+    element('summary', {}, ...(status ? [element('strong', {}, status), ' '] : []), ...rich(response.description)),
+    ...(headers.length ? [fields('Headers', headers)] : []),
     ...shownExamples(response.content));
 }
 
@@ -180,14 +181,12 @@ function trial(path, method, parameters, requestBody, responses) {
 function operation(path, method, shared, one) {
   const parameters = [...(shared ?? []), ...(one.parameters ?? [])].map(resolve);
   const requestBody = one.requestBody && resolve(one.requestBody);
-  const rows = parameters.map((parameter) => [
-    element('code', {}, parameter.name), parameter.in, parameter.required ? 'yes' : 'no', kind(parameter.schema), rich(parameter.description),
-  ]);
+  const rows = parameters.map(({ name, in: place, required, description, schema }) => ({ name, note: `${place}, ${required ? 'needed' : 'optional'}`, description, type: kind(schema) }));
   return element('section', { id: one.operationId },
     element('h2', {}, element('span', { className: 'method' }, method), ' ', element('code', {}, path)),
     element('p', {}, element('strong', {}, ...rich(one.summary))),
     ...prose(one.description),
-    ...(rows.length ? [element('h3', {}, 'Parameters'), element('div', { className: 'scroll', tabIndex: 0, role: 'region', 'aria-label': 'Parameters' }, table(['name', 'in', 'needed', 'type', ''], rows))] : []),
+    ...(rows.length ? [element('h3', {}, 'Parameters'), fields('Parameters', rows)] : []),
     ...(requestBody ? [element('h3', {}, 'Body'), ...prose(requestBody.description), element('details', {}, element('summary', {}, 'Forms and examples'), ...shownExamples(requestBody.content))] : []),
     ...trial(path, method, parameters, requestBody, one.responses),
     element('h3', {}, 'Answers'),
@@ -195,13 +194,11 @@ function operation(path, method, shared, one) {
 }
 
 function schema([name, one]) {
-  const rows = Object.entries(one.properties ?? {}).map(([field, of]) => [
-    element('code', {}, field), one.required?.includes(field) ? 'yes' : 'no', kind(of), rich(of.description),
-  ]);
+  const rows = Object.entries(one.properties ?? {}).map(([name, of]) => ({ name, note: one.required?.includes(name) ? '' : 'optional', description: of.description, type: kind(of) }));
   return element('section', { id: `schema-${name}` },
     element('h2', {}, name),
     ...prose(one.description),
-    ...(rows.length ? [table(['field', 'always', 'type', ''], rows)] : []));
+    ...(rows.length ? [fields(name, rows)] : []));
 }
 
 async function show() {
@@ -212,10 +209,13 @@ async function show() {
   byId('title').textContent = `${info.title} ${info.version}`;
   byId('description').replaceChildren(...prose(info.description));
   const METHODS = ['get', 'head', 'options', 'post', 'put', 'patch', 'delete'];
+  const order = ({ tags }) => document_.tags.findIndex(({ name }) => name === tags[0]);
   const operations = Object.entries(paths).flatMap(([path, item]) => METHODS.filter((method) => item[method])
-    .map((method) => [path, method.toUpperCase(), item.parameters, item[method]]));
+    .map((method) => [path, method.toUpperCase(), item.parameters, item[method]]))
+    .toSorted(([, , , one], [, , , other]) => order(one) - order(other));
   byId('contents').append(...operations.map(([path, method, , one]) => element('li', {}, element('a', { href: `#${one.operationId}` }, `${method} ${path}`))));
-  byId('main').replaceChildren(...operations.map((one) => operation(...one)), ...Object.entries(components.schemas).map(schema));
+  const elsewhere = element('section', {}, element('h2', {}, 'Anywhere else'), ...Object.values(components.responses).map((one) => shownResponse(['', one])));
+  byId('main').replaceChildren(...operations.map((one) => operation(...one)), elsewhere, ...Object.entries(components.schemas).map(schema));
   // The browser looked for the place that the address names before there was any.
   if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
