@@ -10,6 +10,10 @@ use axum::{
 use serde::Serialize;
 use serving::CancellationToken;
 
+use crate::rest::only;
+
+const READ: &str = "GET, HEAD, OPTIONS";
+
 /// `/healthz`, which always answers 200, and `/readyz`, which answers 503 as soon as `shutdown` is
 /// cancelled: before the listener closes.
 pub(crate) fn routes(shutdown: CancellationToken) -> Router {
@@ -18,8 +22,8 @@ pub(crate) fn routes(shutdown: CancellationToken) -> Router {
         async move { health(serving) }
     };
     Router::new()
-        .route("/healthz", get(async || health(true)))
-        .route("/readyz", get(ready))
+        .route("/healthz", only(get(async || health(true)), READ))
+        .route("/readyz", only(get(ready), READ))
 }
 
 /// The states of `grpc.health.v1`, by their names there.
