@@ -194,7 +194,7 @@ fn response(faults: &[Fault]) -> Value {
     let mut examples = Map::new();
     let mut headers = Map::new();
     for (number, fault) in (1..).zip(faults) {
-        let answer = render(fault, None);
+        let answer = render(fault);
         for (name, description) in HEADERS {
             if let Some(value) = answer.headers().get(name) {
                 let example = value.to_str().expect("the adapter writes ASCII");
