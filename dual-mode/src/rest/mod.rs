@@ -5,6 +5,8 @@ mod extras;
 pub(crate) mod json;
 mod media;
 mod number;
+mod openapi;
+mod pages;
 mod problem;
 mod query;
 
@@ -21,10 +23,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
-    server::Listener, service::HttpService,
+    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
+    intake::CountedBody, limits::Limits, server::Listener, service::HttpService,
 };
 use tower::ServiceExt;
 
@@ -78,30 +79,36 @@ where
         .fallback(async move || problem(&Fault::MethodNotAllowed { allow }))
 }
 
-/// The service with the probes of orchestrators beside it, for pages of `origins` too.
+/// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
+/// too. Its own pages call gRPC-Web at `grpc_port` of the same host, or at the port that they come
+/// from if there is none.
 pub(crate) fn service(
     limits: &Limits,
     origins: Origins,
+    grpc_port: Option<u16>,
     shutdown: CancellationToken,
 ) -> impl HttpService {
-    let routes = routes(limits.message).merge(crate::probes::routes(shutdown));
+    let routes = routes(limits.message)
+        .merge(pages::routes(grpc_port))
+        .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    Extras::new(routes, origins).map_request(move |request: Request<Incoming>| {
+    Extras::new(routes, origins).map_request(move |request: Request<CountedBody>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     })
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
-/// in flight have finished.
+/// in flight have finished. Its own pages call gRPC-Web at `grpc_port`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(
     listener: Listener,
     origins: Origins,
+    grpc_port: Option<u16>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service(&listener.limits, origins, shutdown.clone());
+    let service = service(&listener.limits, origins, grpc_port, shutdown.clone());
     let paths = PATHS.map(str::to_owned).to_vec();
     Listener { paths, ..listener }
         .serve("REST", Protocol::Either, service, Refused, shutdown)
