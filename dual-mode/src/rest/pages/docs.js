@@ -154,6 +154,7 @@ function trial(path, method, parameters, requestBody, responses) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     button.disabled = true;
+    status.textContent = 'Calling…';
     const call = { url: new URL(path, location.origin), method, headers: {} };
     for (const [parameter, input] of inputs) {
       if (!input.value && !parameter.required) continue;
