@@ -26,7 +26,7 @@ python3 -m venv "$work/venv"
 "$work/venv/bin/python" -m grpc_tools.protoc --proto_path=proto \
     --descriptor_set_out="$work/contract" rest_grpc_dual_mode.proto
 
-"${CARGO_TARGET_DIR:-target}"/debug/dual-mode --rest-port 0 --grpc-port 0 >"$work/addresses" 2>"$work/log" &
+"${CARGO_TARGET_DIR:-target}"/debug/dual-mode --rest-port 0 --grpc-port 0 --admin-port 0 >"$work/addresses" 2>"$work/log" &
 server=$!
 for _ in $(seq 300); do # 30 s
     address=$(sed -n 's/^REST on //p' "$work/addresses")

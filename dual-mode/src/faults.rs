@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serving::refusal::{RETRY_AFTER, Refusal};
 use thiserror::Error;
 use tonic::Code;
@@ -168,9 +168,11 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// The id by which the log knows the call that came with `headers`.
-pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-request-id")?.to_str().ok()
+/// The id by which the log knows the call that is being answered. There is none where no server
+/// stands around the service.
+pub(crate) fn request_id() -> Option<String> {
+    let id = serving::telemetry::request_id::current()?;
+    id.to_str().ok().map(str::to_owned)
 }
 
 #[cfg(test)]

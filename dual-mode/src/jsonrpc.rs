@@ -18,7 +18,7 @@ use serde_json::{error::Category, value::RawValue};
 use tonic::Code;
 
 use crate::{
-    faults::{Fault, request_id},
+    faults::Fault,
     rest::{AnswerBody, BatchBody, Details, Form, json, only, problem, whole},
 };
 
@@ -46,9 +46,9 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
     };
     let body = match body {
         Ok(body) => body,
-        Err(fault) => return problem(&fault, &head.headers),
+        Err(fault) => return problem(&fault),
     };
-    let answer = answers(&body, request_id(&head.headers));
+    let answer = answers(&body);
     let mut response = Response::new(Body::empty());
     match answer {
         None => *response.status_mut() = StatusCode::NO_CONTENT,
@@ -103,20 +103,20 @@ struct Error<'a> {
 }
 
 /// The answer to a whole request, if there is any.
-fn answers(body: &[u8], request_id: Option<&str>) -> Option<Vec<u8>> {
+fn answers(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"[") {
-        return answer(body, request_id);
+        return answer(body);
     }
     let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
         Ok(calls) => calls,
-        Err(error) => return Some(unreadable(&error, request_id)),
+        Err(error) => return Some(unreadable(&error)),
     };
     if !(1..=MOST_CALLS).contains(&calls.len()) {
         let fault = Fault::Malformed(format!("an array must hold 1 to {MOST_CALLS} calls"));
-        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL, request_id));
+        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
     }
     let answers = calls.iter();
-    let answers = answers.filter_map(|call| answer(call.get().as_bytes(), request_id));
+    let answers = answers.filter_map(|call| answer(call.get().as_bytes()));
     let answers: Vec<_> = answers.collect();
     (!answers.is_empty()).then(|| [&b"["[..], &answers.join(&b","[..]), b"]"].concat())
 }
@@ -125,23 +125,23 @@ const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 
 /// The answer to one call, if it wants one.
-fn answer(call: &[u8], request_id: Option<&str>) -> Option<Vec<u8>> {
+fn answer(call: &[u8]) -> Option<Vec<u8>> {
     let call: Call<'_> = match serde_json::from_slice(call) {
         Ok(call) => call,
-        Err(error) => return Some(unreadable(&error, request_id)),
+        Err(error) => return Some(unreadable(&error)),
     };
     let id = call.id.unwrap_or(RawValue::NULL);
     // An id is a text, a number or null.
     let valid_id = !id.get().starts_with(['{', '[', 't', 'f']);
     if call.jsonrpc != "2.0" || !valid_id {
         let fault = Fault::Malformed("this is not a call of JSON-RPC 2.0".to_owned());
-        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL, request_id));
+        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
     }
     let outcome = result(&call.method, call.params);
     call.id?;
     Some(match outcome {
         Ok(result) => written(Outcome::Result(result), id),
-        Err(fault) => refusal(&fault, code(fault.row().code), id, request_id),
+        Err(fault) => refusal(&fault, code(fault.row().code), id),
     })
 }
 
@@ -170,20 +170,20 @@ fn code(code: Code) -> i32 {
     }
 }
 
-fn unreadable(error: &serde_json::Error, request_id: Option<&str>) -> Vec<u8> {
+fn unreadable(error: &serde_json::Error) -> Vec<u8> {
     let (code, text) = match error.classify() {
         Category::Data => (INVALID_REQUEST, "this is not a call of JSON-RPC 2.0"),
         _ => (PARSE_ERROR, "the body is not JSON"),
     };
     let fault = Fault::Malformed(format!("{text}: {error}"));
-    refusal(&fault, code, RawValue::NULL, request_id)
+    refusal(&fault, code, RawValue::NULL)
 }
 
-fn refusal(fault: &Fault, code: i32, id: &RawValue, request_id: Option<&str>) -> Vec<u8> {
+fn refusal(fault: &Fault, code: i32, id: &RawValue) -> Vec<u8> {
     let error = Error {
         code,
         message: fault.to_string(),
-        data: Details::of(fault, request_id),
+        data: Details::of(fault),
     };
     written(Outcome::Error(error), id)
 }

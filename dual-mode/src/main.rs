@@ -1,12 +1,17 @@
 //! The dual-mode server.
 //!
-//! Run with `cargo run -p dual-mode`. It prints the two addresses it listens on, REST and gRPC,
-//! answers until Ctrl-C, and logs to standard error.
+//! Run with `cargo run -p dual-mode`. It prints the addresses it listens on, REST, gRPC
+//! and metrics, answers until Ctrl-C, and logs to standard error.
 
 use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Parser;
-use serving::{args::ServerArgs, listener, process};
+use serving::{
+    admin::{Admin, AdminArgs},
+    args::ServerArgs,
+    listener, process,
+    tls::TlsArgs,
+};
 
 /// One service over REST and gRPC at once
 #[derive(Parser)]
@@ -23,6 +28,12 @@ struct Args {
 
     #[command(flatten)]
     server: ServerArgs,
+
+    #[command(flatten)]
+    tls: TlsArgs,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// Measured against the system's: see ARCHITECTURE.md.
@@ -34,17 +45,25 @@ fn main() -> ExitCode {
         rest_port,
         cors_origin,
         server,
+        tls,
+        admin,
     } = Args::parse();
-    process::run(&server, server.limits(), async |process| {
+    process::run(&server, server.limits(), async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
         let grpc = listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?;
+        process.tls = tls.start(&process.shutdown)?;
+        let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
+        let (rest_at, grpc_at) = (rest.local_addr()?, grpc.local_addr()?);
+        // In one piece, for a reader that goes after the line it waited for.
+        let metrics_at = admin.address.map(|at| format!("\nmetrics on {at}"));
         println!(
-            "REST on {}\ngRPC on {}",
-            rest.local_addr()?,
-            grpc.local_addr()?
+            "REST on {rest_at}\ngRPC on {grpc_at}{}",
+            metrics_at.unwrap_or_default()
         );
         let (rest, grpc) = (process.listener(rest), process.listener(grpc));
-        Ok(dual_mode::serve_pages_of(cors_origin, rest, grpc, process.shutdown).await?)
+        let served = dual_mode::serve_pages_of(cors_origin, rest, grpc, process.shutdown).await;
+        admin.end().await;
+        Ok(served?)
     })
 }

@@ -22,7 +22,14 @@ use common::{Answer, http};
 use program::{Running, program, run};
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
-const ANY: [&str; 4] = ["--rest-port", "0", "--grpc-port", "0"];
+const ANY: [&str; 6] = [
+    "--rest-port",
+    "0",
+    "--grpc-port",
+    "0",
+    "--admin-port",
+    "off",
+];
 
 const GREETING: &str = "GET /v1/get_greetings?messageType=Diwali&year=2023";
 

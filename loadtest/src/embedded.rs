@@ -82,9 +82,9 @@ pub fn main() -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;
     let listener = |socket| Listener {
-        socket,
         limits: Limits::default(),
         workers: workers.clone(),
+        ..Listener::from(socket)
     };
     let runtime = Builder::new_current_thread()
         .enable_all()

@@ -2,20 +2,15 @@
 
 use std::{
     future::{Future, pending},
+    io,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use http::Request;
 use hyper::{
-    body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
-    service::Service,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -24,8 +19,20 @@ use tokio::{
 };
 
 use crate::{
-    chunk::Open, guard::Guard, io::Connection, jitter::jittered, limits::Limits, refusal::Refuse,
-    server::Shared, service::HttpService, stall::Unstalled,
+    chunk::Open,
+    guard::Guard,
+    io::{Connection, Socket},
+    jitter::jittered,
+    limits::Limits,
+    refusal::Refuse,
+    server::Shared,
+    service::HttpService,
+    stall::Unstalled,
+    telemetry::{
+        call::{Watched, Watcher},
+        metrics::Limit,
+    },
+    tls::Tls,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -55,34 +62,37 @@ where
         calls: Arc::clone(&shared.calls),
         open: Arc::clone(&open),
     };
-    let service = Noting {
+    let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
+    let service = Watched {
         service: guard,
-        asked: Arc::default(),
+        transport: Arc::clone(&shared.transport),
+        watcher: Arc::clone(&watcher),
     };
-    let mut stream = Connection::new(stream, limits.stalled_write);
+    let socket = Socket::new(stream, limits.stalled_write, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
-    let http2 = shared.protocol != Protocol::Http1
-        && tokio::select! {
-            biased;
-            http2 = timeout_at(first_bytes, stream.speaks_http2()) => match http2 {
-                Ok(Ok(http2)) => http2,
-                Ok(Err(_)) | Err(_) => return,
-            },
-            () = shared.closing.cancelled() => return,
-        };
+    let opened = tokio::select! {
+        biased;
+        opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol)) => opened,
+        () = shared.closing.cancelled() => return,
+    };
+    let (stream, http2) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return tracing::debug!(%error, "a connection did not begin"),
+        Err(_) => return shared.counters.hit(Limit::FirstBytes),
+    };
     let stream = TokioIo::new(stream);
     if http2 {
         let connection = http2_builder(limits).serve_connection(stream, service);
         let go_away = http2::Connection::graceful_shutdown;
         until_end(connection, shared, &open, pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {
-        let asked = Arc::clone(&service.asked);
         // hyper bounds each head by itself, from when it begins to read.
         let silent = async {
             sleep_until(first_bytes).await;
-            if asked.load(Relaxed) {
+            if watcher.asked.load(Relaxed) {
                 pending::<()>().await;
             }
+            shared.counters.hit(Limit::FirstBytes);
         };
         let connection = http1_builder(limits).serve_connection(stream, service);
         let go_away = http1::Connection::graceful_shutdown;
@@ -90,21 +100,15 @@ where
     }
 }
 
-/// Notes that a connection was asked for something.
-struct Noting<S> {
-    service: S,
-    asked: Arc<AtomicBool>,
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noting<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.asked.store(true, Relaxed);
-        self.service.call(request)
-    }
+/// The connection, and whether it is HTTP/2.
+async fn begin(
+    socket: Socket,
+    tls: Option<&Tls>,
+    protocol: Protocol,
+) -> io::Result<(Connection, bool)> {
+    let mut stream = Connection::open(socket, tls).await?;
+    let http2 = protocol != Protocol::Http1 && stream.speaks_http2().await?;
+    Ok((stream, http2))
 }
 
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.

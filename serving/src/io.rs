@@ -1,11 +1,12 @@
-//! The bytes of one connection: with an end to every write that a peer does not read, and with the
-//! first bytes put back after they were looked at.
+//! The bytes of one connection: with an end to every write that a peer does not read, under TLS or
+//! not, and with the first bytes put back after they were looked at.
 
 use std::{
     future::Future,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,6 +15,12 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
+};
+use tokio_rustls::server::TlsStream;
+
+use crate::{
+    telemetry::metrics::{Limit, Listener},
+    tls::Tls,
 };
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
@@ -24,43 +31,25 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: u8 = 4;
 const FRAME_HEAD: usize = 9;
 
-/// A connection whose writes must not stall.
-pub(crate) struct Connection {
+/// A socket whose writes must not stall.
+pub(crate) struct Socket {
     stream: TcpStream,
-    first: BytesMut,
     limit: Duration,
+    counters: Arc<Listener>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, stalled_write: Duration) -> Self {
+impl Socket {
+    pub(crate) fn new(
+        stream: TcpStream,
+        stalled_write: Duration,
+        counters: &Arc<Listener>,
+    ) -> Self {
         Self {
             stream,
-            first: BytesMut::new(),
             limit: stalled_write,
+            counters: Arc::clone(counters),
             stalled: None,
-        }
-    }
-
-    /// Whether the peer speaks HTTP/2, by its first bytes, which are kept to be read again: the preface
-    /// with the head of the SETTINGS frame that ends it, for which h2 itself would wait without an
-    /// end. Whatever deviates from the preface is taken for HTTP/1.
-    ///
-    /// # Errors
-    /// When the peer closes before it can be told, or sends another frame than SETTINGS.
-    pub(crate) async fn speaks_http2(&mut self) -> io::Result<bool> {
-        while self.first.len() < PREFACE.len() + FRAME_HEAD {
-            if self.stream.read_buf(&mut self.first).await? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            let length = self.first.len().min(PREFACE.len());
-            if self.first[..length] != PREFACE[..length] {
-                return Ok(false);
-            }
-        }
-        match self.first[PREFACE.len() + 3] {
-            SETTINGS => Ok(true),
-            _ => Err(ErrorKind::InvalidData.into()),
         }
     }
 
@@ -76,30 +65,23 @@ impl Connection {
         }
         let limit = self.limit;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(ErrorKind::TimedOut.into()))
+        ready!(timer.as_mut().poll(cx));
+        self.counters.hit(Limit::StalledWrite);
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
-        }
-        let length = self.first.len().min(buffer.remaining());
-        buffer.put_slice(&self.first[..length]);
-        self.first.advance(length);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -112,7 +94,7 @@ impl AsyncWrite for Connection {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
+        buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
         self.written(cx, result)
@@ -128,5 +110,117 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A socket, under TLS or not.
+enum Stream {
+    Clear(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// A connection whose first bytes can be looked at.
+pub(crate) struct Connection {
+    stream: Stream,
+    first: BytesMut,
+}
+
+impl Connection {
+    /// `socket` as it is, or after the handshake of `tls`, which has no end of its own.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub(crate) async fn open(socket: Socket, tls: Option<&Tls>) -> io::Result<Self> {
+        let stream = match tls {
+            None => Stream::Clear(socket),
+            Some(tls) => Stream::Tls(Box::new(tls.acceptor().accept(socket).await?)),
+        };
+        let first = BytesMut::new();
+        Ok(Self { stream, first })
+    }
+
+    /// Whether the peer speaks HTTP/2, by its first bytes, which are kept to be read again: the preface
+    /// with the head of the SETTINGS frame that ends it, for which h2 itself would wait without an
+    /// end. Whatever deviates from the preface is taken for HTTP/1.
+    ///
+    /// # Errors
+    /// When the peer closes before it can be told, or sends another frame than SETTINGS.
+    pub(crate) async fn speaks_http2(&mut self) -> io::Result<bool> {
+        while self.first.len() < PREFACE.len() + FRAME_HEAD {
+            let read = match &mut self.stream {
+                Stream::Clear(socket) => socket.read_buf(&mut self.first).await?,
+                Stream::Tls(stream) => stream.read_buf(&mut self.first).await?,
+            };
+            if read == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let length = self.first.len().min(PREFACE.len());
+            if self.first[..length] != PREFACE[..length] {
+                return Ok(false);
+            }
+        }
+        match self.first[PREFACE.len() + 3] {
+            SETTINGS => Ok(true),
+            _ => Err(ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Does the same to the stream, whichever it is.
+macro_rules! either {
+    ($connection:expr, $method:ident($($argument:expr),*)) => {
+        match &mut $connection.stream {
+            Stream::Clear(socket) => Pin::new(socket).$method($($argument),*),
+            Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+        }
+    };
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return either!(self, poll_read(cx, buffer));
+        }
+        let length = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first[..length]);
+        self.first.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, poll_write(cx, buffer))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, poll_write_vectored(cx, buffers))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Clear(socket) => socket.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, poll_shutdown(cx))
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
-//! worker; around every call the guard, which words its [`refusal`]s as the protocol does;
-//! [`operations`] beside the service; [`drain`] at the end. And for the other side of the wire,
-//! [`client`] and [`retry`].
+//! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it the guard, which
+//! words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
+//! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
+//! [`retry`].
 
+pub mod admin;
 pub mod args;
 pub mod body;
 mod chunk;
@@ -29,6 +31,7 @@ pub mod server;
 pub mod service;
 mod stall;
 pub mod telemetry;
+pub mod tls;
 pub mod workers;
 
 pub use tokio_util::sync::CancellationToken;

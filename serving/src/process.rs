@@ -11,7 +11,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::ServerArgs, drain::ServeError, limits::Limits, server::Listener, telemetry,
+    args::ServerArgs,
+    drain::ServeError,
+    limits::Limits,
+    server::Listener,
+    telemetry::{self, Telemetry},
+    tls::Tls,
     workers::Workers,
 };
 
@@ -28,6 +33,10 @@ pub struct Process {
     pub limits: Limits,
     /// Where connections are served.
     pub workers: Workers,
+    /// What connections are greeted with, unless they speak cleartext.
+    pub tls: Option<Tls>,
+    /// Where its listeners report to.
+    pub telemetry: Telemetry,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
 }
@@ -36,9 +45,11 @@ impl Process {
     /// `socket` as a listener of this process.
     pub fn listener(&self, socket: TcpListener) -> Listener {
         Listener {
-            socket,
             limits: self.limits.clone(),
             workers: self.workers.clone(),
+            tls: self.tls.clone(),
+            telemetry: self.telemetry.clone(),
+            ..Listener::from(socket)
         }
     }
 }
@@ -86,6 +97,8 @@ where
         server(Process {
             limits,
             workers,
+            tls: None,
+            telemetry: Telemetry::default(),
             shutdown,
         })
         .await

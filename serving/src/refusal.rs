@@ -8,6 +8,8 @@ use http_body_util::Full;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::telemetry::codes::Transport;
+
 /// How soon a caller that was refused for load may try again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -56,6 +58,9 @@ impl Refusal {
 
 /// How one protocol words a refusal.
 pub trait Refuse: Clone + Send + 'static {
+    /// The transport whose calls it words, and whose codes are counted.
+    const TRANSPORT: Transport = Transport::Rest;
+
     /// The whole answer, where none has begun.
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>>;
 
@@ -88,6 +93,8 @@ impl GrpcStatus {
 }
 
 impl Refuse for GrpcStatus {
+    const TRANSPORT: Transport = Transport::Grpc;
+
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         Self::status(refusal).into_http()
     }

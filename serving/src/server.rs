@@ -24,6 +24,13 @@ use crate::{
     limits::Limits,
     refusal::Refuse,
     service::HttpService,
+    telemetry::{
+        Telemetry,
+        call::Noting,
+        metrics::{self, Limit},
+        traces::Traces,
+    },
+    tls::Tls,
     workers::Workers,
 };
 
@@ -43,6 +50,12 @@ pub struct Listener {
     pub limits: Limits,
     /// Where its connections are served.
     pub workers: Workers,
+    /// What its connections are greeted with; none where they speak cleartext.
+    pub tls: Option<Tls>,
+    /// Where it reports to.
+    pub telemetry: Telemetry,
+    /// The paths that are counted by name; all others are counted as one.
+    pub paths: Vec<String>,
 }
 
 /// A socket with the default limits, served on the runtime of the caller.
@@ -52,6 +65,9 @@ impl From<TcpListener> for Listener {
             socket,
             limits: Limits::default(),
             workers: Workers::none(),
+            tls: None,
+            telemetry: Telemetry::default(),
+            paths: Vec::new(),
         }
     }
 }
@@ -59,8 +75,12 @@ impl From<TcpListener> for Listener {
 /// What the connections of one listener share.
 pub(crate) struct Shared<S, R> {
     pub(crate) protocol: Protocol,
+    pub(crate) tls: Option<Tls>,
     pub(crate) service: S,
-    pub(crate) refuse: R,
+    pub(crate) refuse: Noting<R>,
+    pub(crate) transport: Arc<metrics::Calls>,
+    pub(crate) counters: Arc<metrics::Listener>,
+    pub(crate) traces: Option<Traces>,
     pub(crate) limits: Limits,
     pub(crate) calls: Arc<Calls>,
     /// The listener has closed: connections finish what they have.
@@ -94,12 +114,25 @@ impl Listener {
             socket,
             limits,
             workers,
+            tls,
+            telemetry,
+            paths,
         } = self;
+        let transport = Arc::new(metrics::Calls::new(R::TRANSPORT, paths));
+        let counters = Arc::new(metrics::Listener::new(name));
+        if let Some(metrics) = &telemetry.metrics {
+            metrics.add(&transport);
+            metrics.add_listener(&counters);
+        }
         let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
             protocol,
+            tls,
             service,
-            refuse,
+            refuse: Noting(refuse),
+            transport,
+            counters,
+            traces: telemetry.traces,
             calls: Arc::new(Calls::new(&limits, closing.clone())),
             closing: closing.clone(),
             cut: CancellationToken::new(),
@@ -147,6 +180,9 @@ async fn accept<S, R>(
 {
     let slots = Arc::new(Semaphore::new(shared.limits.connections));
     loop {
+        if slots.available_permits() == 0 {
+            shared.counters.hit(Limit::Connections);
+        }
         let slot = Arc::clone(&slots)
             .acquire_owned()
             .await
@@ -167,6 +203,7 @@ async fn accept<S, R>(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; pausing");
+                shared.counters.hit(Limit::Descriptors);
                 sleep(ACCEPT_PAUSE).await;
             }
         }

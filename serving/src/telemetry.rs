@@ -1,4 +1,14 @@
-//! The structured log, on standard error.
+//! What a server says about itself: the structured log on standard error, and around every call its
+//! [`request_id`], its trace, and the counters of [`metrics`].
+
+pub(crate) mod call;
+pub mod codes;
+pub mod exposition;
+pub mod metrics;
+mod random;
+pub mod request_id;
+mod trace_context;
+pub mod traces;
 
 use std::io::{IsTerminal, stderr};
 
@@ -13,6 +23,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
+}
+
+/// Where a listener reports to. By default to nobody: it counts, and is not asked.
+#[derive(Clone, Debug, Default)]
+pub struct Telemetry {
+    /// Where it is counted.
+    pub metrics: Option<metrics::Metrics>,
+    /// Where spans of sampled calls go.
+    pub traces: Option<traces::Traces>,
 }
 
 /// Starts the log of this process. `filter` has the syntax of `tracing_subscriber::EnvFilter`.

@@ -74,7 +74,7 @@ where
         match kind {
             Some(_) if request.method() != Method::POST && request.method() != Method::OPTIONS => {
                 let allow = "POST, OPTIONS";
-                refused(&Fault::MethodNotAllowed { allow }, &request)
+                refused(&Fault::MethodNotAllowed { allow })
             }
             Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
                 Either::Left(self.grpc.call(request))
@@ -90,15 +90,15 @@ where
                     (None, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
                 };
                 let accept = "application/grpc over HTTP/2, or application/grpc-web";
-                refused(&Fault::UnsupportedMediaType { form, accept }, &request)
+                refused(&Fault::UnsupportedMediaType { form, accept })
             }
         }
     }
 }
 
 /// What is no call is answered as HTTP answers it.
-fn refused<F>(fault: &Fault, request: &Request<Incoming>) -> Either<F, Answer> {
-    let answer = problem(fault, request.headers()).map(Body::new);
+fn refused<F>(fault: &Fault) -> Either<F, Answer> {
+    let answer = problem(fault).map(Body::new);
     Either::Right(Box::pin(async { Ok(answer) }))
 }
 

@@ -17,7 +17,7 @@ use serving::{
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
 
-use crate::{COMPRESSED_FROM, cors::Origins, faults, greetings, messages};
+use crate::{COMPRESSED_FROM, cors::Origins, greetings, messages};
 use entry::Entry;
 use reworded::Reworded;
 use status::{Refused, status};
@@ -38,7 +38,7 @@ impl GreetingsGenerator for Greetings {
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let answer = crate::answer(GRPC, &message.into());
-        let answer = answer.map_err(|fault| refused(fault, &headers))?;
+        let answer = answer.map_err(refused)?;
         Ok(written(answer.into(), &headers))
     }
 
@@ -49,13 +49,13 @@ impl GreetingsGenerator for Greetings {
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let answers = crate::answer_batch(GRPC, &messages::requests(message));
-        let answers = answers.map_err(|fault| refused(fault, &headers))?;
+        let answers = answers.map_err(refused)?;
         Ok(written(messages::responses(answers), &headers))
     }
 }
 
-fn refused(fault: greetings::Fault, headers: &HeaderMap) -> Status {
-    status(&fault.into(), faults::request_id(headers))
+fn refused(fault: greetings::Fault) -> Status {
+    status(&fault.into())
 }
 
 /// `message` as the answer to a request with `headers`. Many clients take compressed messages
@@ -97,7 +97,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (service, shutdown) = service(&listener.limits, origins, shutdown).await;
-    listener
+    let paths = operations::paths(FILE_DESCRIPTOR_SET);
+    Listener { paths, ..listener }
         .serve("gRPC", Protocol::Either, service, Refused, shutdown)
         .await
 }

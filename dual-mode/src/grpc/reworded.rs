@@ -7,13 +7,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::http::{HeaderMap, HeaderValue, Request, Response};
+use axum::http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
 use super::status::status;
-use crate::faults::{Fault, request_id};
+use crate::faults::Fault;
 
 /// A gRPC service whose every refusal has the details of the fault table.
 #[derive(Clone, Debug)]
@@ -43,7 +43,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         Rewording {
-            request_id: request.headers().get("x-request-id").cloned(),
             limit: self.limit,
             answer: self.service.call(request),
         }
@@ -55,7 +54,6 @@ pin_project! {
     pub(super) struct Rewording<F> {
         #[pin]
         answer: F,
-        request_id: Option<HeaderValue>,
         limit: usize,
     }
 }
@@ -71,13 +69,13 @@ where
         let Ok(mut answer) = ready!(this.answer.poll(cx));
         // A status among the headers is an answer without a message: a refusal.
         if answer.headers().contains_key(Status::GRPC_STATUS) {
-            reword(answer.headers_mut(), *this.limit, this.request_id.take());
+            reword(answer.headers_mut(), *this.limit);
         }
         Poll::Ready(Ok(answer))
     }
 }
 
-fn reword(headers: &mut HeaderMap, limit: usize, id: Option<HeaderValue>) {
+fn reword(headers: &mut HeaderMap, limit: usize) {
     let Some(refusal) = Status::from_header_map(headers) else {
         return;
     };
@@ -101,7 +99,6 @@ fn reword(headers: &mut HeaderMap, limit: usize, id: Option<HeaderValue>) {
         // The operators' services speak for themselves.
         _ => return,
     };
-    let id = HeaderMap::from_iter(id.map(|id| ("x-request-id".parse().expect("a name"), id)));
     // It cannot fail: the message is percent-encoded, and the details are base64.
-    let _ = status(&fault, request_id(&id)).add_header(headers);
+    let _ = status(&fault).add_header(headers);
 }

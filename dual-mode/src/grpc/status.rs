@@ -9,10 +9,10 @@ use serving::refusal::{Refusal, Refuse};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::faults::{DOMAIN, Fault};
+use crate::faults::{self, DOMAIN, Fault};
 
-/// The status of `fault`, in the call that the log knows by `request_id`.
-pub(crate) fn status(fault: &Fault, request_id: Option<&str>) -> Status {
+/// The status of `fault`, in the call that is being answered.
+pub(crate) fn status(fault: &Fault) -> Status {
     let row = fault.row();
     let mut details = ErrorDetails::with_error_info(row.reason, DOMAIN, HashMap::new());
     for violation in fault.violations() {
@@ -21,7 +21,7 @@ pub(crate) fn status(fault: &Fault, request_id: Option<&str>) -> Status {
     if let Some(delay) = row.retry {
         details.set_retry_info(Some(delay));
     }
-    if let Some(id) = request_id {
+    if let Some(id) = faults::request_id() {
         details.set_request_info(id, "");
     }
     Status::with_error_details(row.code, fault.to_string(), details)
@@ -33,12 +33,12 @@ pub(crate) struct Refused;
 
 impl Refuse for Refused {
     fn answer(&self, refusal: Refusal) -> axum::http::Response<Full<Bytes>> {
-        status(&refusal.into(), None).into_http()
+        status(&refusal.into()).into_http()
     }
 
     fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
         let mut trailers = HeaderMap::new();
-        let status = status(&refusal.into(), None);
+        let status = status(&refusal.into());
         status.add_header(&mut trailers).ok()?;
         Some(trailers)
     }

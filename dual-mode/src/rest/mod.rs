@@ -38,6 +38,9 @@ pub(crate) use media::Form;
 use problem::Refused;
 pub(crate) use problem::{Details, problem};
 
+/// The paths that metrics count by name.
+const PATHS: [&str; 3] = ["/v1/get_greetings", "/v1/get_greetings:batch", "/rpc"];
+
 /// The service over REST, ready to be served or called by a test.
 pub fn app() -> Router {
     routes(Limits::default().message)
@@ -56,7 +59,7 @@ fn routes(longest: usize) -> Router {
             "/v1/get_greetings:batch",
             only(post(batch), "POST, OPTIONS"),
         )
-        .fallback(async |request: Request<Body>| problem(&Fault::UnknownPath, request.headers()))
+        .fallback(async || problem(&Fault::UnknownPath))
         .with_state(longest)
         .merge(crate::jsonrpc::routes(longest))
 }
@@ -74,9 +77,7 @@ where
             response.headers_mut().insert(ALLOW, allow);
             response
         })
-        .fallback(async move |request: Request<Body>| {
-            problem(&Fault::MethodNotAllowed { allow }, request.headers())
-        })
+        .fallback(async move || problem(&Fault::MethodNotAllowed { allow }))
 }
 
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
@@ -109,7 +110,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let service = service(&listener.limits, origins, grpc_port, shutdown.clone());
-    listener
+    let paths = PATHS.map(str::to_owned).to_vec();
+    Listener { paths, ..listener }
         .serve("REST", Protocol::Either, service, Refused, shutdown)
         .await
 }
@@ -118,7 +120,7 @@ async fn by_query(request: Request<Body>) -> Response {
     let form = Form::Json.of_answer(request.headers());
     let read = query::request(request.uri().query().unwrap_or_default());
     let answer = read.and_then(|request| calls::greet(&request, form));
-    let mut response = respond(answer, form, request.headers());
+    let mut response = respond(answer, form);
     // Caches keep answers to GET by what made them so.
     let accept = HeaderValue::from_static("accept");
     response.headers_mut().append(VARY, accept);
@@ -129,14 +131,14 @@ async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response
     let (head, body) = request.into_parts();
     let form = match Form::of_request(&head.headers) {
         Ok(form) => form,
-        Err(fault) => return problem(&fault, &head.headers),
+        Err(fault) => return problem(&fault),
     };
     let answer = form.of_answer(&head.headers);
     let called = match whole(body, &head.headers, longest).await {
         Ok(body) => call(form, body, answer),
         Err(fault) => Err(fault),
     };
-    respond(called, answer, &head.headers)
+    respond(called, answer)
 }
 
 /// All of a body that has at most `limit` bytes. One that says it has more is not read at all.
@@ -156,7 +158,7 @@ pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Resu
     }
 }
 
-fn respond(answer: Result<Bytes, Fault>, form: Form, headers: &HeaderMap) -> Response {
+fn respond(answer: Result<Bytes, Fault>, form: Form) -> Response {
     match answer {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));
@@ -164,6 +166,6 @@ fn respond(answer: Result<Bytes, Fault>, form: Form, headers: &HeaderMap) -> Res
             response.headers_mut().insert(CONTENT_TYPE, form);
             response
         }
-        Err(fault) => problem(&fault, headers),
+        Err(fault) => problem(&fault),
     }
 }

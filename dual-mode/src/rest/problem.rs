@@ -14,9 +14,9 @@ use serving::refusal::{Refusal, Refuse};
 
 use crate::faults::{self, DOMAIN, Fault};
 
-/// The answer to a call that came with `headers` and met `fault`.
-pub(crate) fn problem(fault: &Fault, headers: &HeaderMap) -> Response<Body> {
-    render(fault, faults::request_id(headers)).map(Body::from)
+/// The answer to the call that met `fault`.
+pub(crate) fn problem(fault: &Fault) -> Response<Body> {
+    render(fault).map(Body::from)
 }
 
 /// How REST words what the server around the service refuses.
@@ -25,7 +25,7 @@ pub(crate) struct Refused;
 
 impl Refuse for Refused {
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        render(&refusal.into(), None).map(Full::from)
+        render(&refusal.into()).map(Full::from)
     }
 
     /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
@@ -52,7 +52,7 @@ pub(crate) struct Details<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     violations: Vec<Wrong<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+    request_id: Option<String>,
 }
 
 /// One field that is wrong.
@@ -63,8 +63,8 @@ struct Wrong<'a> {
 }
 
 impl<'a> Details<'a> {
-    /// Those of `fault`, in the call that the log knows by `request_id`.
-    pub(crate) fn of(fault: &'a Fault, request_id: Option<&'a str>) -> Self {
+    /// Those of `fault`, in the call that is being answered.
+    pub(crate) fn of(fault: &'a Fault) -> Self {
         let violations = fault.violations().iter().map(|violation| Wrong {
             field: &violation.field,
             description: violation.rule,
@@ -73,19 +73,19 @@ impl<'a> Details<'a> {
             reason: fault.row().reason,
             domain: DOMAIN,
             violations: violations.collect(),
-            request_id,
+            request_id: faults::request_id(),
         }
     }
 }
 
 /// The answer itself, with its whole body.
-pub(super) fn render(fault: &Fault, request_id: Option<&str>) -> Response<Bytes> {
+pub(super) fn render(fault: &Fault) -> Response<Bytes> {
     let row = fault.row();
     let problem = Problem {
         title: row.status.canonical_reason().unwrap_or_default(),
         status: row.status.as_u16(),
         detail: fault.to_string(),
-        details: Details::of(fault, request_id),
+        details: Details::of(fault),
     };
     let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
     let mut response = Response::new(Bytes::from(body));

@@ -61,9 +61,9 @@ impl Served {
         let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let end = limits.drain_pause + limits.grace + Duration::from_secs(1);
         let listener = Listener {
-            socket,
             limits,
             workers,
+            ..Listener::from(socket)
         };
         let released = release.clone();
         let service = service_fn(move |request: Request<Incoming>| {

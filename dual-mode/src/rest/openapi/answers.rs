@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use serving::{limits::Limits, refusal::Refusal};
 
 use super::{
-    requests::{BATCH, Body, ONE, protobuf},
+    requests::{BATCH, Body, ONE, REQUEST_ID, protobuf},
     schemas::reference,
 };
 use crate::{
@@ -68,7 +68,7 @@ pub(super) fn health(described: &str) -> Value {
         |status: &str| json!({ "schema": reference("Health"), "example": { "status": status } });
     let mut responses = problems(surrounding());
     responses["200"] = json!({
-        "description": described, "content": { "application/json": health("SERVING") },
+        "description": described, "headers": named_call(), "content": { "application/json": health("SERVING") },
     });
     responses["503"]["content"]["application/json"] = health("NOT_SERVING");
     responses
@@ -127,6 +127,7 @@ fn success(examples: &Examples, call: Call) -> Value {
     let in_protobuf = answer(body, Form::Protobuf);
     json!({
         "description": "The request was greeted.",
+        "headers": named_call(),
         "content": {
             "application/json": { "schema": reference(examples.schema), "examples": in_json },
             "application/protobuf": protobuf(examples.schema, examples.message, name, summary, &in_protobuf),
@@ -192,9 +193,9 @@ fn response(faults: &[Fault]) -> Value {
     let mut meanings: Vec<_> = faults.iter().map(meaning).collect();
     meanings.dedup();
     let mut examples = Map::new();
-    let mut headers = Map::new();
+    let mut headers = named_call();
     for (number, fault) in (1..).zip(faults) {
-        let answer = render(fault, None);
+        let answer = render(fault);
         for (name, description) in HEADERS {
             if let Some(value) = answer.headers().get(name) {
                 let example = value.to_str().expect("the adapter writes ASCII");
@@ -205,20 +206,18 @@ fn response(faults: &[Fault]) -> Value {
                 headers.insert(name.to_owned(), header);
             }
         }
-        let value: Value = from_json(answer.body());
+        let mut value = from_json(answer.body());
+        value["requestId"] = REQUEST_ID.into();
         let name = format!("{number}-{}", fault.row().reason);
         examples.insert(name, json!({ "summary": meaning(fault), "value": value }));
     }
-    let mut response = json!({
+    json!({
         "description": format!("{}.", meanings.join(". ")),
+        "headers": headers,
         "content": {
             "application/problem+json": { "schema": reference("Problem"), "examples": examples },
         },
-    });
-    if !headers.is_empty() {
-        response["headers"] = Value::from(headers);
-    }
-    response
+    })
 }
 
 /// The headers that problems bring.
@@ -227,6 +226,16 @@ const HEADERS: [(&str, &str); 3] = [
     ("accept", "The forms that are read."),
     ("retry-after", "The seconds after which a retry may help."),
 ];
+
+/// The header that every answer has: the server around the service sees to it.
+fn named_call() -> Map<String, Value> {
+    let header = json!({
+        "description": "The call's own `x-request-id`, or one that the server made.",
+        "required": true, "example": REQUEST_ID,
+        "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+    });
+    Map::from_iter([("x-request-id".to_owned(), header)])
+}
 
 fn from_json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("the adapter writes JSON")

@@ -1,0 +1,388 @@
+//! What operators see of the server: metrics, request ids, traces and the log.
+
+use std::net::SocketAddr;
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    trace_service_server::{TraceService, TraceServiceServer},
+};
+use proto::rest_grpc_dual_mode::{
+    RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
+};
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::timeout,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, Request, Response, Status};
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+mod common;
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[path = "../../serving/tests/support/program.rs"]
+mod program;
+use common::{PATIENCE, http};
+use program::{Running, program, run};
+
+const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
+const ANY: [&str; 6] = ["--rest-port", "0", "--grpc-port", "0", "--admin-port", "0"];
+const GOOD: &str = "GET /v1/get_greetings?messageType=Diwali&year=2023";
+const METHOD: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+struct Server {
+    running: Running,
+    rest: SocketAddr,
+    grpc: SocketAddr,
+    admin: SocketAddr,
+}
+
+async fn start(more: &[&str]) -> Server {
+    let mut running = Running::start(program(DUAL_MODE, &[&ANY, more].concat()));
+    Server {
+        rest: running.address("REST").await,
+        grpc: running.address("gRPC").await,
+        admin: running.address("metrics").await,
+        running,
+    }
+}
+
+impl Server {
+    /// The value of the line of /metrics that begins with `series`; none where there is no such line.
+    async fn metric(&self, series: &str) -> Option<f64> {
+        let answer = http(self.admin, "GET /metrics", "", "").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.ends_with("# EOF\n"), "{}", answer.body);
+        let mut lines = answer.body.lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.parse().expect("a number"))
+    }
+
+    /// Waits until the line of /metrics that begins with `series` says `value`: a client may have its
+    /// answer before the server has counted it.
+    async fn settles(&self, series: &str, value: f64) {
+        let reached = async { while self.metric(series).await != Some(value) {} };
+        if timeout(PATIENCE, reached).await.is_err() {
+            let metrics = http(self.admin, "GET /metrics", "", "").await.body;
+            panic!("{series} should become {value}:\n{metrics}");
+        }
+    }
+
+    async fn greet(
+        &self,
+        year: i32,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<Response<()>, Status> {
+        let channel = serving::client::connect(&self.grpc.to_string()).await;
+        let mut stub = GreetingsGeneratorClient::new(channel.expect("it listens"));
+        let mut request = Request::new(RequestMessage {
+            data_comm_type: String::new(),
+            message_type: "Holi".to_owned(),
+            year,
+        });
+        for (name, value) in metadata {
+            let value = value.parse().expect("it is visible ASCII");
+            request.metadata_mut().insert(*name, value);
+        }
+        let answer = stub.grpc_get_greetings(request).await?;
+        Ok(answer.map(|_| ()))
+    }
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_transport_method_and_real_code() {
+    let server = start(&[]).await;
+    for _ in 0..3 {
+        assert_eq!(http(server.rest, GOOD, "", "").await.status, 200);
+    }
+    let head = GOOD.replace("GET", "HEAD");
+    assert_eq!(http(server.rest, &head, "", "").await.status, 200);
+    let bad = http(server.rest, "GET /v1/get_greetings", "", "").await;
+    assert_eq!(bad.status, 400);
+    for path in ["GET /a", "GET /b", "GET /c\"\\"] {
+        assert_eq!(http(server.rest, path, "", "").await.status, 404);
+    }
+    server.greet(2021, &[]).await.unwrap();
+    server.greet(2021, &[]).await.unwrap();
+    let refused = server.greet(0, &[]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+
+    for (transport, method, code, calls) in [
+        ("REST", "/v1/get_greetings", "200", 4.0),
+        ("REST", "/v1/get_greetings", "400", 1.0),
+        ("REST", "other", "404", 3.0),
+        ("gRPC", METHOD, "OK", 2.0),
+        ("gRPC", METHOD, "INVALID_ARGUMENT", 1.0),
+    ] {
+        let labels = format!(r#"{{transport="{transport}",method="{method}",code="{code}"}}"#);
+        server
+            .settles(&format!("server_calls_total{labels}"), calls)
+            .await;
+    }
+    for (transport, method, calls) in [("REST", "/v1/get_greetings", 5.0), ("gRPC", METHOD, 3.0)] {
+        let labels = format!(r#"{{transport="{transport}",method="{method}"}}"#);
+        let count = format!("server_call_duration_seconds_count{labels}");
+        assert_eq!(server.metric(&count).await, Some(calls));
+        let sum = format!("server_call_duration_seconds_sum{labels}");
+        assert!(server.metric(&sum).await.unwrap() > 0.0);
+        let in_flight = format!("server_calls_in_flight{labels}");
+        assert_eq!(server.metric(&in_flight).await, Some(0.0));
+    }
+    let opened = server.metric(r#"server_connections_total{listener="gRPC"}"#);
+    assert_eq!(opened.await, Some(3.0));
+    server
+        .settles(r#"server_connections_open{listener="REST"}"#, 0.0)
+        .await;
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_in_flight_and_one_whose_caller_goes_is_499() {
+    let server = start(&[]).await;
+    let mut half = TcpStream::connect(server.rest).await.unwrap();
+    let head = b"POST /v1/get_greetings HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{";
+    half.write_all(head).await.unwrap();
+    let labels = r#"transport="REST",method="/v1/get_greetings""#;
+    let in_flight = format!("server_calls_in_flight{{{labels}}}");
+    server.settles(&in_flight, 1.0).await;
+    server
+        .settles(r#"server_connections_open{listener="REST"}"#, 1.0)
+        .await;
+    drop(half);
+    server.settles(&in_flight, 0.0).await;
+    server
+        .settles(r#"server_connections_open{listener="REST"}"#, 0.0)
+        .await;
+    let answered = http(server.admin, "GET /metrics", "", "").await.body;
+    let cut = format!("server_calls_total{{{labels},code=\"499\"}} 1\n");
+    // A server may still answer what it can no longer read: 400 to nobody.
+    let refused = format!("server_calls_total{{{labels},code=\"400\"}} 1\n");
+    assert!(
+        answered.contains(&cut) || answered.contains(&refused),
+        "{answered}"
+    );
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn limits_that_are_hit_are_counted() {
+    let server = start(&["--first-bytes", "500ms", "--max-connections", "2"]).await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(server.rest).await.unwrap());
+    }
+    for mut stream in silent {
+        let read = timeout(PATIENCE, stream.read_u8()).await;
+        read.expect("it should be cut").unwrap_err();
+    }
+    let long = format!("GET /{}", "x".repeat(9000));
+    assert_eq!(http(server.rest, &long, "", "").await.status, 414);
+    for (limit, hits) in [("first bytes", 2.0), ("path and query", 1.0)] {
+        let series = format!(r#"server_limits_hit_total{{listener="REST",limit="{limit}"}}"#);
+        server.settles(&series, hits).await;
+    }
+    let full = server.metric(r#"server_limits_hit_total{listener="REST",limit="connections"}"#);
+    assert!(full.await.unwrap() >= 1.0);
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn an_answer_names_its_call_as_the_caller_did_or_anew() {
+    let server = start(&[]).await;
+    let named = http(server.rest, GOOD, "x-request-id: mine-1\r\n", "").await;
+    assert_eq!(named.header("x-request-id"), Some("mine-1"));
+    let refused = http(server.rest, "GET /nothing", "x-request-id: mine-2\r\n", "").await;
+    assert_eq!(refused.header("x-request-id"), Some("mine-2"));
+    let anew = http(server.rest, GOOD, "x-request-id: two words\r\n", "").await;
+    let id = anew.header("x-request-id").expect("an id").to_owned();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let another = http(server.rest, GOOD, "", "").await;
+    assert_ne!(another.header("x-request-id").expect("an id"), id);
+
+    let answer = server
+        .greet(2021, &[("x-request-id", "mine-3")])
+        .await
+        .unwrap();
+    assert_eq!(answer.metadata().get("x-request-id").unwrap(), "mine-3");
+    let status = server
+        .greet(0, &[("x-request-id", "mine-4")])
+        .await
+        .unwrap_err();
+    assert_eq!(status.metadata().get("x-request-id").unwrap(), "mine-4");
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_call_is_a_line_of_the_log_only_where_asked_with_its_ids_and_its_real_code() {
+    let parent = format!("traceparent: 00-{TRACE}-b7ad6b7169203331-00\r\n");
+    for (level, logged) in [("info", false), ("debug", true)] {
+        let server = start(&["--log", level, "--log-format", "json"]).await;
+        let headers = format!("x-request-id: mine-1\r\n{parent}");
+        http(server.rest, GOOD, &headers, "").await;
+        let _ = server.greet(0, &[("x-request-id", "mine-2")]).await;
+        server.running.signal(Signal::TERM);
+        let ended = server.running.end().await;
+        let lines = ended.stderr.lines().map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            line
+        });
+        let calls: Vec<_> = lines
+            .filter(|line| line["message"] == "a call ended")
+            .collect();
+        if !logged {
+            assert_eq!(calls.len(), 0);
+            continue;
+        }
+        assert_eq!(calls.len(), 2, "{}", ended.stderr);
+        let [rest, grpc] = [&calls[0], &calls[1]];
+        assert_eq!(
+            (&rest["request_id"], &rest["trace_id"]),
+            (&"mine-1".into(), &TRACE.into())
+        );
+        assert_eq!(
+            (&rest["method"], &rest["code"]),
+            (&"GET".into(), &"200".into())
+        );
+        assert_eq!(rest["path"], "/v1/get_greetings");
+        assert_eq!(
+            (&grpc["request_id"], &grpc["code"]),
+            (&"mine-2".into(), &"INVALID_ARGUMENT".into())
+        );
+        assert_eq!(grpc["path"], METHOD);
+        assert_eq!(grpc["trace_id"].as_str().map(str::len), Some(32));
+        // What the service says meanwhile carries the same names.
+        let said = format!(r#""request_id":"mine-1","trace_id":"{TRACE}""#);
+        let greeting = ended
+            .stderr
+            .lines()
+            .find(|line| line.contains("Diwali, 2023"));
+        assert!(
+            greeting.is_some_and(|line| line.contains(&said)),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_admin_listener_says_that_the_process_lives_and_when_it_goes_away() {
+    let server = start(&["--drain-pause", "2s"]).await;
+    let get = async |path| {
+        let answer = http(server.admin, path, "", "").await;
+        (answer.status, answer.body)
+    };
+    assert_eq!(get("GET /healthz").await.0, 200);
+    assert_eq!(get("GET /readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(get("GET /").await.0, 404);
+    assert_eq!(get("POST /metrics").await.0, 405);
+    server.running.signal(Signal::TERM);
+    let going = async { while get("GET /readyz").await.0 != 503 {} };
+    timeout(PATIENCE, going).await.expect("it should say so");
+    assert_eq!(get("GET /healthz").await.0, 200);
+    assert_eq!(server.running.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_taken_admin_port_that_was_asked_for_is_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    let args = [
+        "--rest-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--admin-port",
+        &port,
+    ];
+    let ended = run(program(DUAL_MODE, &args)).await;
+    assert_eq!(
+        ended.one_line_of_error(),
+        format!(
+            "error: the admin listener cannot listen on {address}: the port is taken; stop what \
+             uses it, or choose another with --admin-port"
+        )
+    );
+}
+
+/// A collector that hands on what it is sent.
+struct Collector(mpsc::Sender<ExportTraceServiceRequest>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let sent = self.0.send(request.into_inner()).await;
+        sent.map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tokio::test]
+async fn spans_of_sampled_calls_reach_the_collector_at_the_latest_when_the_server_ends() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", socket.local_addr().unwrap());
+    let (sender, mut received) = mpsc::channel(16);
+    let collector = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(Collector(sender)))
+        .serve_with_incoming(TcpListenerStream::new(socket));
+    tokio::spawn(collector);
+
+    // Only those that the caller samples.
+    let server = start(&["--otlp-endpoint", &endpoint, "--trace-sample", "0"]).await;
+    let parent = |flags| format!("traceparent: 00-{TRACE}-b7ad6b7169203331-{flags}\r\n");
+    http(server.rest, GOOD, "", "").await;
+    http(server.rest, GOOD, &parent("00"), "").await;
+    http(server.rest, GOOD, &parent("01"), "").await;
+    let sampled = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let _ = server.greet(0, &[("traceparent", &sampled)]).await;
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+    let batch = timeout(PATIENCE, received.recv()).await.expect("a batch");
+    let resource = &batch.expect("a batch").resource_spans[0];
+    let name = &resource.resource.as_ref().expect("a resource").attributes;
+    assert!(
+        name.iter()
+            .any(|pair| pair.key == "service.name" && format!("{pair:?}").contains("dual-mode"))
+    );
+    let spans = &resource.scope_spans[0].spans;
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["GET /v1/get_greetings", METHOD.trim_start_matches('/')]
+    );
+    for span in spans {
+        let trace: String = span
+            .trace_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(trace, TRACE);
+        assert_eq!(span.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
+        assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
+    }
+    assert!(format!("{:?}", spans[1].attributes).contains("INVALID_ARGUMENT"));
+}
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_keeps_neither_callers_nor_the_end() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let server = start(&["--otlp-endpoint", &endpoint, "--trace-sample", "1"]).await;
+    for _ in 0..100 {
+        assert_eq!(http(server.rest, GOOD, "", "").await.status, 200);
+    }
+    server.running.signal(Signal::TERM);
+    let ended = timeout(PATIENCE, server.running.end()).await;
+    assert_eq!(ended.expect("it should end").code, Some(0));
+}

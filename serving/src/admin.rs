@@ -1,0 +1,246 @@
+//! The listener for operators: metrics and health, on a port of their own that is not for the network.
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tower::service_fn;
+
+use crate::{
+    connection::Protocol,
+    drain::ServeError,
+    limits::Limits,
+    listener::{self, BindError},
+    process::Process,
+    refusal::{Refusal, Refuse},
+    server::Listener,
+    telemetry::{Telemetry, exposition, metrics::Metrics, traces::Traces},
+};
+
+/// The port where nobody chose another.
+const PORT: u16 = 9464;
+
+/// How long a scrape may take.
+const LONGEST_CALL: Duration = Duration::from_secs(5);
+/// How long one in flight may go on when the process ends.
+const GRACE: Duration = Duration::from_millis(500);
+/// A scraper or two, and a person.
+const CONNECTIONS: usize = 32;
+
+/// What operators are told, and where.
+#[derive(Args, Clone, Debug)]
+pub struct AdminArgs {
+    /// Loopback port of /metrics, /healthz and /readyz; 0 takes a free one, which is printed; "off"
+    /// for none [default: 9464, or none where it is taken]
+    #[arg(long, env = "ADMIN_PORT", value_name = "PORT", value_parser = admin_port)]
+    pub admin_port: Option<AdminPort>,
+
+    /// Send spans to this OTLP endpoint (gRPC), such as http://localhost:4317
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Share of calls whose spans are sent, where the caller's traceparent does not say
+    #[arg(long, env = "TRACE_SAMPLE", value_name = "SHARE", value_parser = share, default_value = "0.01")]
+    pub trace_sample: f64,
+}
+
+/// Where the admin listener is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminPort {
+    /// Nowhere.
+    Off,
+    /// On this port.
+    On(u16),
+}
+
+fn admin_port(text: &str) -> Result<AdminPort, String> {
+    match text {
+        "off" => Ok(AdminPort::Off),
+        port => port
+            .parse()
+            .map(AdminPort::On)
+            .map_err(|_| "it must be a port or \"off\"".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("it must be a number from 0 to 1".to_owned()),
+    }
+}
+
+/// What tells operators about a process while it runs.
+#[derive(Debug)]
+pub struct Admin {
+    /// Where it listens, if it does.
+    pub address: Option<SocketAddr>,
+    telemetry: Telemetry,
+    end: CancellationToken,
+    server: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+impl Admin {
+    /// Opens what `args` ask for, and lets the listeners of `process` report to it. `service` is the
+    /// name in its spans.
+    ///
+    /// # Errors
+    /// When the port was asked for and cannot be had, or the OTLP endpoint is not one.
+    pub async fn start(
+        args: &AdminArgs,
+        service: &'static str,
+        process: &mut Process,
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::default();
+        let endpoint = args.otlp_endpoint.as_deref().filter(|url| !url.is_empty());
+        let traces = endpoint.map(|url| Traces::to(url, service, args.trace_sample));
+        process.telemetry = Telemetry {
+            metrics: Some(metrics.clone()),
+            traces: traces.transpose()?,
+        };
+        let mut admin = Self {
+            address: None,
+            telemetry: process.telemetry.clone(),
+            end: CancellationToken::new(),
+            server: None,
+        };
+        if let Some(socket) = bind(args.admin_port).await? {
+            admin.address = Some(socket.local_addr().context("the admin port is unknown")?);
+            let ready = process.shutdown.clone();
+            let server = serve(socket, metrics, ready, admin.end.clone());
+            admin.server = Some(tokio::spawn(server));
+        }
+        Ok(admin)
+    }
+
+    /// Ends it when the server has ended: what is left to be told is told, for a bounded time.
+    pub async fn end(self) {
+        if let Some(traces) = self.telemetry.traces {
+            traces.flush().await;
+        }
+        self.end.cancel();
+        if let Some(server) = self.server {
+            // A scrape that is cut loses nothing.
+            let _ = server.await;
+        }
+    }
+}
+
+async fn bind(port: Option<AdminPort>) -> Result<Option<TcpListener>, BindError> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match port {
+        Some(AdminPort::Off) => Ok(None),
+        Some(AdminPort::On(port)) => {
+            let socket = listener::bind("the admin listener", at(port), "--admin-port").await;
+            socket.map(Some)
+        }
+        // A second server on one machine is no reason to fail where nobody asked for metrics.
+        None => match listener::bind("the admin listener", at(PORT), "--admin-port").await {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) => {
+                tracing::warn!("no metrics: {error}");
+                Ok(None)
+            }
+        },
+    }
+}
+
+async fn serve(
+    socket: TcpListener,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+    end: CancellationToken,
+) -> Result<(), ServeError> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = answer(&request, &metrics, &shutdown);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let listener = Listener {
+        limits: Limits {
+            connections: CONNECTIONS,
+            calls: CONNECTIONS,
+            longest_call: LONGEST_CALL,
+            grace: GRACE,
+            ..Limits::default()
+        },
+        ..Listener::from(socket)
+    };
+    listener
+        .serve("admin", Protocol::Http1, service, Plain, end)
+        .await
+}
+
+fn answer(
+    request: &Request<Incoming>,
+    metrics: &Metrics,
+    shutdown: &CancellationToken,
+) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET\n");
+        let allow = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(ALLOW, allow);
+        return response;
+    }
+    match request.uri().path() {
+        "/metrics" => match metrics.text() {
+            Ok(metrics) => {
+                let mut response = text(StatusCode::OK, metrics);
+                let kind = HeaderValue::from_static(exposition::CONTENT_TYPE);
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"),
+        },
+        "/healthz" => text(StatusCode::OK, "alive\n"),
+        "/readyz" if shutdown.is_cancelled() => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "going away\n")
+        }
+        "/readyz" => text(StatusCode::OK, "ready\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /metrics, /healthz and /readyz\n",
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Refusals in plain text.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Refuse for Plain {
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let status = match refusal {
+            Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
+            Refusal::UriTooLong => StatusCode::URI_TOO_LONG,
+            Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        text(status, refusal.message())
+    }
+
+    fn trailers(&self, _: Refusal) -> Option<http::HeaderMap> {
+        None
+    }
+}

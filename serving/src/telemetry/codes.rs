@@ -1,0 +1,141 @@
+//! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
+
+use http::{HeaderMap, StatusCode};
+use tonic::Code;
+
+use crate::client::code_name;
+
+/// What a call came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Its code is the HTTP status.
+    Rest,
+    /// Its code is the gRPC status, of the trailers as a rule.
+    Grpc,
+}
+
+/// The statuses that have a label of their own, in order. All others share one.
+const STATUSES: [u16; 38] = [
+    200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409,
+    410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 429, 431, 499, 500, 501, 502, 503, 504,
+];
+
+/// How many codes a transport has at most.
+pub(crate) const CODES: usize = STATUSES.len() + 1;
+
+/// A code as the place of its label.
+pub(crate) type Place = u8;
+
+impl Transport {
+    /// Its label, and its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "REST",
+            Self::Grpc => "gRPC",
+        }
+    }
+
+    /// What the head of an answer says of its code; gRPC says nothing yet where trailers follow.
+    pub(crate) fn code_of_head(self, status: StatusCode, headers: &HeaderMap) -> Option<Place> {
+        match self {
+            Self::Rest => {
+                let place = STATUSES.binary_search(&status.as_u16());
+                Some(place.unwrap_or(STATUSES.len()) as Place)
+            }
+            Self::Grpc => {
+                grpc_status(headers).or_else(|| (status != StatusCode::OK).then(|| mapped(status)))
+            }
+        }
+    }
+
+    /// The code of an answer that its caller did not get whole: CANCELLED, or 499 as nginx has it.
+    pub(crate) fn cut(self) -> Place {
+        match self {
+            Self::Rest => STATUSES.binary_search(&499).unwrap_or(STATUSES.len()) as Place,
+            Self::Grpc => Code::Cancelled as Place,
+        }
+    }
+
+    /// Whether it is the server that failed, in a way that is to be looked into.
+    pub(crate) fn is_internal(self, place: Place) -> bool {
+        match self {
+            Self::Rest => STATUSES.get(usize::from(place)) == Some(&500),
+            Self::Grpc => {
+                let code = Code::from_i32(place.into());
+                matches!(code, Code::Unknown | Code::Internal | Code::DataLoss)
+            }
+        }
+    }
+
+    /// Calls `use_it` with the label of `place`.
+    pub(crate) fn label(self, place: Place) -> String {
+        match self {
+            Self::Rest => STATUSES
+                .get(usize::from(place))
+                .map_or_else(|| "other".to_owned(), u16::to_string),
+            Self::Grpc => code_name(Code::from_i32(place.into())).to_owned(),
+        }
+    }
+}
+
+/// gRPC's code in the head or the trailers of an answer; what cannot be read is UNKNOWN.
+pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<Place> {
+    let status = headers.get("grpc-status")?;
+    Some(Code::from_bytes(status.as_bytes()) as Place)
+}
+
+/// gRPC-Web's code, which ends the last frame of the body: a frame whose first bit is set, and whose
+/// text is that of trailers (PROTOCOL-WEB.md).
+pub(crate) fn grpc_web_status(data: &[u8]) -> Option<Place> {
+    let (head, text) = data.split_at_checked(5)?;
+    if head[0] & 0x80 == 0 {
+        return None;
+    }
+    let lines = text.split(|&byte| byte == b'\n');
+    let mut status = lines.filter_map(|line| line.strip_prefix(b"grpc-status:"));
+    status
+        .next()
+        .map(|status| Code::from_bytes(status.trim_ascii()) as Place)
+}
+
+/// What a gRPC client makes of an HTTP status without a gRPC one
+/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
+fn mapped(status: StatusCode) -> Place {
+    let code = match status.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    code as Place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderMap, STATUSES, StatusCode, Transport, grpc_web_status};
+
+    #[test]
+    fn each_transport_names_its_own_code() {
+        assert!(STATUSES.is_sorted());
+        let mut none = HeaderMap::new();
+        for (status, label) in [(200, "200"), (404, "404"), (504, "504"), (418, "other")] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let place = Transport::Rest.code_of_head(status, &none).unwrap();
+            assert_eq!(Transport::Rest.label(place), label);
+        }
+        assert_eq!(Transport::Rest.label(Transport::Rest.cut()), "499");
+        assert_eq!(Transport::Grpc.code_of_head(StatusCode::OK, &none), None);
+        let unavailable = Transport::Grpc.code_of_head(StatusCode::BAD_GATEWAY, &none);
+        assert_eq!(Transport::Grpc.label(unavailable.unwrap()), "UNAVAILABLE");
+        for (sent, label) in [("0", "OK"), ("3", "INVALID_ARGUMENT"), ("99", "UNKNOWN")] {
+            none.insert("grpc-status", sent.parse().unwrap());
+            let place = Transport::Grpc.code_of_head(StatusCode::OK, &none).unwrap();
+            assert_eq!(Transport::Grpc.label(place), label);
+        }
+        let web = b"\x80\0\0\0\x20grpc-message:no\r\ngrpc-status: 5\r\n";
+        assert_eq!(grpc_web_status(web), Some(5));
+        assert_eq!(grpc_web_status(b"\0\0\0\0\x0egrpc-status:5\n"), None);
+    }
+}

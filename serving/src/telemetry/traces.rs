@@ -1,0 +1,155 @@
+//! Spans of sampled calls, sent over OTLP by a thread of the SDK. Nothing waits for it: its queue is
+//! bounded, and what does not fit is dropped and said in the log.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use opentelemetry::{
+    InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{SpanContext, SpanKind, Status, TraceState},
+};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{
+        BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor,
+    },
+};
+
+use super::{codes::Transport, random, trace_context::TraceContext};
+
+/// Spans that may wait to be sent, and how many go in one message; the SDK's own defaults.
+const QUEUE: usize = 2048;
+const BATCH: usize = 512;
+/// How long a span waits for others to be sent with.
+const DELAY: Duration = Duration::from_secs(5);
+/// How long one message may take, and the last one at the end of the process.
+const EXPORT: Duration = Duration::from_secs(5);
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Where spans go. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    processor: Arc<BatchSpanProcessor>,
+    scope: InstrumentationScope,
+    /// Calls whose random number is below it are sampled.
+    threshold: u64,
+}
+
+/// A call that was sampled and has ended.
+pub(crate) struct Ended<'a> {
+    pub(crate) transport: Transport,
+    pub(crate) path: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) internal: bool,
+    pub(crate) context: TraceContext,
+    pub(crate) request_id: &'a str,
+    pub(crate) took: Duration,
+}
+
+impl Traces {
+    /// Sends spans of the service called `service` to `endpoint`. Of the calls whose caller says
+    /// nothing about sampling, the share `sample` is sent, between 0 and 1. Must be called on the
+    /// runtime that is to send.
+    ///
+    /// # Errors
+    /// When `endpoint` is no URL of OTLP over gRPC.
+    pub fn to(endpoint: &str, service: &'static str, sample: f64) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            endpoint.starts_with("http://"),
+            "--otlp-endpoint {endpoint:?} cannot be used; write it like http://localhost:4317, a \
+             collector beside the server"
+        );
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(EXPORT)
+            .build()
+            .with_context(|| {
+                format!("--otlp-endpoint {endpoint:?} cannot be used; write it like http://localhost:4317")
+            })?;
+        let config = BatchConfigBuilder::default()
+            .with_max_queue_size(QUEUE)
+            .with_max_export_batch_size(BATCH)
+            .with_scheduled_delay(DELAY)
+            .build();
+        let mut processor = BatchSpanProcessor::builder(exporter)
+            .with_batch_config(config)
+            .build();
+        processor.set_resource(&Resource::builder().with_service_name(service).build());
+        Ok(Self {
+            processor: Arc::new(processor),
+            scope: InstrumentationScope::builder("serving").build(),
+            threshold: (sample.clamp(0.0, 1.0) * u64::MAX as f64) as u64,
+        })
+    }
+
+    /// The context of a call that is to be sampled. Where the caller names a trace, its word counts.
+    pub(crate) fn sample(&self, context: Option<TraceContext>) -> Option<TraceContext> {
+        match context {
+            Some(context) => context.sampled.then_some(context),
+            None if self.threshold == u64::MAX || random::bits() < self.threshold => {
+                Some(TraceContext::begin())
+            }
+            None => None,
+        }
+    }
+
+    pub(crate) fn send(&self, call: &Ended<'_>) {
+        let end_time = SystemTime::now();
+        let text = |key: &'static str, value: &str| KeyValue::new(key, value.to_owned());
+        let mut attributes = vec![text("request.id", call.request_id)];
+        // OpenTelemetry's semantic conventions for RPC and for HTTP servers.
+        let name = match call.transport {
+            Transport::Grpc => {
+                attributes.push(text("rpc.system", "grpc"));
+                attributes.push(text("rpc.grpc.status", call.code));
+                Cow::Owned(call.path.trim_start_matches('/').to_owned())
+            }
+            Transport::Rest => {
+                attributes.push(text("http.request.method", call.method));
+                attributes.push(text("http.response.status_code", call.code));
+                Cow::Owned(format!("{} {}", call.method, call.path))
+            }
+        };
+        self.processor.on_end(SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_bytes(call.context.trace.to_be_bytes()),
+                SpanId::from_bytes(random::bits().max(1).to_be_bytes()),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            ),
+            parent_span_id: SpanId::from_bytes(call.context.parent.unwrap_or(0).to_be_bytes()),
+            parent_span_is_remote: call.context.parent.is_some(),
+            span_kind: SpanKind::Server,
+            name,
+            start_time: end_time.checked_sub(call.took).unwrap_or(end_time),
+            end_time,
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: match call.internal {
+                true => Status::error(""),
+                false => Status::Unset,
+            },
+            instrumentation_scope: self.scope.clone(),
+        });
+    }
+
+    /// Sends what waits, for at most two seconds. The runtime must go on meanwhile.
+    pub async fn flush(self) {
+        let flush = move || self.processor.shutdown_with_timeout(FLUSH);
+        let flushed = tokio::task::spawn_blocking(flush);
+        match tokio::time::timeout(FLUSH * 2, flushed).await {
+            Ok(Ok(Ok(()))) => {}
+            _ => tracing::warn!("the last spans could not be sent to the OTLP endpoint"),
+        }
+    }
+}

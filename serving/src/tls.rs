@@ -1,0 +1,209 @@
+//! TLS, and mutual TLS, from PEM files that are read again when they change.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::duration;
+
+/// What is spoken under TLS, best first.
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The files of TLS; without them the listeners speak cleartext.
+#[derive(Args, Clone, Debug)]
+pub struct TlsArgs {
+    /// PEM file with the server's certificate and those that link it to its root; turns TLS on
+    #[arg(long, env = "TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file with the key of the certificate
+    #[arg(long, env = "TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// PEM file with the roots that clients' certificates must come from; turns mutual TLS on
+    #[arg(
+        long,
+        env = "TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// How often the files are looked at for changes
+    #[arg(long, env = "TLS_RELOAD", value_name = "TIME", value_parser = duration, default_value = "5s")]
+    pub tls_reload: Duration,
+}
+
+impl TlsArgs {
+    /// Reads the files, and again whenever their content has changed, until `shutdown`. New
+    /// connections get what was read last. Where new files cannot be used, the log says why, and
+    /// what was read before stays. None where no files are named.
+    ///
+    /// # Errors
+    /// When the files cannot be used at the start.
+    pub fn start(&self, shutdown: &CancellationToken) -> anyhow::Result<Option<Tls>> {
+        let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(None);
+        };
+        let files = Files {
+            cert: cert.clone(),
+            key: key.clone(),
+            client_ca: self.tls_client_ca.clone(),
+        };
+        let pem = files.read()?;
+        let (sender, current) = watch::channel(files.config(&pem)?);
+        let reload = reload(files, pem, self.tls_reload, sender);
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { shutdown.run_until_cancelled(reload).await });
+        Ok(Some(Tls { current }))
+    }
+}
+
+/// What new connections are greeted with.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    current: watch::Receiver<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.current.borrow()))
+    }
+}
+
+/// Where the files are.
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+}
+
+/// What they held.
+#[derive(PartialEq)]
+struct Pem {
+    cert: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn read(&self) -> anyhow::Result<Pem> {
+        let read = |flag: &str, path: &Path| {
+            fs::read(path).with_context(|| format!("{flag} {} cannot be read", path.display()))
+        };
+        let client_ca = self.client_ca.as_deref();
+        Ok(Pem {
+            cert: read("--tls-cert", &self.cert)?,
+            key: read("--tls-key", &self.key)?,
+            client_ca: client_ca
+                .map(|path| read("--tls-client-ca", path))
+                .transpose()?,
+        })
+    }
+
+    fn config(&self, pem: &Pem) -> anyhow::Result<Arc<ServerConfig>> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let chain = certificates(&pem.cert)
+            .with_context(|| format!("--tls-cert {} holds no certificate", self.cert.display()))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem.key)
+            .with_context(|| format!("--tls-key {} holds no key", self.key.display()))?;
+        let clients = match (&self.client_ca, &pem.client_ca) {
+            (Some(path), Some(roots)) => verifier(roots, &provider)
+                .with_context(|| format!("--tls-client-ca {} cannot be used", path.display()))?,
+            _ => WebPkiClientVerifier::no_client_auth(),
+        };
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain, key)
+            .with_context(|| {
+                let (cert, key) = (self.cert.display(), self.key.display());
+                format!("--tls-cert {cert} and --tls-key {key} cannot be used together")
+            })?;
+        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+    ensure!(!certificates.is_empty(), "there is none in it");
+    Ok(certificates)
+}
+
+fn verifier(
+    roots: &[u8],
+    provider: &Arc<CryptoProvider>,
+) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let mut store = RootCertStore::empty();
+    for root in certificates(roots)? {
+        store.add(root)?;
+    }
+    let provider = Arc::clone(provider);
+    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider).build()?)
+}
+
+/// Compares the content and not the time, which says nothing where files are links that are turned
+/// to others, as Kubernetes does it.
+async fn reload(
+    files: Files,
+    mut last: Pem,
+    every: Duration,
+    current: watch::Sender<Arc<ServerConfig>>,
+) {
+    let files = Arc::new(files);
+    let mut look = interval(every);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        look.tick().await;
+        let to_read = Arc::clone(&files);
+        let read = spawn_blocking(move || to_read.read()).await;
+        let read = read.unwrap_or_else(|error| Err(io::Error::other(error).into()));
+        let new = match read {
+            Ok(pem) if pem == last => continue,
+            Ok(pem) => {
+                let new = files.config(&pem);
+                // What cannot be used is not tried again until it changes.
+                last = pem;
+                failing = false;
+                new
+            }
+            // A file may be away for a moment while it is replaced; it is said once.
+            Err(_) if failing => continue,
+            Err(error) => {
+                failing = true;
+                Err(error)
+            }
+        };
+        match new {
+            Ok(config) => {
+                current.send_replace(config);
+                tracing::info!("new TLS files are in use");
+            }
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                "the TLS files have changed and cannot be used; those from before stay in use"
+            ),
+        }
+    }
+}
