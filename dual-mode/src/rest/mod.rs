@@ -23,10 +23,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
-    server::Listener, service::HttpService,
+    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
+    intake::CountedBody, limits::Limits, server::Listener, service::HttpService,
 };
 use tower::ServiceExt;
 
@@ -93,7 +92,7 @@ pub(crate) fn service(
         .merge(pages::routes(grpc_port))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    Extras::new(routes, origins).map_request(move |request: Request<Incoming>| {
+    Extras::new(routes, origins).map_request(move |request: Request<CountedBody>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     })
 }
