@@ -68,9 +68,12 @@ pub(super) fn health(described: &str) -> Value {
         |status: &str| json!({ "schema": reference("Health"), "example": { "status": status } });
     let mut responses = problems(surrounding());
     responses["200"] = json!({
-        "description": described, "headers": named_call(), "content": { "application/json": health("SERVING") },
+        "description": described, "headers": headers(),
+        "content": { "application/json": health("SERVING") },
     });
     responses["503"]["content"]["application/json"] = health("NOT_SERVING");
+    // Whether a retry helps is what a probe asks.
+    responses["503"]["headers"]["retry-after"]["required"] = false.into();
     responses
 }
 
@@ -116,7 +119,7 @@ fn success(examples: &Examples, call: Call) -> Value {
         .examples
         .iter()
         .map(|(name, summary, body)| {
-            let value: Value = from_json(&answer(body, Form::Json));
+            let value = from_json(&answer(body, Form::Json));
             (
                 (*name).to_owned(),
                 json!({ "summary": summary, "value": value }),
@@ -127,7 +130,7 @@ fn success(examples: &Examples, call: Call) -> Value {
     let in_protobuf = answer(body, Form::Protobuf);
     json!({
         "description": "The request was greeted.",
-        "headers": named_call(),
+        "headers": headers(),
         "content": {
             "application/json": { "schema": reference(examples.schema), "examples": in_json },
             "application/protobuf": protobuf(examples.schema, examples.message, name, summary, &in_protobuf),
@@ -193,18 +196,19 @@ fn response(faults: &[Fault]) -> Value {
     let mut meanings: Vec<_> = faults.iter().map(meaning).collect();
     meanings.dedup();
     let mut examples = Map::new();
-    let mut headers = named_call();
+    let mut headers = headers();
     for (number, fault) in (1..).zip(faults) {
         let answer = render(fault);
         for (name, description) in HEADERS {
-            if let Some(value) = answer.headers().get(name) {
-                let example = value.to_str().expect("the adapter writes ASCII");
-                let header = json!({
-                    "description": description, "required": true,
-                    "schema": { "type": "string" }, "example": example,
-                });
-                headers.insert(name.to_owned(), header);
-            }
+            let Some(value) = answer.headers().get(name) else {
+                continue;
+            };
+            let example = value.to_str().expect("the adapter writes ASCII");
+            let header = json!({
+                "description": description, "required": true,
+                "schema": { "type": "string" }, "example": example,
+            });
+            headers.insert(name.to_owned(), header);
         }
         let mut value = from_json(answer.body());
         value["requestId"] = REQUEST_ID.into();
@@ -227,8 +231,8 @@ const HEADERS: [(&str, &str); 3] = [
     ("retry-after", "The seconds after which a retry may help."),
 ];
 
-/// The header that every answer has: the server around the service sees to it.
-fn named_call() -> Map<String, Value> {
+/// What every answer has: the server around the service sees to it.
+fn headers() -> Map<String, Value> {
     let header = json!({
         "description": "The call's own `x-request-id`, or one that the server made.",
         "required": true, "example": REQUEST_ID,
