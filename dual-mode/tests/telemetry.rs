@@ -159,8 +159,8 @@ async fn a_call_that_waits_is_in_flight_and_one_whose_caller_goes_is_499() {
         .await;
     let answered = http(server.admin, "GET /metrics", "", "").await.body;
     let cut = format!("server_calls_total{{{labels},code=\"499\"}} 1\n");
-    // A server may still answer what it can no longer read: 400 to nobody.
-    let refused = format!("server_calls_total{{{labels},code=\"400\"}} 1\n");
+    // A server may still answer what it can no longer read: 408 to nobody.
+    let refused = format!("server_calls_total{{{labels},code=\"408\"}} 1\n");
     assert!(
         answered.contains(&cut) || answered.contains(&refused),
         "{answered}"
