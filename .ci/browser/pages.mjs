@@ -112,6 +112,15 @@ async function form(browser, size, scheme) {
   ]);
   await looks(`${name}, refused`, page, shot('refusal'));
   check(name, 'no error but the one that was asked for', errors.filter((error) => !ASKED_FOR.test(error)));
+
+  await page.route(`${GRPC}/**`, (route) => route.abort());
+  await page.getByRole('button', { name: 'a greeting' }).click();
+  const alone = await compared(page);
+  check(name, 'one side without an answer does not hide the other', [
+    ...differs('the verdict', alone.verdict, 'gRPC-Web got no answer that can be read.'),
+    ...differs('the outcome of REST', alone.outcome[0], `${GREETING} (Diwali, 2023)`),
+    ...(alone.outcome[1].startsWith(`no answer from ${GRPC}`) ? [] : [alone.outcome[1]]),
+  ]);
   check(name, 'nothing is fetched from anywhere else', elsewhere(requests));
   await context.close();
 }
@@ -127,14 +136,25 @@ async function docs(browser, size, scheme) {
     ...differs('the list', shown.toSorted(), operations.toSorted()),
     ...(operations.length ? [] : ['there are none']),
   ]);
-  for (const operation of operations) {
+  const call = async (operation, prepare = () => {}) => {
     const tried = page.getByRole('form', { name: `Try ${operation}`, exact: true });
+    await prepare(tried);
     await tried.getByRole('button', { name: 'Try it' }).click();
     const status = page.locator('section', { has: tried }).getByRole('status');
-    await status.filter({ hasText: /./ }).waitFor();
+    await status.filter({ hasText: /^[^…]+$/ }).waitFor();
     const said = await status.textContent();
     check(`${where}, ${operation}`, 'the call works', /^200 OK: \d+ bytes/.test(said) ? [] : [said]);
-  }
+  };
+  for (const operation of operations) await call(operation);
+  await call('POST /v1/get_greetings', async (tried) => {
+    await tried.getByLabel('content-type').selectOption('application/protobuf');
+    await tried.getByLabel('accept').selectOption('application/protobuf');
+  });
+  const protobuf = await page.locator('#getGreeting pre').allTextContents();
+  check(where, 'protobuf is shown in hexadecimal, and as a line for a terminal', [
+    ...(protobuf.some((text) => text.startsWith('0000  0a 3f 48 65 72 65')) ? [] : ['no answer in hexadecimal']),
+    ...(protobuf.some((text) => /^echo [0-9a-f]+ \| xxd -r -p \| curl -X POST/.test(text)) ? [] : ['no line']),
+  ]);
   await looks(where, page, `docs-${size.name}-${scheme}`);
   await page.evaluate(() => document.querySelectorAll('details').forEach((one) => { one.open = true; }));
   await looks(`${where}, unfolded`, page, `docs-unfolded-${size.name}-${scheme}`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Opens the pages of three runs in headless Chromium: a real one, the committed reference, and the
-# made-up one that has everything a page can show.
+# Opens in headless Chromium the pages of dual-mode, and those of three runs: a real one, the committed
+# reference, and the made-up one that has everything a page can show.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,12 +9,31 @@ if ! command -v chromium >/dev/null; then
     apt-get install -y -qq --no-install-recommends chromium >/dev/null
 fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+server=
+cleanup() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
 npm install --silent --no-save --no-package-lock --prefix "$work" playwright-core@1.64.1
 
+target=${CARGO_TARGET_DIR:-target}/debug
+cargo build --quiet --locked -p dual-mode --bin dual-mode
+"$target/dual-mode" --rest-port 0 --grpc-port 0 >"$work/addresses" 2>"$work/log" &
+server=$!
+for _ in $(seq 300); do # 30 s
+    grpc=$(sed -n 's/^gRPC on //p' "$work/addresses")
+    [ -z "$grpc" ] || break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+[ -n "$grpc" ] || { cat "$work/log" >&2; echo 'dual-mode did not say where it listens' >&2; exit 1; }
+rest=$(sed -n 's/^REST on //p' "$work/addresses")
+PLAYWRIGHT_DIR=$work timeout 300 node .ci/browser/pages.mjs "$rest" "$grpc"
+
 cargo build --quiet -p loadtest --bin loadtest --example sample-report
-"${CARGO_TARGET_DIR:-target}"/debug/loadtest --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
-"${CARGO_TARGET_DIR:-target}"/debug/examples/sample-report "$work/sample"
+"$target/loadtest" --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
+"$target/examples/sample-report" "$work/sample"
 for report in "$work/run" "$work/sample" reports/reference; do
     PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
 done

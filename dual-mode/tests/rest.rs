@@ -117,7 +117,7 @@ async fn a_body_that_is_wrong_is_a_problem_that_names_what() {
 #[tokio::test]
 async fn an_unknown_path_is_not_found() {
     let served = Served::start().await;
-    for path in ["/", "/v1", "/v1/get_greetings/", "/v1/Get_Greetings"] {
+    for path in ["/pages", "/v1", "/v1/get_greetings/", "/v1/Get_Greetings"] {
         problem(
             &http(served.rest, &format!("GET {path}"), "", "").await,
             404,

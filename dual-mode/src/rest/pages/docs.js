@@ -56,7 +56,10 @@ function kind(schema) {
   const words = [[schema.type ?? 'any'].flat().join(' or ')];
   if (schema.minimum !== undefined) words.push(`${schema.minimum} to ${schema.maximum}`);
   if (schema.maxLength !== undefined) words.push(`at most ${schema.maxLength} characters`);
-  return [words.join(', ')];
+  // A pattern that only repeats what the words beside it say is left to openapi.json.
+  return schema.pattern && schema.maxLength === undefined
+    ? [`${words.join(', ')} like `, element('code', {}, schema.pattern)]
+    : [words.join(', ')];
 }
 
 /** The examples of a parameter, a header or a media type, by name. */
@@ -154,6 +157,7 @@ function trial(path, method, parameters, requestBody, responses) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     button.disabled = true;
+    status.textContent = 'Calling…';
     const call = { url: new URL(path, location.origin), method, headers: {} };
     for (const [parameter, input] of inputs) {
       if (!input.value && !parameter.required) continue;

@@ -120,7 +120,8 @@ function compare(both) {
 }
 
 function verdict([rest, grpc]) {
-  if (rest.failure || grpc.failure) return 'One of them got no answer that can be read.';
+  const failed = [rest.failure && 'REST', grpc.failure && 'gRPC-Web'].filter(Boolean);
+  if (failed.length) return `${failed.join(' and ')} got no answer that can be read.`;
   if (rest.greeting !== undefined && rest.greeting === grpc.greeting) return 'Both give the same greeting.';
   const told = ({ fault }) => JSON.stringify([fault?.reason, fault?.message, violations(fault)]);
   return rest.fault && grpc.fault && told(rest) === told(grpc) ? 'Both refuse, for the same reason.' : 'They differ: that is a bug.';
