@@ -24,7 +24,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serving::{
     CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
-    server::Listener, service::HttpService,
+    server::Listener, service::HttpService, side::Side,
 };
 use tower::ServiceExt;
 
@@ -79,16 +79,21 @@ where
 }
 
 /// The service with the probes of orchestrators beside it, for pages of `origins` too.
-pub(crate) fn service(
+pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
     shutdown: CancellationToken,
-) -> impl HttpService {
+) -> Side<impl HttpService, Refused> {
     let routes = routes(limits.message).merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    Extras::new(routes, origins).map_request(move |request: Request<Incoming>| {
-        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
-    })
+    let extras = Extras::new(routes, origins);
+    Side {
+        service: extras.map_request(move |request: Request<Incoming>| {
+            request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+        }),
+        refuse: Refused,
+        paths: PATHS.map(str::to_owned).to_vec(),
+    }
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
@@ -101,10 +106,13 @@ pub async fn serve(
     origins: Origins,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service(&listener.limits, origins, shutdown.clone());
-    let paths = PATHS.map(str::to_owned).to_vec();
+    let Side {
+        service,
+        refuse,
+        paths,
+    } = side(&listener.limits, origins, shutdown.clone());
     Listener { paths, ..listener }
-        .serve("REST", Protocol::Either, service, Refused, shutdown)
+        .serve("REST", Protocol::Either, service, refuse, shutdown)
         .await
 }
 
