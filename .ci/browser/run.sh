@@ -19,7 +19,7 @@ npm install --silent --no-save --no-package-lock --prefix "$work" playwright-cor
 
 target=${CARGO_TARGET_DIR:-target}/debug
 cargo build --quiet --locked -p dual-mode --bin dual-mode
-"$target/dual-mode" --rest-port 0 --grpc-port 0 >"$work/addresses" 2>"$work/log" &
+"$target/dual-mode" --rest-port 0 --grpc-port 0 --admin-port 0 >"$work/addresses" 2>"$work/log" &
 server=$!
 for _ in $(seq 300); do # 30 s
     grpc=$(sed -n 's/^gRPC on //p' "$work/addresses")

@@ -68,6 +68,26 @@ pub async fn serve(
     serve_pages_of(Vec::new(), rest, grpc, shutdown).await
 }
 
+/// The same two services on one `listener`, told apart by the content type of each request. Limits
+/// hold for both together. The server's own page calls its own origin, and needs no leave.
+///
+/// # Errors
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve_on_one_port(
+    origins: Vec<HeaderValue>,
+    listener: impl Into<Listener>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listener.into();
+    let origins = Origins {
+        named: origins,
+        own_port: None,
+    };
+    let rest = rest::side(&listener.limits, origins.clone(), None, shutdown.clone());
+    let (grpc, told) = grpc::side(&listener.limits, origins, shutdown).await;
+    listener.serve_both("REST and gRPC", rest, grpc, told).await
+}
+
 /// Cancels `token` as soon as `server` has ended, however it did.
 async fn then_cancel<T>(server: impl Future<Output = T>, token: &CancellationToken) -> T {
     let result = server.await;

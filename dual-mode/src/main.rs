@@ -12,6 +12,7 @@ use serving::{
     listener, process,
     tls::TlsArgs,
 };
+use tokio::net::TcpListener;
 
 /// One service over REST and gRPC at once
 #[derive(Parser)]
@@ -20,6 +21,10 @@ struct Args {
     /// Port of the REST listener; 0 takes a free one, which is printed
     #[arg(long, env = "REST_PORT", value_name = "PORT", default_value_t = 5000)]
     rest_port: u16,
+
+    /// Serve gRPC on the REST port too, told apart by content type, and open no other for it
+    #[arg(long, env = "ONE_PORT")]
+    one_port: bool,
 
     /// Origins whose pages may read answers in a browser, like https://shop.example; separate several
     /// by commas
@@ -43,6 +48,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let Args {
         rest_port,
+        one_port,
         cors_origin,
         server,
         tls,
@@ -51,18 +57,29 @@ fn main() -> ExitCode {
     process::run(&server, server.limits(), async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
-        let grpc = listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?;
+        let grpc = match one_port {
+            true => None,
+            false => Some(listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?),
+        };
         process.tls = tls.start(&process.shutdown)?;
         let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
-        let (rest_at, grpc_at) = (rest.local_addr()?, grpc.local_addr()?);
+        let rest_at = rest.local_addr()?;
+        let grpc_at = grpc.as_ref().map_or(Ok(rest_at), TcpListener::local_addr)?;
         // In one piece, for a reader that goes after the line it waited for.
         let metrics_at = admin.address.map(|at| format!("\nmetrics on {at}"));
         println!(
             "REST on {rest_at}\ngRPC on {grpc_at}{}",
             metrics_at.unwrap_or_default()
         );
-        let (rest, grpc) = (process.listener(rest), process.listener(grpc));
-        let served = dual_mode::serve_pages_of(cors_origin, rest, grpc, process.shutdown).await;
+        let (rest, grpc) = (
+            process.listener(rest),
+            grpc.map(|grpc| process.listener(grpc)),
+        );
+        let shutdown = process.shutdown;
+        let served = match grpc {
+            Some(grpc) => dual_mode::serve_pages_of(cors_origin, rest, grpc, shutdown).await,
+            None => dual_mode::serve_on_one_port(cors_origin, rest, shutdown).await,
+        };
         admin.end().await;
         Ok(served?)
     })

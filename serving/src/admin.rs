@@ -28,7 +28,7 @@ use crate::{
     process::Process,
     refusal::{Refusal, Refuse},
     server::Listener,
-    telemetry::{Telemetry, exposition, metrics::Metrics, traces::Traces},
+    telemetry::{Telemetry, codes, exposition, metrics::Metrics, traces::Traces},
 };
 
 /// The port where nobody chose another.
@@ -230,6 +230,8 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 struct Plain;
 
 impl Refuse for Plain {
+    const TRANSPORT: codes::Transport = codes::Transport::Rest;
+
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         let status = match refusal {
             Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,

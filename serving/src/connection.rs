@@ -20,18 +20,13 @@ use tokio::{
 
 use crate::{
     chunk::Open,
-    guard::Guard,
     io::{Connection, Socket},
     jitter::jittered,
     limits::Limits,
-    refusal::Refuse,
     server::Shared,
-    service::HttpService,
+    side::Serve,
     stall::Unstalled,
-    telemetry::{
-        call::{Watched, Watcher},
-        metrics::Limit,
-    },
+    telemetry::{call::Watcher, metrics::Limit},
     tls::Tls,
 };
 
@@ -49,25 +44,11 @@ pub enum Protocol {
     Either,
 }
 
-pub(crate) async fn serve<S, R>(stream: TcpStream, shared: &Shared<S, R>)
-where
-    S: HttpService,
-    R: Refuse + Sync,
-{
+pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let limits = &shared.limits;
     let open = Arc::new(Open::default());
-    let guard = Guard {
-        service: shared.service.clone(),
-        refuse: shared.refuse.clone(),
-        calls: Arc::clone(&shared.calls),
-        open: Arc::clone(&open),
-    };
     let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
-    let service = Watched {
-        service: guard,
-        transport: Arc::clone(&shared.transport),
-        watcher: Arc::clone(&watcher),
-    };
+    let service = shared.serve.connection(&shared.calls, &open, &watcher);
     let socket = Socket::new(stream, limits.stalled_write, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
     let opened = tokio::select! {
@@ -112,9 +93,9 @@ async fn begin(
 }
 
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.
-async fn until_end<C, E, S, R>(
+async fn until_end<C, E, V>(
     connection: C,
-    shared: &Shared<S, R>,
+    shared: &Shared<V>,
     open: &Open,
     silent: impl Future<Output = ()>,
     go_away: impl Fn(Pin<&mut C>),

@@ -30,6 +30,7 @@ pub mod refusal;
 pub mod retry;
 pub mod server;
 pub mod service;
+pub mod side;
 mod stall;
 pub mod telemetry;
 pub mod tls;

@@ -59,7 +59,7 @@ impl Refusal {
 /// How one protocol words a refusal.
 pub trait Refuse: Clone + Send + 'static {
     /// The transport whose calls it words, and whose codes are counted.
-    const TRANSPORT: Transport = Transport::Rest;
+    const TRANSPORT: Transport;
 
     /// The whole answer, where none has begun.
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>>;

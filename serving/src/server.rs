@@ -24,9 +24,9 @@ use crate::{
     limits::Limits,
     refusal::Refuse,
     service::HttpService,
+    side::{Both, One, Serve, Side},
     telemetry::{
         Telemetry,
-        call::Noting,
         metrics::{self, Limit},
         traces::Traces,
     },
@@ -73,12 +73,10 @@ impl From<TcpListener> for Listener {
 }
 
 /// What the connections of one listener share.
-pub(crate) struct Shared<S, R> {
+pub(crate) struct Shared<V> {
     pub(crate) protocol: Protocol,
     pub(crate) tls: Option<Tls>,
-    pub(crate) service: S,
-    pub(crate) refuse: Noting<R>,
-    pub(crate) transport: Arc<metrics::Calls>,
+    pub(crate) serve: V,
     pub(crate) counters: Arc<metrics::Listener>,
     pub(crate) traces: Option<Traces>,
     pub(crate) limits: Limits,
@@ -99,7 +97,7 @@ impl Listener {
     /// # Errors
     /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
     pub async fn serve<S, R>(
-        self,
+        mut self,
         name: &'static str,
         protocol: Protocol,
         service: S,
@@ -110,27 +108,65 @@ impl Listener {
         S: HttpService,
         R: Refuse + Sync,
     {
+        let side = Side {
+            service,
+            refuse,
+            paths: std::mem::take(&mut self.paths),
+        };
+        let one = One::new(side, self.telemetry.metrics.as_ref());
+        self.run(name, protocol, one, shutdown).await
+    }
+
+    /// Serves `rest` and `grpc` on one socket, in HTTP/1.1 and HTTP/2: a request goes to `grpc` if its
+    /// content type says gRPC or gRPC-Web, and to `rest` otherwise. Limits hold for both together.
+    ///
+    /// # Errors
+    /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
+    pub async fn serve_both<S, R, T, Q>(
+        self,
+        name: &'static str,
+        rest: Side<S, R>,
+        grpc: Side<T, Q>,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError>
+    where
+        S: HttpService,
+        R: Refuse + Sync,
+        T: HttpService,
+        Q: Refuse + Sync,
+    {
+        let metrics = self.telemetry.metrics.as_ref();
+        let both = Both {
+            rest: One::new(rest, metrics),
+            grpc: One::new(grpc, metrics),
+        };
+        self.run(name, Protocol::Either, both, shutdown).await
+    }
+
+    async fn run<V: Serve>(
+        self,
+        name: &'static str,
+        protocol: Protocol,
+        serve: V,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
         let Self {
             socket,
             limits,
             workers,
             tls,
             telemetry,
-            paths,
+            ..
         } = self;
-        let transport = Arc::new(metrics::Calls::new(R::TRANSPORT, paths));
         let counters = Arc::new(metrics::Listener::new(name));
         if let Some(metrics) = &telemetry.metrics {
-            metrics.add(&transport);
             metrics.add_listener(&counters);
         }
         let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
             protocol,
             tls,
-            service,
-            refuse: Noting(refuse),
-            transport,
+            serve,
             counters,
             traces: telemetry.traces,
             calls: Arc::new(Calls::new(&limits, closing.clone())),
@@ -169,15 +205,12 @@ impl Listener {
     }
 }
 
-async fn accept<S, R>(
+async fn accept<V: Serve>(
     socket: TcpListener,
-    shared: &Arc<Shared<S, R>>,
+    shared: &Arc<Shared<V>>,
     workers: &Workers,
     connections: &TaskTracker,
-) where
-    S: HttpService,
-    R: Refuse + Sync,
-{
+) {
     let slots = Arc::new(Semaphore::new(shared.limits.connections));
     loop {
         if slots.available_permits() == 0 {
@@ -228,11 +261,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn run<S, R>(stream: std::net::TcpStream, shared: &Shared<S, R>, _slot: OwnedSemaphorePermit)
-where
-    S: HttpService,
-    R: Refuse + Sync,
-{
+async fn run<V: Serve>(
+    stream: std::net::TcpStream,
+    shared: &Shared<V>,
+    _slot: OwnedSemaphorePermit,
+) {
     match TcpStream::from_std(stream) {
         Ok(stream) => connection::serve(stream, shared).await,
         Err(error) => tracing::warn!(%error, "a connection could not be handed to its worker"),

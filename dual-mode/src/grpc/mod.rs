@@ -13,7 +13,7 @@ use proto::rest_grpc_dual_mode::{
 };
 use serving::{
     CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations,
-    limits::Limits, operations, server::Listener, service::HttpService,
+    limits::Limits, operations, server::Listener, service::HttpService, side::Side,
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
 
@@ -72,18 +72,23 @@ fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {
 
 /// The service with what operators expect beside it, for browsers of `origins` too. The token that
 /// comes back is cancelled when all who asked for its health have been told of `shutdown`.
-pub(crate) async fn service(
+pub(crate) async fn side(
     limits: &Limits,
     origins: Origins,
     shutdown: CancellationToken,
-) -> (impl HttpService, CancellationToken) {
+) -> (Side<impl HttpService, Refused>, CancellationToken) {
     let (operations, told) = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
     let service = GreetingsGeneratorServer::new(Greetings)
         .max_decoding_message_size(limits.message)
         .accept_compressed(Gzip)
         .send_compressed(Gzip);
     let service = Reworded::new(WithOperations::new(service, operations), limits.message);
-    (Entry::new(service, origins, limits.body_pause), told)
+    let side = Side {
+        service: Entry::new(service, origins, limits.body_pause),
+        refuse: Refused,
+        paths: operations::paths(FILE_DESCRIPTOR_SET),
+    };
+    (side, told)
 }
 
 /// Serves gRPC on `listener`, to browsers of `origins` too, until `shutdown` is cancelled and the
@@ -96,9 +101,13 @@ pub async fn serve(
     origins: Origins,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let (service, shutdown) = service(&listener.limits, origins, shutdown).await;
-    let paths = operations::paths(FILE_DESCRIPTOR_SET);
+    let (side, shutdown) = side(&listener.limits, origins, shutdown).await;
+    let Side {
+        service,
+        refuse,
+        paths,
+    } = side;
     Listener { paths, ..listener }
-        .serve("gRPC", Protocol::Either, service, Refused, shutdown)
+        .serve("gRPC", Protocol::Either, service, refuse, shutdown)
         .await
 }

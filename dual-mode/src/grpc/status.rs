@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use http_body_util::Full;
-use serving::refusal::{Refusal, Refuse};
+use serving::{
+    refusal::{Refusal, Refuse},
+    telemetry::codes::Transport,
+};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -32,6 +35,8 @@ pub(crate) fn status(fault: &Fault) -> Status {
 pub(crate) struct Refused;
 
 impl Refuse for Refused {
+    const TRANSPORT: Transport = Transport::Grpc;
+
     fn answer(&self, refusal: Refusal) -> axum::http::Response<Full<Bytes>> {
         status(&refusal.into()).into_http()
     }

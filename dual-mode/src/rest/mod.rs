@@ -25,7 +25,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
     CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
-    intake::CountedBody, limits::Limits, server::Listener, service::HttpService,
+    intake::CountedBody, limits::Limits, server::Listener, service::HttpService, side::Side,
 };
 use tower::ServiceExt;
 
@@ -82,19 +82,24 @@ where
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
 /// too. Its own pages call gRPC-Web at `grpc_port` of the same host, or at the port that they come
 /// from if there is none.
-pub(crate) fn service(
+pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
     grpc_port: Option<u16>,
     shutdown: CancellationToken,
-) -> impl HttpService {
+) -> Side<impl HttpService, Refused> {
     let routes = routes(limits.message)
         .merge(pages::routes(grpc_port))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    Extras::new(routes, origins).map_request(move |request: Request<CountedBody>| {
-        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
-    })
+    let extras = Extras::new(routes, origins);
+    Side {
+        service: extras.map_request(move |request: Request<CountedBody>| {
+            request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+        }),
+        refuse: Refused,
+        paths: PATHS.map(str::to_owned).to_vec(),
+    }
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
@@ -108,10 +113,13 @@ pub async fn serve(
     grpc_port: Option<u16>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service(&listener.limits, origins, grpc_port, shutdown.clone());
-    let paths = PATHS.map(str::to_owned).to_vec();
+    let Side {
+        service,
+        refuse,
+        paths,
+    } = side(&listener.limits, origins, grpc_port, shutdown.clone());
     Listener { paths, ..listener }
-        .serve("REST", Protocol::Either, service, Refused, shutdown)
+        .serve("REST", Protocol::Either, service, refuse, shutdown)
         .await
 }
 

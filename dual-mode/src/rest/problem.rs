@@ -10,7 +10,10 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::Full;
 use serde::Serialize;
-use serving::refusal::{Refusal, Refuse};
+use serving::{
+    refusal::{Refusal, Refuse},
+    telemetry::codes::Transport,
+};
 
 use crate::faults::{self, DOMAIN, Fault};
 
@@ -24,6 +27,8 @@ pub(crate) fn problem(fault: &Fault) -> Response<Body> {
 pub(crate) struct Refused;
 
 impl Refuse for Refused {
+    const TRANSPORT: Transport = Transport::Rest;
+
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         render(&refusal.into()).map(Full::from)
     }

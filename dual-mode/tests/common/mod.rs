@@ -53,6 +53,20 @@ impl Served {
         }
     }
 
+    /// One with both transports on one port.
+    pub(crate) async fn on_one_port(origins: &[&'static str]) -> Self {
+        let (listener, address) = listen().await;
+        let origins = origins.iter().map(|o| HeaderValue::from_static(o));
+        let shutdown = CancellationToken::new();
+        let server = dual_mode::serve_on_one_port(origins.collect(), listener, shutdown.clone());
+        Self {
+            rest: address,
+            grpc: address,
+            server: tokio::spawn(server),
+            shutdown,
+        }
+    }
+
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         let ended = timeout(PATIENCE, self.server).await;

@@ -65,6 +65,22 @@ async fn every_request_has_the_same_outcome_every_way() {
 }
 
 #[tokio::test]
+async fn it_is_the_same_where_all_ways_lead_to_one_port() {
+    let served = Served::on_one_port(&[]).await;
+    let mut wire = Wire::to(&served).await;
+    for case in cases() {
+        let core = Way::Core.ask(&mut wire, &case.asked).await;
+        for way in Way::AROUND_THE_CORE {
+            if way.can_say(&case.asked) {
+                let outcome = way.ask(&mut wire, &case.asked).await;
+                assert_eq!(outcome, core, "{}: {}", case.name, way.name());
+            }
+        }
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn every_fault_is_the_same_on_every_transport() {
     stands_in_readme("faults", &faults::table().await);
 }

@@ -206,6 +206,9 @@ fn respond(frames: impl Stream<Item = Item> + Send + 'static, work: Work) -> Res
 struct Plain;
 
 impl Refuse for Plain {
+    const TRANSPORT: serving::telemetry::codes::Transport =
+        serving::telemetry::codes::Transport::Rest;
+
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::from(refusal.message()));
         *response.status_mut() = match refusal {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use serving::{limits::Limits, refusal::Refusal};
 
 use super::{
-    requests::{BATCH, Body, ONE, protobuf},
+    requests::{BATCH, Body, ONE, REQUEST_ID, protobuf},
     schemas::reference,
 };
 use crate::{
@@ -68,9 +68,12 @@ pub(super) fn health(described: &str) -> Value {
         |status: &str| json!({ "schema": reference("Health"), "example": { "status": status } });
     let mut responses = problems(surrounding());
     responses["200"] = json!({
-        "description": described, "content": { "application/json": health("SERVING") },
+        "description": described, "headers": headers(),
+        "content": { "application/json": health("SERVING") },
     });
     responses["503"]["content"]["application/json"] = health("NOT_SERVING");
+    // Whether a retry helps is what a probe asks.
+    responses["503"]["headers"]["retry-after"]["required"] = false.into();
     responses
 }
 
@@ -116,7 +119,7 @@ fn success(examples: &Examples, call: Call) -> Value {
         .examples
         .iter()
         .map(|(name, summary, body)| {
-            let value: Value = from_json(&answer(body, Form::Json));
+            let value = from_json(&answer(body, Form::Json));
             (
                 (*name).to_owned(),
                 json!({ "summary": summary, "value": value }),
@@ -127,6 +130,7 @@ fn success(examples: &Examples, call: Call) -> Value {
     let in_protobuf = answer(body, Form::Protobuf);
     json!({
         "description": "The request was greeted.",
+        "headers": headers(),
         "content": {
             "application/json": { "schema": reference(examples.schema), "examples": in_json },
             "application/protobuf": protobuf(examples.schema, examples.message, name, summary, &in_protobuf),
@@ -192,33 +196,32 @@ fn response(faults: &[Fault]) -> Value {
     let mut meanings: Vec<_> = faults.iter().map(meaning).collect();
     meanings.dedup();
     let mut examples = Map::new();
-    let mut headers = Map::new();
+    let mut headers = headers();
     for (number, fault) in (1..).zip(faults) {
         let answer = render(fault);
         for (name, description) in HEADERS {
-            if let Some(value) = answer.headers().get(name) {
-                let example = value.to_str().expect("the adapter writes ASCII");
-                let header = json!({
-                    "description": description, "required": true,
-                    "schema": { "type": "string" }, "example": example,
-                });
-                headers.insert(name.to_owned(), header);
-            }
+            let Some(value) = answer.headers().get(name) else {
+                continue;
+            };
+            let example = value.to_str().expect("the adapter writes ASCII");
+            let header = json!({
+                "description": description, "required": true,
+                "schema": { "type": "string" }, "example": example,
+            });
+            headers.insert(name.to_owned(), header);
         }
-        let value: Value = from_json(answer.body());
+        let mut value = from_json(answer.body());
+        value["requestId"] = REQUEST_ID.into();
         let name = format!("{number}-{}", fault.row().reason);
         examples.insert(name, json!({ "summary": meaning(fault), "value": value }));
     }
-    let mut response = json!({
+    json!({
         "description": format!("{}.", meanings.join(". ")),
+        "headers": headers,
         "content": {
             "application/problem+json": { "schema": reference("Problem"), "examples": examples },
         },
-    });
-    if !headers.is_empty() {
-        response["headers"] = Value::from(headers);
-    }
-    response
+    })
 }
 
 /// The headers that problems bring.
@@ -227,6 +230,16 @@ const HEADERS: [(&str, &str); 3] = [
     ("accept", "The forms that are read."),
     ("retry-after", "The seconds after which a retry may help."),
 ];
+
+/// What every answer has: the server around the service sees to it.
+fn headers() -> Map<String, Value> {
+    let header = json!({
+        "description": "The call's own `x-request-id`, or one that the server made.",
+        "required": true, "example": REQUEST_ID,
+        "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+    });
+    Map::from_iter([("x-request-id".to_owned(), header)])
+}
 
 fn from_json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("the adapter writes JSON")

@@ -89,6 +89,6 @@ JSON follows the proto3 JSON mapping: a whole number may be written as a text, `
 An answer has the form that `Accept` values most, and that of the request where it says nothing. \
     `OPTIONS` names the methods of a path.
 
-Every fault is a problem of RFC 9457, `application/problem+json`, with a `reason` for programs and, \
-    where the request had an `x-request-id`, with that. Over gRPC the same reason comes as \
+Every fault is a problem of RFC 9457, `application/problem+json`, with a `reason` for programs \
+    and the `x-request-id` by which the server's log knows the call. Over gRPC the same reason comes as \
     `google.rpc.ErrorInfo`.";

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::schemas;
 
+/// A request id, as an example.
+pub(super) const REQUEST_ID: &str = "b7ad6b7169203331";
+
 /// A body, in every form.
 pub(super) struct Body {
     /// The schema of its JSON.
@@ -143,8 +146,9 @@ pub(super) fn parameters(in_query: bool) -> Value {
     parameters.push(header(
         "x-request-id",
         json!({ "type": "string" }),
-        "Names the call in the server's log, and in the problem if there is one.",
-        "6f1d2c",
+        "Names the call in the server's log and in the answer, if it is at most 128 visible ASCII \
+            characters. The server makes one where it is not.",
+        REQUEST_ID,
     ));
     parameters.push(header(
         "grpc-timeout",

@@ -136,7 +136,7 @@ pub(super) fn schemas() -> Value {
                     "description": "The `x-request-id` of the call, by which the server's log knows it.",
                 },
             },
-            "required": ["title", "status", "detail", "reason", "domain"],
+            "required": ["title", "status", "detail", "reason", "domain", "requestId"],
         },
         "Violation": {
             "type": "object",

@@ -1,0 +1,206 @@
+//! What a listener serves: one transport, or two that share it.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::Either;
+use hyper::{body::Incoming, service::Service};
+
+use crate::{
+    chunk::{Chunk, Open},
+    guard::{Calls, Guard},
+    refusal::Refuse,
+    service::{BoxError, HttpService},
+    telemetry::{
+        call::{Noting, Watched, Watcher},
+        metrics::{self, Metrics},
+    },
+};
+
+/// One transport: its service, and what the server around it must know.
+#[derive(Clone, Debug)]
+pub struct Side<S, R> {
+    /// What answers.
+    pub service: S,
+    /// How it words what the server around it refuses.
+    pub refuse: R,
+    /// The paths that are counted by name; all others are counted as one.
+    pub paths: Vec<String>,
+}
+
+/// What makes the service of each connection.
+pub(crate) trait Serve: Send + Sync + 'static {
+    type Body: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static;
+    type Service: Service<
+            Request<Incoming>,
+            Response = Response<Self::Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Send;
+
+    fn connection(
+        &self,
+        calls: &Arc<Calls>,
+        open: &Arc<Open>,
+        watcher: &Arc<Watcher>,
+    ) -> Self::Service;
+}
+
+/// A side whose calls are guarded and counted.
+pub(crate) struct One<S, R> {
+    service: S,
+    refuse: Noting<R>,
+    counters: Arc<metrics::Calls>,
+}
+
+impl<S, R: Refuse> One<S, R> {
+    /// `side`, which is counted in `metrics` if there are any.
+    pub(crate) fn new(side: Side<S, R>, metrics: Option<&Metrics>) -> Self {
+        let counters = Arc::new(metrics::Calls::new(R::TRANSPORT, side.paths));
+        if let Some(metrics) = metrics {
+            metrics.add(&counters);
+        }
+        Self {
+            service: side.service,
+            refuse: Noting(side.refuse),
+            counters,
+        }
+    }
+}
+
+impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
+    type Body = <Self::Service as Served>::Body;
+    type Service = Watched<Guard<S, Noting<R>>>;
+
+    fn connection(
+        &self,
+        calls: &Arc<Calls>,
+        open: &Arc<Open>,
+        watcher: &Arc<Watcher>,
+    ) -> Self::Service {
+        Watched {
+            service: Guard {
+                service: self.service.clone(),
+                refuse: self.refuse.clone(),
+                calls: Arc::clone(calls),
+                open: Arc::clone(open),
+            },
+            transport: Arc::clone(&self.counters),
+            watcher: Arc::clone(watcher),
+        }
+    }
+}
+
+/// The body of a service's answers.
+pub(crate) trait Served {
+    type Body;
+}
+
+impl<S, B> Served for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+{
+    type Body = B;
+}
+
+/// REST and gRPC on one listener.
+pub(crate) struct Both<A, B> {
+    pub(crate) rest: A,
+    pub(crate) grpc: B,
+}
+
+impl<A: Serve, B: Serve> Serve for Both<A, B> {
+    type Body = Either<A::Body, B::Body>;
+    type Service = ByContent<A::Service, B::Service>;
+
+    fn connection(
+        &self,
+        calls: &Arc<Calls>,
+        open: &Arc<Open>,
+        watcher: &Arc<Watcher>,
+    ) -> Self::Service {
+        ByContent {
+            rest: self.rest.connection(calls, open, watcher),
+            grpc: self.grpc.connection(calls, open, watcher),
+        }
+    }
+}
+
+/// Tells each request apart by what it says it carries.
+pub(crate) struct ByContent<A, B> {
+    rest: A,
+    grpc: B,
+}
+
+impl<A, B, X, Y> Service<Request<Incoming>> for ByContent<A, B>
+where
+    A: Service<Request<Incoming>, Response = Response<X>, Error = Infallible>,
+    B: Service<Request<Incoming>, Response = Response<Y>, Error = Infallible>,
+{
+    type Response = Response<Either<X, Y>>;
+    type Error = Infallible;
+    type Future = Answer<A::Future, B::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if is_grpc(request.headers()) {
+            let answer = self.grpc.call(request);
+            Answer::Grpc { answer }
+        } else {
+            let answer = self.rest.call(request);
+            Answer::Rest { answer }
+        }
+    }
+}
+
+/// gRPC and gRPC-Web say so in their content type (PROTOCOL-HTTP2.md, PROTOCOL-WEB.md). A browser
+/// that asks beforehand whether it may call over gRPC-Web says so by the headers it will send.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let content_type = headers.get(CONTENT_TYPE);
+    let will_send = headers.get("access-control-request-headers");
+    content_type.is_some_and(|value| {
+        let value = value.as_bytes();
+        value.len() >= GRPC.len() && value[..GRPC.len()].eq_ignore_ascii_case(GRPC)
+    }) || will_send
+        .and_then(|names| names.to_str().ok())
+        .is_some_and(|names| {
+            names
+                .split(',')
+                .any(|name| name.trim().eq_ignore_ascii_case("x-grpc-web"))
+        })
+}
+
+pin_project_lite::pin_project! {
+    /// The answer of either.
+    #[project = AnswerProjection]
+    pub(crate) enum Answer<A, B> {
+        Rest { #[pin] answer: A },
+        Grpc { #[pin] answer: B },
+    }
+}
+
+impl<A, B, X, Y> Future for Answer<A, B>
+where
+    A: Future<Output = Result<Response<X>, Infallible>>,
+    B: Future<Output = Result<Response<Y>, Infallible>>,
+{
+    type Output = Result<Response<Either<X, Y>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project() {
+            AnswerProjection::Rest { answer } => {
+                ready!(answer.poll(cx)).map(|response| response.map(Either::Left))
+            }
+            AnswerProjection::Grpc { answer } => {
+                ready!(answer.poll(cx)).map(|response| response.map(Either::Right))
+            }
+        })
+    }
+}
