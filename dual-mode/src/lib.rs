@@ -39,14 +39,18 @@ pub async fn serve_pages_of(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (rest, grpc) = (rest.into(), grpc.into());
-    let own = rest.socket.local_addr().ok().map(|address| address.port());
+    let port = |listener: &Listener| Some(listener.socket.local_addr().ok()?.port());
+    let (own, grpc_port) = (port(&rest), port(&grpc));
     let origins = |own_port| Origins {
         named: origins.clone(),
         own_port,
     };
     let both = shutdown.child_token();
     let (rest, grpc) = tokio::join!(
-        then_cancel(rest::serve(rest, origins(None), both.clone()), &both),
+        then_cancel(
+            rest::serve(rest, origins(None), grpc_port, both.clone()),
+            &both
+        ),
         then_cancel(grpc::serve(grpc, origins(own), both.clone()), &both),
     );
     rest.and(grpc)
@@ -79,7 +83,7 @@ pub async fn serve_on_one_port(
         named: origins,
         own_port: None,
     };
-    let rest = rest::side(&listener.limits, origins.clone(), shutdown.clone());
+    let rest = rest::side(&listener.limits, origins.clone(), None, shutdown.clone());
     let (grpc, told) = grpc::side(&listener.limits, origins, shutdown).await;
     listener.serve_both("REST and gRPC", rest, grpc, told).await
 }

@@ -14,7 +14,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use http_body_util::Full;
-use hyper::body::Incoming;
+
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
@@ -22,6 +22,7 @@ use tower::service_fn;
 use crate::{
     connection::Protocol,
     drain::ServeError,
+    intake::CountedBody,
     limits::Limits,
     listener::{self, BindError},
     process::Process,
@@ -164,7 +165,7 @@ async fn serve(
     shutdown: CancellationToken,
     end: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<CountedBody>| {
         let response = answer(&request, &metrics, &shutdown);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -184,7 +185,7 @@ async fn serve(
 }
 
 fn answer(
-    request: &Request<Incoming>,
+    request: &Request<CountedBody>,
     metrics: &Metrics,
     shutdown: &CancellationToken,
 ) -> Response<Full<Bytes>> {

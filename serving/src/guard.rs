@@ -27,6 +27,7 @@ use tower::Service;
 use crate::{
     chunk::Open,
     grpc_timeout,
+    intake::{self, CountedBody, Intake},
     limits::Limits,
     pieces::Pieces,
     refusal::{Refusal, Refuse},
@@ -42,6 +43,7 @@ pub(crate) struct Calls {
     most: usize,
     uri: usize,
     longest: Duration,
+    intake: Arc<Intake>,
     /// Cancelled when the listener has closed: streams end then.
     closing: CancellationToken,
 }
@@ -53,6 +55,7 @@ impl Calls {
             most: limits.calls,
             uri: limits.uri,
             longest: limits.longest_call,
+            intake: Arc::new(Intake::new(limits.intake)),
             closing,
         }
     }
@@ -96,7 +99,7 @@ pub(crate) struct Guard<S, R> {
 
 impl<S, R, B> hyper::service::Service<Request<Incoming>> for Guard<S, R>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible> + Clone,
     R: Refuse,
 {
     type Response = Response<Pieces<GuardedBody<B, R>>>;
@@ -125,6 +128,7 @@ where
         let end = Instant::now() + limit;
         // tower's services are called by exclusive reference; those here are cheap to clone.
         let mut service = self.service.clone();
+        let request = CountedBody::count(request, &self.calls.intake);
         match catch_unwind(AssertUnwindSafe(|| service.call(request))) {
             Ok(future) => Guarded {
                 state: State::Running {
@@ -139,6 +143,16 @@ where
             Err(_) => refused(Refusal::Panicked),
         }
     }
+}
+
+/// Asks the service, and says why it must not go on if so: it panicked, or its request does not fit.
+fn contained<T>(poll: impl FnOnce() -> T) -> Result<T, Refusal> {
+    intake::forget();
+    let polled = catch_unwind(AssertUnwindSafe(poll)).map_err(|_| Refusal::Panicked)?;
+    if intake::refused() {
+        return Err(Refusal::Overloaded);
+    }
+    Ok(polled)
 }
 
 pin_project_lite::pin_project! {
@@ -181,8 +195,8 @@ where
                 slot,
                 end,
                 timer,
-            } => match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Err(_) => Refusal::Panicked,
+            } => match contained(|| future.poll(cx)) {
+                Err(refusal) => refusal,
                 Ok(Poll::Ready(Ok(response))) => {
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
@@ -307,8 +321,8 @@ where
             }
             ContentProjection::Service { body, watch } => (body, watch),
         };
-        let refusal = match catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))) {
-            Err(_) => Refusal::Panicked,
+        let refusal = match contained(|| body.poll_frame(cx)) {
+            Err(refusal) => refusal,
             // Where the service has come to an end, that end is passed on, however late.
             Ok(Poll::Ready(None)) => return Poll::Ready(None),
             Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),

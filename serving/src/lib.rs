@@ -18,6 +18,7 @@ pub mod drain;
 pub mod grpc;
 pub mod grpc_timeout;
 mod guard;
+pub mod intake;
 mod io;
 mod jitter;
 pub mod limits;

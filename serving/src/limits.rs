@@ -53,6 +53,8 @@ pub struct Limits {
     pub uri: usize,
     /// Bytes of one request: a gRPC message, or the body of a REST request.
     pub message: usize,
+    /// Bytes of messages above 4 KiB that all calls of one listener may hold while they come in.
+    pub intake: usize,
 }
 
 impl Default for Limits {
@@ -81,6 +83,7 @@ impl Default for Limits {
             headers: 100,
             uri: 8 * 1024,
             message: 4 * 1024 * 1024,
+            intake: 32 * 1024 * 1024,
         }
     }
 }
@@ -209,6 +212,11 @@ impl Limits {
                 "RFC 9110 advises at least 8,000 bytes",
             ),
             ("message", bytes(self.message), "gRPC's own default"),
+            (
+                "half-sent messages per listener",
+                bytes(self.intake),
+                "eight of the largest; one too many is refused, but never one below 4 KiB; --max-intake",
+            ),
         ]
     }
 

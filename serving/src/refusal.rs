@@ -16,7 +16,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why a call is refused or ended by the server around the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More calls are open than the limit allows.
+    /// More calls are open, or hold more memory with what they have sent so far, than the limit allows.
     Overloaded,
     /// The deadline passed, the caller's or the server's own.
     DeadlinePassed,
@@ -34,7 +34,7 @@ impl Refusal {
     /// What a caller is told. It never says anything about the inside of the server.
     pub fn message(self) -> &'static str {
         match self {
-            Self::Overloaded => "the server has as many calls as it takes; try again later",
+            Self::Overloaded => "the server has as much work as it takes; try again later",
             Self::DeadlinePassed => "the deadline passed before the call was finished",
             Self::MalformedDeadline => {
                 "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n"

@@ -5,8 +5,9 @@ use std::{convert::Infallible, future::Future};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tower::Service;
+
+use crate::intake::CountedBody;
 
 /// Why a body broke off.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -16,7 +17,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// else meets the bounds.
 pub trait HttpService:
     Service<
-        Request<Incoming>,
+        Request<CountedBody>,
         Response = Response<Self::Body>,
         Error = Infallible,
         Future: Future + Send + 'static,
@@ -31,7 +32,7 @@ pub trait HttpService:
 
 impl<S, B> HttpService for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+    S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
         + Sync

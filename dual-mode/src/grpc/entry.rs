@@ -11,8 +11,7 @@ use axum::http::{
     header::{CONTENT_TYPE, ORIGIN},
 };
 use futures_util::future::{BoxFuture, Either};
-use hyper::body::Incoming;
-use serving::body::Unpaused;
+use serving::{body::Unpaused, intake::CountedBody};
 use tonic::body::Body;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service};
@@ -46,9 +45,9 @@ where
     }
 }
 
-impl<S> Service<Request<Incoming>> for Entry<S>
+impl<S> Service<Request<CountedBody>> for Entry<S>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+    S: Service<Request<CountedBody>, Response = Response<Body>, Error = Infallible>
         + Service<
             Request<Body>,
             Response = Response<Body>,
@@ -60,13 +59,13 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<<S as Service<Request<Incoming>>>::Future, Answer>;
+    type Future = Either<<S as Service<Request<CountedBody>>>::Future, Answer>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<CountedBody>) -> Self::Future {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
         // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
@@ -113,7 +112,7 @@ where
         + Send
         + 'static,
 {
-    fn browser(&self, request: Request<Incoming>) -> Answer {
+    fn browser(&self, request: Request<CountedBody>) -> Answer {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
         Box::pin(self.web.clone().call(request))

@@ -5,6 +5,8 @@ mod extras;
 pub(crate) mod json;
 mod media;
 mod number;
+mod openapi;
+mod pages;
 mod problem;
 mod query;
 
@@ -21,10 +23,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
-    server::Listener, service::HttpService, side::Side,
+    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
+    intake::CountedBody, limits::Limits, server::Listener, service::HttpService, side::Side,
 };
 use tower::ServiceExt;
 
@@ -78,17 +79,22 @@ where
         .fallback(async move || problem(&Fault::MethodNotAllowed { allow }))
 }
 
-/// The service with the probes of orchestrators beside it, for pages of `origins` too.
+/// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
+/// too. Its own pages call gRPC-Web at `grpc_port` of the same host, or at the port that they come
+/// from if there is none.
 pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
+    grpc_port: Option<u16>,
     shutdown: CancellationToken,
 ) -> Side<impl HttpService, Refused> {
-    let routes = routes(limits.message).merge(crate::probes::routes(shutdown));
+    let routes = routes(limits.message)
+        .merge(pages::routes(grpc_port))
+        .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
     let extras = Extras::new(routes, origins);
     Side {
-        service: extras.map_request(move |request: Request<Incoming>| {
+        service: extras.map_request(move |request: Request<CountedBody>| {
             request.map(|body| Body::new(Unpaused::new(body, body_pause)))
         }),
         refuse: Refused,
@@ -97,20 +103,21 @@ pub(crate) fn side(
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
-/// in flight have finished.
+/// in flight have finished. Its own pages call gRPC-Web at `grpc_port`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(
     listener: Listener,
     origins: Origins,
+    grpc_port: Option<u16>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let Side {
         service,
         refuse,
         paths,
-    } = side(&listener.limits, origins, shutdown.clone());
+    } = side(&listener.limits, origins, grpc_port, shutdown.clone());
     Listener { paths, ..listener }
         .serve("REST", Protocol::Either, service, refuse, shutdown)
         .await

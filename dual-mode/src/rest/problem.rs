@@ -78,7 +78,8 @@ impl<'a> Details<'a> {
     }
 }
 
-fn render(fault: &Fault) -> Response<Bytes> {
+/// The answer itself, with its whole body.
+pub(super) fn render(fault: &Fault) -> Response<Bytes> {
     let row = fault.row();
     let problem = Problem {
         title: row.status.canonical_reason().unwrap_or_default(),

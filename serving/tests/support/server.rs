@@ -13,11 +13,11 @@ use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use serving::{
     CancellationToken,
     connection::Protocol,
     drain::ServeError,
+    intake::CountedBody,
     limits::Limits,
     refusal::{GrpcStatus, Refusal, Refuse},
     server::Listener,
@@ -66,7 +66,7 @@ impl Served {
             ..Listener::from(socket)
         };
         let released = release.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<CountedBody>| {
             assert_ne!(request.uri().path(), "/panic-at-once", "a secret");
             let work = Work::begin(&count);
             let released = released.clone();
@@ -136,7 +136,7 @@ impl Drop for Work {
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    request: Request<CountedBody>,
     work: Work,
     release: CancellationToken,
 ) -> Response<Body> {

@@ -63,6 +63,7 @@ macro_rules! attack_grpc {
                 a_long_header_list_is_refused
                 an_oversized_message_is_refused_by_its_length
                 a_compressed_bomb_is_not_inflated
+                half_sent_messages_are_held_within_their_room
                 bad_frames_end_at_most_their_connection
                 descriptors_that_run_out_on_grpc_stop_nobody
             }

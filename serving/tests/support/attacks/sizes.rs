@@ -4,9 +4,13 @@ use super::{
     peer::{Peer, Seen},
     siege::{Siege, Target},
     unread::streams,
-    wire::{DATA, END_HEADERS, END_STREAM, HEADERS, coded, frame, literal, message, request, text},
+    wire::{
+        DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, coded, frame, literal, message,
+        request, text,
+    },
 };
 
+const RESOURCE_EXHAUSTED: u32 = 8;
 const OUT_OF_RANGE: u32 = 11;
 const UNIMPLEMENTED: u32 = 12;
 const TOO_LARGE: u32 = 431;
@@ -92,5 +96,36 @@ pub(crate) async fn a_compressed_bomb_is_not_inflated(target: &Target) {
     let data = message(1, 10_000, &[0; 10_000]);
     let seen = answer(&siege, &gzip, &data).await;
     assert!(seen.answers(UNIMPLEMENTED), "{seen:?}");
+    siege.end().await;
+}
+
+/// Large messages that never end: 100 MiB on their way, of which the server holds what it has room
+/// for.
+pub(crate) async fn half_sent_messages_are_held_within_their_room(target: &Target) {
+    /// What the windows of a new connection take.
+    const PART: usize = 256 * 1024;
+    let siege = Siege::begin(target, &[]).await;
+    let mut data = message(0, 4 * 1024 * 1024, &[]);
+    data.resize(PART, b'x');
+    let mut peers = Vec::new();
+    let mut refused = 0;
+    for _ in 0..100 {
+        let mut peer = Peer::hello(siege.grpc(), &[]).await;
+        // The server's own window must be open before so much is sent.
+        while peer.frame().await.expect("a window").kind != WINDOW_UPDATE {}
+        let calls = streams(4).map(|id| {
+            let mut call = frame(HEADERS, END_HEADERS, id, &request(target.path));
+            for piece in data.chunks(16 * 1024) {
+                call.extend(frame(DATA, 0, id, piece));
+            }
+            call
+        });
+        let seen = peer.flood(calls).await;
+        assert!(!seen.connection_ended(), "{seen:?}");
+        refused += usize::from(seen.answers(RESOURCE_EXHAUSTED));
+        peers.push(peer);
+    }
+    assert!(refused > 50, "{refused} of 100 connections were refused");
+    drop(peers);
     siege.end().await;
 }

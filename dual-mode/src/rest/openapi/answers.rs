@@ -1,0 +1,233 @@
+//! What the document says about answers. Those of the business are the answers to the examples of
+//! requests; the problems are made from the fault table, as REST renders it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use serving::{limits::Limits, refusal::Refusal};
+
+use super::{
+    requests::{BATCH, Body, ONE, protobuf},
+    schemas::reference,
+};
+use crate::{
+    faults::Fault,
+    rest::{
+        calls::{self, Call},
+        media::Form,
+        problem::render,
+    },
+};
+
+/// What the answers of an operation look like.
+pub(super) struct Examples {
+    body: &'static Body,
+    schema: &'static str,
+    message: &'static str,
+    /// Bodies that are refused.
+    refused: &'static [&'static str],
+}
+
+pub(super) fn one_examples() -> Examples {
+    Examples {
+        body: &ONE,
+        schema: "Answer",
+        message: "rest_grpc_dual_mode.ResponseMessage",
+        refused: &[
+            r#"{"messageType":" ","year":0}"#,
+            r#"{"messageType":"Holi","yeer":2021}"#,
+            r#"{"messageType":"Holi""#,
+        ],
+    }
+}
+
+pub(super) fn batch_examples() -> Examples {
+    Examples {
+        body: &BATCH,
+        schema: "BatchAnswer",
+        message: "rest_grpc_dual_mode.BatchResponseMessage",
+        refused: &[
+            r#"{"requests":[]}"#,
+            r#"{"requests":[{"messageType":"Holi","year":2021},{"messageType":"Diwali"}]}"#,
+        ],
+    }
+}
+
+/// The responses of an operation that answers as `call` does.
+pub(super) fn responses(examples: &Examples, call: Call, has_body: bool) -> Value {
+    let mut responses = problems(faults(examples, call, has_body));
+    responses["200"] = success(examples, call);
+    responses
+}
+
+/// The responses of a probe, whose 200 is `described` so.
+pub(super) fn health(described: &str) -> Value {
+    let health =
+        |status: &str| json!({ "schema": reference("Health"), "example": { "status": status } });
+    let mut responses = problems(surrounding());
+    responses["200"] = json!({
+        "description": described, "content": { "application/json": health("SERVING") },
+    });
+    responses["503"]["content"]["application/json"] = health("NOT_SERVING");
+    responses
+}
+
+/// The responses that stand for `faults`, by status.
+fn problems(faults: impl IntoIterator<Item = Fault>) -> Value {
+    let mut by_status = BTreeMap::<_, Vec<Fault>>::new();
+    for fault in faults {
+        by_status
+            .entry(fault.row().status.as_u16())
+            .or_default()
+            .push(fault);
+    }
+    let mut responses: Map<_, _> = by_status
+        .iter()
+        .map(|(status, faults)| (status.to_string(), response(faults)))
+        .collect();
+    let head =
+        "The head is longer than the server takes, or has more headers. This answer has no body.";
+    responses.insert("431".to_owned(), json!({ "description": head }));
+    Value::from(responses)
+}
+
+/// The problems that any path may answer with, whether something is served there or not.
+pub(super) fn anywhere() -> Value {
+    let responses = elsewhere().map(|fault| (fault.row().reason.to_owned(), response(&[fault])));
+    Value::from(Map::from_iter(responses))
+}
+
+/// Every reason that a problem can have.
+pub(super) fn reasons() -> BTreeSet<&'static str> {
+    let faults = faults(&one_examples(), calls::one, true);
+    let faults = faults.into_iter().chain(elsewhere());
+    faults.map(|fault| fault.row().reason).collect()
+}
+
+fn success(examples: &Examples, call: Call) -> Value {
+    let answer = |json: &'static str, form| {
+        let answer = call(Form::Json, Bytes::from(json), form);
+        answer.expect("the examples break no rule")
+    };
+    let in_json: Map<_, _> = examples
+        .body
+        .examples
+        .iter()
+        .map(|(name, summary, body)| {
+            let value: Value = from_json(&answer(body, Form::Json));
+            (
+                (*name).to_owned(),
+                json!({ "summary": summary, "value": value }),
+            )
+        })
+        .collect();
+    let (name, summary, body) = examples.body.examples[0];
+    let in_protobuf = answer(body, Form::Protobuf);
+    json!({
+        "description": "The request was greeted.",
+        "content": {
+            "application/json": { "schema": reference(examples.schema), "examples": in_json },
+            "application/protobuf": protobuf(examples.schema, examples.message, name, summary, &in_protobuf),
+        },
+    })
+}
+
+/// The faults of an operation.
+fn faults(examples: &Examples, call: Call, has_body: bool) -> Vec<Fault> {
+    let refused = examples.refused.iter().map(|body| {
+        let answer = call(Form::Json, Bytes::from(*body), Form::Json);
+        answer.expect_err("the examples break a rule")
+    });
+    let mut faults: Vec<_> = refused.collect();
+    if has_body {
+        let limit = Limits::default().message;
+        let html = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/html"))]);
+        let form = Form::of_request(&html).expect_err("it is not read");
+        faults.extend([Fault::Incomplete, Fault::TooLarge { limit }, form]);
+    }
+    faults.extend(surrounding());
+    faults
+}
+
+/// The faults of any call, which the server around the service finds.
+fn surrounding() -> [Fault; 6] {
+    [
+        Refusal::MalformedDeadline.into(),
+        Fault::UriTooLong,
+        Fault::Internal,
+        Fault::Overloaded,
+        Fault::Draining,
+        Fault::DeadlinePassed,
+    ]
+}
+
+/// The faults of a call that meets no operation.
+fn elsewhere() -> [Fault; 2] {
+    let allow = "POST, OPTIONS";
+    [Fault::UnknownPath, Fault::MethodNotAllowed { allow }]
+}
+
+/// What a fault means, in a few words. A new fault has to be listed in one of the functions above.
+fn meaning(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Business(_) => "Fields break rules",
+        Fault::Malformed(_) => "The request cannot be read",
+        Fault::UnknownPath | Fault::UnknownMethod => "Nothing is served at this path",
+        Fault::MethodNotAllowed { .. } => "The path takes other methods",
+        Fault::UnsupportedMediaType { .. } => "The body is in a form that is not read",
+        Fault::TooLarge { .. } => "The body is longer than the server takes",
+        Fault::UriTooLong => "The path and the query are longer than the server takes",
+        Fault::Incomplete => "The rest of the body did not come",
+        Fault::DeadlinePassed => "The deadline passed",
+        Fault::Overloaded => "The server has as many calls as it takes",
+        Fault::Draining => "The server is going away",
+        Fault::Internal => "The server is at fault, and its log knows why",
+    }
+}
+
+/// The response that stands for `faults`, which have one status.
+fn response(faults: &[Fault]) -> Value {
+    let mut meanings: Vec<_> = faults.iter().map(meaning).collect();
+    meanings.dedup();
+    let mut examples = Map::new();
+    let mut headers = Map::new();
+    for (number, fault) in (1..).zip(faults) {
+        let answer = render(fault);
+        for (name, description) in HEADERS {
+            if let Some(value) = answer.headers().get(name) {
+                let example = value.to_str().expect("the adapter writes ASCII");
+                let header = json!({
+                    "description": description, "required": true,
+                    "schema": { "type": "string" }, "example": example,
+                });
+                headers.insert(name.to_owned(), header);
+            }
+        }
+        let value: Value = from_json(answer.body());
+        let name = format!("{number}-{}", fault.row().reason);
+        examples.insert(name, json!({ "summary": meaning(fault), "value": value }));
+    }
+    let mut response = json!({
+        "description": format!("{}.", meanings.join(". ")),
+        "content": {
+            "application/problem+json": { "schema": reference("Problem"), "examples": examples },
+        },
+    });
+    if !headers.is_empty() {
+        response["headers"] = Value::from(headers);
+    }
+    response
+}
+
+/// The headers that problems bring.
+const HEADERS: [(&str, &str); 3] = [
+    ("allow", "The methods that the path takes."),
+    ("accept", "The forms that are read."),
+    ("retry-after", "The seconds after which a retry may help."),
+];
+
+fn from_json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("the adapter writes JSON")
+}

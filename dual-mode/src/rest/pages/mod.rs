@@ -1,0 +1,70 @@
+//! What a browser is given on the REST port: a page that makes the same greeting over REST and over
+//! gRPC-Web, the OpenAPI document, and a page that shows it. All of it is in the binary, and no page
+//! asks any other place for anything.
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, header},
+    routing::{MethodRouter, get},
+};
+use bytes::Bytes;
+
+use super::{only, openapi};
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// The pages. A browser finds gRPC-Web at `grpc_port` of the host that it has them from, or where it
+/// has them from if there is none.
+pub(super) fn routes(grpc_port: Option<u16>) -> Router {
+    let port = grpc_port.map(|port| port.to_string()).unwrap_or_default();
+    let index = include_str!("index.html").replace("{grpc-port}", &port);
+    let document = openapi::document().to_string();
+    let files = [
+        ("/", HTML, Bytes::from(index)),
+        ("/docs", HTML, include_str!("docs.html").into()),
+        ("/openapi.json", "application/json", document.into()),
+        ("/pages/index.js", SCRIPT, include_str!("index.js").into()),
+        ("/pages/docs.js", SCRIPT, include_str!("docs.js").into()),
+        ("/pages/wire.js", SCRIPT, include_str!("wire.js").into()),
+        ("/pages/page.css", STYLE, include_str!("page.css").into()),
+    ];
+    let policy = policy(grpc_port);
+    let route = |router: Router, (path, content_type, content)| {
+        router.route(path, file(headers(content_type, policy.clone()), content))
+    };
+    files.into_iter().fold(Router::new(), route)
+}
+
+type Headers = [(HeaderName, HeaderValue); 5];
+
+fn file(headers: Headers, content: Bytes) -> MethodRouter {
+    let answer = get(async move || (headers.clone(), content.clone()));
+    only(answer, "GET, HEAD, OPTIONS")
+}
+
+fn headers(content_type: &'static str, policy: HeaderValue) -> Headers {
+    let fixed = HeaderValue::from_static;
+    [
+        (header::CONTENT_TYPE, fixed(content_type)),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
+        (header::REFERRER_POLICY, fixed("no-referrer")),
+        // The pages are a few kilobytes: a new release must not meet the script of the last one.
+        (header::CACHE_CONTROL, fixed("no-cache")),
+    ]
+}
+
+/// What the pages may do: run their own scripts, and call this server, at the REST port they came
+/// from and at the gRPC port. A policy cannot say "of the same host"; the script sees to that.
+fn policy(grpc_port: Option<u16>) -> HeaderValue {
+    let grpc = grpc_port
+        .map(|port| format!(" *:{port}"))
+        .unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+         connect-src 'self'{grpc}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).expect("it is ASCII")
+}

@@ -1,0 +1,222 @@
+//! Every documented answer, brought about.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serving::limits::Limits;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    common::{Answer, PATIENCE, Served},
+    document, fits, operations,
+};
+
+/// What may be sent: a method and a path, headers, a body, and how much of it really goes.
+struct Sent {
+    to: &'static str,
+    query: String,
+    headers: String,
+    body: &'static str,
+    length: usize,
+}
+
+impl Sent {
+    /// A request that is fine.
+    fn fine(to: &'static str) -> Self {
+        let (query, body) = match to {
+            "GET /v1/get_greetings" => ("?messageType=Holi&year=2021", ""),
+            "POST /v1/get_greetings" => ("", r#"{"messageType":"Holi","year":2021}"#),
+            "POST /v1/get_greetings:batch" => {
+                ("", r#"{"requests":[{"messageType":"Holi","year":"2021"}]}"#)
+            }
+            _ => ("", ""),
+        };
+        Self {
+            to,
+            query: query.to_owned(),
+            headers: String::new(),
+            body,
+            length: body.len(),
+        }
+    }
+
+    fn with_headers(self, headers: &str) -> Self {
+        let headers = headers.to_owned();
+        Self { headers, ..self }
+    }
+
+    /// Says that the body is longer than what comes of it.
+    fn of_length(self, length: usize) -> Self {
+        Self { length, ..self }
+    }
+
+    async fn to(&self, address: SocketAddr) -> Answer {
+        let head = format!(
+            "{}{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n{}\r\n",
+            self.to, self.query, self.length, self.headers
+        );
+        let exchange = async {
+            let mut connection = TcpStream::connect(address).await?;
+            connection.write_all(head.as_bytes()).await?;
+            connection.write_all(self.body.as_bytes()).await?;
+            let mut answer = Vec::new();
+            // A server that refuses a request it has not read to its end may reset the connection.
+            let read = connection.read_to_end(&mut answer).await;
+            if answer.is_empty() {
+                read.map(|_| answer)
+            } else {
+                Ok(answer)
+            }
+        };
+        let answer = timeout(PATIENCE, exchange)
+            .await
+            .expect("an answer in time");
+        let answer = answer.expect("an answer").into_iter();
+        // A body of protobuf is not looked into here.
+        let answer = String::from_utf8_lossy(&answer.collect::<Vec<_>>()).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1));
+        Answer {
+            status: status
+                .and_then(|status| status.parse().ok())
+                .expect("a status"),
+            headers: lines.map(str::to_owned).collect(),
+            body: body.to_owned(),
+        }
+    }
+}
+
+/// What brings about a documented status: the limits of the server, and the requests.
+fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
+    let limits = Limits::default();
+    let fine = || Sent::fine(to);
+    let has_body = to.starts_with("POST");
+    let requests = match status {
+        200 => {
+            let mut requests = vec![fine(), fine().with_headers("grpc-timeout: 5S\r\n")];
+            if to.contains("greetings") {
+                requests.push(fine().with_headers("accept: application/protobuf\r\n"));
+            }
+            requests
+        }
+        400 => {
+            let named = "x-request-id: abc\r\n";
+            let mut requests = vec![fine().with_headers("grpc-timeout: soon\r\n")];
+            if has_body {
+                requests.push(
+                    Sent {
+                        body: "{}",
+                        length: 2,
+                        ..fine()
+                    }
+                    .with_headers(named),
+                );
+                requests.push(Sent {
+                    body: "{",
+                    length: 1,
+                    ..fine()
+                });
+                requests.push(Sent {
+                    body: "",
+                    length: 0,
+                    ..fine()
+                });
+                requests.push(fine().with_headers("content-type: application/protobuf\r\n"));
+            } else if to.contains("greetings") {
+                let queries = [
+                    "",
+                    "?messageType=Holi",
+                    "?messageType=Holi&year=2021&x=1",
+                    "?%ff",
+                ];
+                requests.extend(queries.map(|query| Sent {
+                    query: query.to_owned(),
+                    ..fine()
+                }));
+            }
+            requests
+        }
+        408 => {
+            let body_pause = Duration::from_millis(1);
+            return Some((
+                Limits {
+                    body_pause,
+                    ..limits
+                },
+                vec![fine().of_length(1000)],
+            ));
+        }
+        413 => vec![fine().of_length(limits.message + 1)],
+        414 => vec![Sent {
+            query: format!("?{}", "x".repeat(limits.uri)),
+            ..fine()
+        }],
+        415 => ["text/html", "application/grpc"]
+            .map(|form| fine().with_headers(&format!("content-type: {form}\r\n")))
+            .into(),
+        431 => vec![fine().with_headers(&"x: y\r\n".repeat(limits.headers + 1))],
+        503 => return Some((Limits { calls: 0, ..limits }, vec![fine()])),
+        504 if has_body => {
+            let longest_call = Duration::from_millis(1);
+            return Some((
+                Limits {
+                    longest_call,
+                    ..limits
+                },
+                vec![fine().of_length(1000)],
+            ));
+        }
+        // A greeting that waits for nothing is there before a deadline can be.
+        504 => return None,
+        // No request makes this server fail; serving/tests/panics.rs tests one that does.
+        500 => return None,
+        _ => panic!("{to} documents {status}, and this test cannot bring it about"),
+    };
+    Some((limits, requests))
+}
+
+#[tokio::test]
+async fn every_documented_answer_is_given_as_it_is_documented() {
+    let served = Served::start().await;
+    let document = document(served.rest).await;
+    for (operation, described) in operations(&document) {
+        let known = [
+            "GET /v1/get_greetings",
+            "POST /v1/get_greetings",
+            "POST /v1/get_greetings:batch",
+            "GET /healthz",
+            "GET /readyz",
+        ];
+        let operation = known.into_iter().find(|known| *known == operation);
+        let operation = operation.expect("this test knows every operation");
+        let responses = described["responses"].as_object().expect("responses");
+        let least = ["200", "400", "414", "431", "500", "503", "504"].into_iter();
+        let of_bodies = ["408", "413", "415"].into_iter();
+        let of_bodies = of_bodies.filter(|_| operation.starts_with("POST"));
+        for status in least.chain(of_bodies) {
+            assert!(
+                responses.contains_key(status),
+                "{operation} has no {status}"
+            );
+        }
+        for (status, described) in responses {
+            let status = status.parse().expect("a status");
+            let Some((limits, requests)) = provocations(operation, status) else {
+                continue;
+            };
+            let served = Served::with(&limits, &[]).await;
+            for request in requests {
+                let answer = request.to(served.rest).await;
+                let what = format!("{operation}{}, {status}", request.query);
+                assert_eq!(answer.status, status, "{what}: {answer:?}");
+                fits(&document, described, &answer, &what);
+            }
+            served.stop().await;
+        }
+    }
+    served.stop().await;
+}

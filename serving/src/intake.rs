@@ -1,0 +1,252 @@
+//! What the requests of a listener may hold of its memory while they come in. Each is bounded by the
+//! longest message; all that are open at once need a bound too, or a few peers that send large
+//! messages and never end them take all there is.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, header::CONTENT_TYPE};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::service::BoxError;
+
+/// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
+const FREE: usize = 4 * 1024;
+
+/// The bytes that are held, by all requests of one listener.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    held: AtomicUsize,
+    most: usize,
+}
+
+impl Intake {
+    pub(crate) fn new(most: usize) -> Self {
+        let held = AtomicUsize::new(0);
+        Self { held, most }
+    }
+}
+
+thread_local! {
+    static REFUSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Forgets what was refused on this thread before.
+pub(crate) fn forget() {
+    REFUSED.set(false);
+}
+
+/// Whether a request that was read on this thread since then found no room.
+pub(crate) fn refused() -> bool {
+    REFUSED.get()
+}
+
+/// The body of a request as it comes in. It fails when the requests of the listener hold too much.
+#[derive(Debug)]
+pub struct CountedBody {
+    body: Incoming,
+    framing: Framing,
+    held: Held,
+}
+
+impl CountedBody {
+    pub(crate) fn count(request: Request<Incoming>, intake: &Arc<Intake>) -> Request<Self> {
+        let kind = request.headers().get(CONTENT_TYPE);
+        let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+        let framing = if grpc {
+            Framing::Messages(Messages::default())
+        } else {
+            Framing::One { come: 0 }
+        };
+        let held = Held {
+            intake: Arc::clone(intake),
+            bytes: 0,
+        };
+        request.map(|body| Self {
+            body,
+            framing,
+            held,
+        })
+    }
+}
+
+impl Body for CountedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            None => return Poll::Ready(None),
+        };
+        let Some(data) = frame.data_ref() else {
+            return Poll::Ready(Some(Ok(frame)));
+        };
+        // The service asks for more: it has taken every message that was whole.
+        let open = self.framing.open() + data.len();
+        self.framing.follow(data);
+        if !self.held.hold(if open > FREE { open } else { 0 }) {
+            REFUSED.set(true);
+            let error = "the requests on their way in hold too much memory";
+            return Poll::Ready(Some(Err(error.into())));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How a body is cut into messages.
+#[derive(Debug)]
+enum Framing {
+    /// It is one.
+    One { come: usize },
+    /// As gRPC has it.
+    Messages(Messages),
+}
+
+impl Framing {
+    /// The bytes that have come of the message that is not whole.
+    fn open(&self) -> usize {
+        match self {
+            Self::One { come } => *come,
+            Self::Messages(messages) => messages.begun + messages.come,
+        }
+    }
+
+    fn follow(&mut self, data: &[u8]) {
+        match self {
+            Self::One { come } => *come += data.len(),
+            Self::Messages(messages) => messages.follow(data),
+        }
+    }
+}
+
+/// Where a body stands among its messages: each is a byte of flags, four bytes of length, and as many
+/// of the message (gRPC PROTOCOL-HTTP2.md).
+#[derive(Debug, Default)]
+struct Messages {
+    head: [u8; 5],
+    /// Bytes of the head that have come.
+    begun: usize,
+    /// Bytes of the message behind it that have come.
+    come: usize,
+}
+
+impl Messages {
+    fn follow(&mut self, mut data: &[u8]) {
+        loop {
+            let taken = (self.head.len() - self.begun).min(data.len());
+            self.head[self.begun..self.begun + taken].copy_from_slice(&data[..taken]);
+            self.begun += taken;
+            data = &data[taken..];
+            if self.begun < self.head.len() {
+                return;
+            }
+            let [_, length @ ..] = self.head;
+            let left = u32::from_be_bytes(length) as usize - self.come;
+            let taken = left.min(data.len());
+            self.come += taken;
+            data = &data[taken..];
+            if taken < left {
+                return;
+            }
+            (self.begun, self.come) = (0, 0);
+        }
+    }
+}
+
+/// What one request holds. It gives it back when it is dropped.
+#[derive(Debug)]
+struct Held {
+    intake: Arc<Intake>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Holds `bytes` from now on, if there is room for them.
+    fn hold(&mut self, bytes: usize) -> bool {
+        let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else {
+            self.give_back(self.bytes - bytes);
+            return true;
+        };
+        if self.intake.held.fetch_add(more, Relaxed) + more > self.intake.most {
+            self.intake.held.fetch_sub(more, Relaxed);
+            return false;
+        }
+        self.bytes = bytes;
+        true
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.intake.held.fetch_sub(bytes, Relaxed);
+            self.bytes -= bytes;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Framing, Messages};
+
+    proptest! {
+        #[test]
+        fn what_is_open_is_what_came_since_the_last_message_ended(
+            lengths in prop::collection::vec(0_usize..300, 0..8),
+            cut in 1_usize..64,
+        ) {
+            let mut bytes = Vec::new();
+            let mut ends = vec![0];
+            for length in lengths {
+                bytes.push(0);
+                bytes.extend((length as u32).to_be_bytes());
+                bytes.resize(bytes.len() + length, 7);
+                ends.push(bytes.len());
+            }
+            let mut framing = Framing::Messages(Messages::default());
+            let mut at = 0;
+            for piece in bytes.chunks(cut) {
+                framing.follow(piece);
+                at += piece.len();
+                let last_end = ends.iter().filter(|end| **end <= at).max();
+                prop_assert_eq!(Some(at - framing.open()), last_end.copied());
+            }
+        }
+
+        #[test]
+        fn no_bytes_break_it(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)) {
+            let mut messages = Messages::default();
+            for piece in pieces {
+                messages.follow(&piece);
+            }
+        }
+    }
+}
