@@ -15,6 +15,7 @@ pub mod embedded;
 pub mod folder;
 pub mod machine;
 pub mod progress;
+pub mod record;
 pub mod report;
 pub mod result;
 pub mod run;
