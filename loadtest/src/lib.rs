@@ -19,6 +19,7 @@ pub mod record;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod statistics;
 pub mod summary;
 pub mod target;
 pub mod usage;

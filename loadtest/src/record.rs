@@ -6,6 +6,8 @@
 mod arm;
 mod block;
 mod histogram;
+mod logs;
+pub mod store;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,7 @@ pub use block::{
     BlockRecord, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
 };
 pub use histogram::Nanoseconds;
+pub use store::Recording;
 
 /// The version of this layout. It grows when a field changes its meaning or goes.
 pub const FORMAT: u32 = 2;
