@@ -8,6 +8,8 @@ mod holm;
 mod interval;
 mod percentile;
 mod permutation;
+#[cfg(test)]
+mod simulation;
 
 pub use finding::{EQUIVALENCE, Finding, Floor, LEAST_PAIRS, SIGNIFICANCE, Unsaid, judge};
 pub use holm::holm;
@@ -35,12 +37,16 @@ impl Estimate {
     /// The estimate from the pairs' `ratios`, or none where there are fewer than two, or one is not a
     /// finite number above zero. `seed` drives the resampling.
     pub fn of(ratios: &[f64], seed: u64) -> Option<Self> {
+        Self::resampled(ratios, RESAMPLES, seed)
+    }
+
+    fn resampled(ratios: &[f64], resamples: usize, seed: u64) -> Option<Self> {
         let usable = |ratio: &f64| ratio.is_finite() && *ratio > 0.0;
         if ratios.len() < 2 || !ratios.iter().all(usable) {
             return None;
         }
         let logs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
-        let (resampled, normal) = (bootstrap(&logs, RESAMPLES, seed), student(&logs));
+        let (resampled, normal) = (bootstrap(&logs, resamples, seed), student(&logs));
         Some(Self {
             ratio: mean(&logs).exp(),
             interval: Interval {
