@@ -11,6 +11,7 @@
 pub mod block;
 pub mod child;
 pub mod cli;
+pub mod commands;
 pub mod embedded;
 pub mod folder;
 pub mod machine;

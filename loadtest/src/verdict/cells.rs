@@ -33,7 +33,7 @@ impl<'a> Cells<'a> {
             blocks: recording
                 .blocks
                 .iter()
-                .filter(|block| is_of(block, cell))
+                .filter(|block| block.is_of(cell))
                 .collect(),
         };
         let measured: Vec<Measured> = recording.run.plan.cells.iter().map(belong).collect();
@@ -145,16 +145,4 @@ impl<'a> Measured<'a> {
     pub fn void_count(&self) -> usize {
         self.blocks.iter().filter(|block| !block.is_valid()).count()
     }
-}
-
-fn is_of(block: &BlockRecord, cell: &Cell) -> bool {
-    block.purpose == cell.purpose
-        && block.connections == cell.connections
-        && block.in_flight == cell.in_flight
-        && block.batch == cell.batch
-        && block.load == cell.load
-        && cell
-            .arms
-            .iter()
-            .any(|(arm, label)| *arm == block.arm && *label == block.label)
 }

@@ -139,12 +139,12 @@ pub(super) fn void(recording: &Recording) -> Markup {
     let rows: Vec<Vec<String>> = void
         .iter()
         .map(|block| {
-            let cell = recording.run.plan.cells.iter().find(|cell| {
-                cell.purpose == block.purpose
-                    && cell.load == block.load
-                    && (cell.connections, cell.in_flight, cell.batch)
-                        == (block.connections, block.in_flight, block.batch)
-            });
+            let cell = recording
+                .run
+                .plan
+                .cells
+                .iter()
+                .find(|cell| block.is_of(cell));
             let reasons: Vec<String> = block.void.iter().map(ToString::to_string).collect();
             vec![
                 format!("block {}", block.number),

@@ -10,7 +10,7 @@ use super::{
     table::table,
 };
 use crate::{
-    record::{Arm, Recording},
+    record::{BlockRecord, Ceiling, Purpose, Recording},
     report::figures::{decimals, share},
     statistics::Floor,
     verdict::{
@@ -71,15 +71,16 @@ pub(super) fn instrument(recording: &Recording, verdict: &Verdict) -> Option<Mar
 }
 
 fn ceiling(recording: &Recording) -> Option<Markup> {
-    let highest = |arm: Arm| {
-        let valid = recording
-            .blocks
-            .iter()
-            .filter(|block| block.arm == arm && block.is_valid());
-        valid
-            .filter(|block| block.batch == 1 && block.purpose != crate::record::Purpose::Ceiling)
-            .map(crate::record::BlockRecord::requests_per_second)
-            .reduce(f64::max)
+    // Of the same shape: a ceiling says nothing about another.
+    let highest = |ceiling: &Ceiling| {
+        let alike = |block: &&BlockRecord| {
+            block.purpose != Purpose::Ceiling
+                && block.is_valid()
+                && (block.arm, block.connections, block.in_flight, block.batch)
+                    == (ceiling.arm, ceiling.connections, ceiling.in_flight, 1)
+        };
+        let rates = recording.blocks.iter().filter(alike);
+        rates.map(BlockRecord::requests_per_second).reduce(f64::max)
     };
     let rows: Vec<Vec<String>> = recording
         .run
@@ -87,7 +88,7 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
         .iter()
         .map(|ceiling| {
             let limit = ceiling.requests_per_second;
-            let reached = highest(ceiling.arm);
+            let reached = highest(ceiling);
             vec![
                 format!(
                     "{}, {} × {}",
