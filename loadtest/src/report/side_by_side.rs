@@ -12,7 +12,7 @@ use super::verdict::{
 };
 use crate::{
     commands::compare::{Side, Twice, agreement, both},
-    record::Run,
+    record::{Purpose, Run},
     verdict::{
         claim::Claim,
         sentence::{self, interval, ratio},
@@ -53,7 +53,11 @@ fn label(claim: &Claim) -> String {
 }
 
 fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
-    let rows: Vec<Row> = claims
+    let drawn: Vec<&Twice> = claims
+        .iter()
+        .filter(|twice| matches!(twice.first.cell.purpose, Purpose::Open | Purpose::Primary))
+        .collect();
+    let rows: Vec<Row> = drawn
         .iter()
         .flat_map(|twice| {
             [
@@ -66,12 +70,10 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
             let text = format!("{}×", ratio(estimate.ratio));
             Some(Row {
                 name: format!(
-                    "{}: {}, {} × {}, {}",
+                    "{}: {}, {}",
                     side.name,
                     claim.metric.noun(),
-                    claim.cell.connections,
-                    claim.cell.in_flight,
-                    claim.cell.batch
+                    sentence::load(claim.cell.load)
                 ),
                 value: text.clone(),
                 class: class.into(),
@@ -89,7 +91,7 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         })
         .collect();
     let cells: Vec<Vec<String>> = claims.iter().map(row).collect();
-    let ends = claims
+    let ends = drawn
         .iter()
         .flat_map(|twice| [twice.first, twice.second])
         .filter_map(|claim| Some(claim.estimate.as_ref()?.interval))
@@ -117,7 +119,7 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         &["", &sides[0].name, &sides[1].name, "Intervals"],
         &cells,
     );
-    chart.figure(&html! { "Dots: ratios. Whiskers: 95% intervals. After the metric: connections × calls in flight, greetings in a call." }, &table)
+    chart.figure(&html! { "Dots: ratios. Whiskers: 95% intervals. The table has every shape and batch too." }, &table)
 }
 
 fn row(twice: &Twice) -> Vec<String> {

@@ -58,7 +58,7 @@ fn chart(index: usize, measured: &Measured, metric: Metric) -> Option<Markup> {
         .iter()
         .map(|(arm, blocks)| Row {
             name: format!("{} ({})", arm.0.name(), arm.1),
-            value: counted(blocks.len() as u64, "block"),
+            value: count(blocks),
             class: format!("arm-{}", arm.0.letter()),
             marks: blocks
                 .iter()
@@ -114,6 +114,16 @@ fn chart(index: usize, measured: &Measured, metric: Metric) -> Option<Markup> {
         h3 { (capital(noun)) ", " (conditions(measured.cell)) }
         (chart.figure(&html! {}, &table("Every block", &["Block", "Arm", "Pair", &capital(noun), ""], &cells)))
     })
+}
+
+/// Such as `10 blocks, 2 VOID`.
+fn count(blocks: &[(&BlockRecord, f64)]) -> String {
+    let void = blocks.iter().filter(|(block, _)| !block.is_valid()).count();
+    let blocks = counted(blocks.len() as u64, "block");
+    match void {
+        0 => blocks,
+        void => format!("{blocks}, {void} VOID"),
+    }
 }
 
 fn mark(block: &BlockRecord, at: f64, metric: Metric) -> Mark {

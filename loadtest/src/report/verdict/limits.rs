@@ -10,7 +10,7 @@ use super::{
     table::table,
 };
 use crate::{
-    record::{BlockRecord, Ceiling, Purpose, Recording},
+    record::{BlockRecord, Ceiling, Cell, Purpose, Recording},
     report::figures::{decimals, share},
     statistics::Floor,
     verdict::{
@@ -112,10 +112,32 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
     })
 }
 
+/// A chart for each A/A cell.
 fn aa(verdict: &Verdict) -> Option<Markup> {
+    let mut cells: Vec<&Cell> = Vec::new();
+    for claim in &verdict.aa {
+        if !cells.contains(&&claim.cell) {
+            cells.push(&claim.cell);
+        }
+    }
+    let charts: Vec<Markup> = cells
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, cell)| aa_of(index, cell, verdict))
+        .collect();
+    (!charts.is_empty()).then(|| {
+        html! {
+            h3 { "A/A: one arm under two names" }
+            @for chart in charts { (chart) }
+        }
+    })
+}
+
+fn aa_of(index: usize, cell: &Cell, verdict: &Verdict) -> Option<Markup> {
     let claims: Vec<_> = verdict
         .aa
         .iter()
+        .filter(|claim| claim.cell == *cell)
         .filter_map(|claim| Some((claim, claim.estimate.as_ref()?)))
         .collect();
     let first = claims.first()?.0;
@@ -162,7 +184,7 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
     });
     let holds = claims.iter().all(|(_, e)| e.interval.contains(1.0));
     let chart = Rows {
-        id: "aa".into(),
+        id: format!("aa-{index}"),
         title: "One arm under two names".into(),
         description: cells
             .iter()
@@ -177,9 +199,8 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
     };
     let (one, other) = (name(&first.base), name(&first.candidate));
     Some(html! {
-        h3 { "A/A: one arm under two names" }
         p.lead {
-            (one) " and " (other) " are the same, at " (conditions(&first.cell)) ". The further end of an interval is the floor under every claim by that metric. "
+            (one) " and " (other) " are the same, at " (conditions(&first.cell)) ". The further end of an interval is the floor under every claim by that metric in a load like it. "
             @if holds { "Every interval contains 1, as it should." } @else { strong { "An interval does not contain 1: in one of twenty it may; more often, the machine is not steady." } }
         }
         (chart.figure(&html! { "Dots: pairs. Whiskers: 95% intervals." }, &table("A/A", &["Metric", &one, &other, "Ratio", "95% CI", "Floor"], &cells)))
