@@ -66,6 +66,16 @@ fn the_page_is_made_from_the_raw_data_alone_and_is_always_the_same() {
         "{}",
         verdict.sentence()
     );
+    let chart = fs::read_to_string(directory.join("waterfall.svg")).unwrap();
+    assert!(chart.starts_with("<svg xmlns=") && chart.contains("codec: JSON to protobuf"));
+    assert!(
+        !chart.contains("href") && !chart.contains("url("),
+        "it fetches nothing"
+    );
+    assert!(
+        !directory.join("original.svg").exists(),
+        "that was not measured"
+    );
     fs::write(&page, "an older page").unwrap();
     report(&directory).unwrap();
     assert_eq!(fs::read_to_string(&page).unwrap(), first);
