@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Opens in headless Chromium the pages of dual-mode, and those of three runs: a real one, the committed
-# reference, and the made-up one that has everything a page can show.
+# Opens in headless Chromium the pages of dual-mode, and those of runs: a real one, the committed
+# reference, made-up ones that have everything a page can show, and two runs side by side.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -31,9 +31,12 @@ done
 rest=$(sed -n 's/^REST on //p' "$work/addresses")
 PLAYWRIGHT_DIR=$work timeout 300 node .ci/browser/pages.mjs "$rest" "$grpc"
 
-cargo build --quiet -p loadtest --bin loadtest --example sample-report
+cargo build --quiet -p loadtest --bin loadtest --example sample-report --example sample-verdict
 "$target/loadtest" --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
 "$target/examples/sample-report" "$work/sample"
-for report in "$work/run" "$work/sample" reports/reference; do
+"$target/examples/sample-verdict" "$work/verdict"
+"$target/loadtest" report "$work/verdict" >/dev/null
+"$target/loadtest" compare "$work/verdict" "$work/verdict" --output-dir "$work/compared" >/dev/null
+for report in "$work/run" "$work/sample" "$work/verdict" "$work/compared" reports/reference; do
     PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
 done

@@ -11,13 +11,17 @@
 pub mod block;
 pub mod child;
 pub mod cli;
+pub mod commands;
 pub mod embedded;
 pub mod folder;
 pub mod machine;
 pub mod progress;
+pub mod record;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod statistics;
 pub mod summary;
 pub mod target;
 pub mod usage;
+pub mod verdict;

@@ -6,13 +6,14 @@
 
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use loadtest::{
     block,
     cli::{Cli, Command, Options, UsageError},
-    embedded,
+    commands, embedded,
     result::Arm,
     run::{self, Finished, INTERRUPTED, Interrupted},
     summary,
@@ -30,6 +31,16 @@ fn main() -> ExitCode {
     } = Cli::read();
     let result = match command {
         Some(Command::Server) => embedded::main().map(|()| 0),
+        Some(Command::Report { directory }) => report(&directory),
+        Some(Command::Compare {
+            first,
+            second,
+            output_dir,
+        }) => compare_runs(&first, &second, &output_dir),
+        Some(Command::Merge {
+            directories,
+            output_dir,
+        }) => merge(&directories, &output_dir),
         Some(Command::Block(mut options)) => options
             .complete()
             .map_err(Into::into)
@@ -63,6 +74,34 @@ fn compare(options: Options) -> anyhow::Result<u8> {
         None if run.arms.iter().any(Arm::has_bad_answers) => 3,
         None => 0,
     })
+}
+
+fn report(directory: &Path) -> anyhow::Result<u8> {
+    let (verdict, page) = commands::report::report(directory)?;
+    say(&format!(
+        "{}\nReport: {}",
+        verdict.sentence(),
+        page.display()
+    ))
+}
+
+fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
+    let (text, folder) = commands::compare::compare(first, second, output)?;
+    say(&format!(
+        "{text}Report: {}",
+        folder.join("index.html").display()
+    ))
+}
+
+fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
+    let folder = commands::merge::merge(directories, output)?;
+    report(&folder)
+}
+
+/// A reader who has gone makes nothing fail.
+fn say(text: &str) -> anyhow::Result<u8> {
+    let _ = writeln!(io::stdout(), "{text}");
+    Ok(0)
 }
 
 /// The exit code of a comparison that has no report, as `--help` lists them.

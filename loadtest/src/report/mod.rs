@@ -2,10 +2,12 @@
 
 pub mod goose;
 pub mod page;
+pub mod side_by_side;
+pub mod verdict;
 
 mod charts;
 mod comparison;
-mod figures;
+pub(crate) mod figures;
 mod headline;
 mod method;
 

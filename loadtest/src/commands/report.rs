@@ -1,0 +1,51 @@
+//! `loadtest report DIR`: the page again, from the raw data alone.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+use crate::{
+    record::Recording,
+    report::verdict::{figures, render},
+    verdict::Verdict,
+};
+
+/// File name of the page.
+pub const PAGE: &str = "index.html";
+
+/// Makes the page of the run in `directory` again, and the charts of it that are files. Returns its
+/// verdict and where the page is.
+///
+/// # Errors
+/// When the raw data cannot be read, or a file not be written; the old one then stands.
+pub fn report(directory: &Path) -> anyhow::Result<(Verdict, PathBuf)> {
+    let recording = Recording::read(directory)?;
+    let page = write_page(directory, &recording)?;
+    Ok((Verdict::of(&recording), page))
+}
+
+/// Writes the page on `recording` into `directory`, and the charts that are files. Returns the page.
+///
+/// # Errors
+/// When a file cannot be written; an old one then stands.
+pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<PathBuf> {
+    for (name, chart) in figures(&Verdict::of(recording)) {
+        write(&directory.join(name), &chart)?;
+    }
+    let page = directory.join(PAGE);
+    write(&page, &render(recording))?;
+    Ok(page)
+}
+
+/// Whole or not at all.
+fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}

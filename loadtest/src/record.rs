@@ -1,0 +1,179 @@
+//! The raw data of a run: `run.json`, and one file for each block. Everything that is said about a
+//! run is computed from these, and can be computed again.
+//!
+//! Times and counts are whole numbers of the unit that the field's name ends in.
+
+mod arm;
+mod block;
+mod histogram;
+mod logs;
+pub mod store;
+
+use serde::{Deserialize, Serialize};
+
+pub use arm::Arm;
+pub use block::{
+    BlockRecord, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
+};
+pub use histogram::Nanoseconds;
+pub use store::Recording;
+
+/// The version of this layout. It grows when a field changes its meaning or goes.
+pub const FORMAT: u32 = 2;
+
+/// What holds for all blocks of a run: `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The version of this layout, [`FORMAT`].
+    pub format: u32,
+    /// When the run began, RFC 3339 in UTC.
+    pub started_at: String,
+    /// The command line as it was typed.
+    pub command: String,
+    /// The seed of every random choice: the order of the blocks, and the resampling of the verdict.
+    pub seed: u64,
+    /// How much was asked for.
+    pub mode: Mode,
+    /// What was to be measured.
+    pub plan: Plan,
+    /// The latency objective that capacity is searched for, where one was given.
+    pub objective: Option<Objective>,
+    /// Whose service was measured.
+    pub service: Service,
+    /// What the generator itself can do at most, an arm each, against a server that does nothing.
+    pub ceiling: Vec<Ceiling>,
+    /// The highest rate that met the objective, an arm each, where it was searched for.
+    pub capacity: Vec<Capacity>,
+    /// Thresholds that were missed, in words.
+    pub thresholds_missed: Vec<String>,
+    /// Why the run ended before its time, if it did. What was measured until then stands.
+    pub cut_short: Option<String>,
+    /// What was measured with.
+    pub tool: Tool,
+    /// Where the generator ran, and the server too where it is local. A merged run has several.
+    pub machines: Vec<Machine>,
+}
+
+/// How much was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Few pairs, in a few minutes. Its intervals are wide, and the page says so.
+    Quick,
+    /// Ten pairs or more of each cell.
+    Thorough,
+}
+
+/// What was to be measured. Runs whose plans differ cannot be merged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The cells, in the order in which they are measured.
+    pub cells: Vec<Cell>,
+    /// Length of what is measured of each block.
+    pub window_us: u64,
+    /// Length of what is dropped before it.
+    pub warm_up_us: u64,
+}
+
+/// Blocks that differ in nothing but the arm. Only blocks of one cell are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Why it is measured.
+    pub purpose: Purpose,
+    /// Connections of each block.
+    pub connections: u32,
+    /// Calls in flight on each connection.
+    pub in_flight: u32,
+    /// Greetings in one call.
+    pub batch: u32,
+    /// How calls are started.
+    pub load: Load,
+    /// The arms and their labels, the baseline first.
+    pub arms: Vec<(Arm, String)>,
+    /// Pairs that were planned: rounds in which each arm has one block.
+    pub pairs: u32,
+}
+
+/// A latency objective, such as `p99<5ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// The percentile, such as 99.0.
+    pub percentile: f64,
+    /// What it must stay below.
+    pub below_us: u64,
+}
+
+/// Whose service was measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// dual-mode, started afresh by the run for each block.
+    Embedded,
+    /// A service that was running already.
+    Host {
+        /// Where its REST listens.
+        rest: String,
+        /// Where its gRPC listens.
+        grpc: String,
+    },
+}
+
+/// The generator's own limit on one arm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// The arm.
+    pub arm: Arm,
+    /// Connections.
+    pub connections: u32,
+    /// Calls in flight on each connection.
+    pub in_flight: u32,
+    /// Requests per second against a server that answers with fixed bytes.
+    pub requests_per_second: f64,
+    /// CPU of the generator for each request.
+    pub generator_cpu_us_per_request: f64,
+}
+
+/// What the search for the highest rate found on one arm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// The arm.
+    pub arm: Arm,
+    /// Connections.
+    pub connections: u32,
+    /// Calls in flight on each connection.
+    pub in_flight: u32,
+    /// Greetings in one call.
+    pub batch: u32,
+    /// The highest rate that met the objective, requests per second; none met it where it is none.
+    pub met_per_second: Option<f64>,
+    /// The lowest rate that did not, requests per second; none where the search ended below it.
+    pub missed_per_second: Option<f64>,
+    /// Whether the generator reached its own limit first: the arm can do at least what it met.
+    pub generator_bound: bool,
+}
+
+/// The program that measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Version of this crate.
+    pub version: String,
+    /// Version of goose.
+    pub goose: String,
+    /// Commit of the checkout it ran in, where git could tell; `+` marks uncommitted changes.
+    pub commit: Option<String>,
+    /// Whether it was built with optimisations. Figures of a debug build say nothing.
+    pub release: bool,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Operating system and kernel, such as `Linux 6.12.0`.
+    pub kernel: String,
+    /// Model name of the processor, where the system tells.
+    pub cpu: Option<String>,
+    /// Cores available to the process.
+    pub cores: u32,
+    /// Memory, where the system tells.
+    pub memory_kib: Option<u64>,
+}

@@ -1,0 +1,133 @@
+//! The raw data in a folder: `run.json`, `blocks/0001.json` and on, and `hdr/*.hlog`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use serde::de::DeserializeOwned;
+
+use super::{BlockRecord, FORMAT, Run, logs};
+
+/// File name of what holds for all blocks.
+pub const RUN: &str = "run.json";
+
+/// Folder of the blocks.
+pub const BLOCKS: &str = "blocks";
+
+/// Folder of the HdrHistogram logs.
+pub const LOGS: &str = "hdr";
+
+/// A run as it was recorded: all there is to compute from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// What holds for all blocks.
+    pub run: Run,
+    /// The blocks in the order in which they ran, VOID ones too.
+    pub blocks: Vec<BlockRecord>,
+}
+
+impl Recording {
+    /// Reads the folder `directory`.
+    ///
+    /// # Errors
+    /// When it holds no run, one in another format, or a file that cannot be read.
+    pub fn read(directory: &Path) -> anyhow::Result<Self> {
+        let run = directory.join(RUN);
+        ensure!(
+            run.is_file(),
+            "{} holds no {RUN}; name the folder of a run, as it was printed at its end",
+            directory.display()
+        );
+        let run = read(&run)?;
+        let folder = directory.join(BLOCKS);
+        let mut blocks = Vec::new();
+        for path in
+            files(&folder).with_context(|| format!("{} cannot be read", folder.display()))?
+        {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                blocks.push(read::<BlockRecord>(&path)?);
+            }
+        }
+        blocks.sort_by_key(|block| block.number);
+        Ok(Self { run, blocks })
+    }
+
+    /// Writes everything into `directory`, which must be there.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, directory: &Path) -> anyhow::Result<()> {
+        for block in &self.blocks {
+            write_block(directory, block)?;
+        }
+        write_run(directory, &self.run, &self.blocks)
+    }
+}
+
+/// Writes one block into the run's folder `directory`, as soon as it is measured: what stands on the
+/// disk is not lost with the process.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_block(directory: &Path, block: &BlockRecord) -> anyhow::Result<()> {
+    let file = format!("{:04}.json", block.number);
+    write(&directory.join(BLOCKS), &file, &pretty(block)?)
+}
+
+/// Writes what holds for all blocks, and the logs of the valid ones, into the run's folder.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_run(directory: &Path, run: &Run, blocks: &[BlockRecord]) -> anyhow::Result<()> {
+    for (name, log) in logs::of(blocks)? {
+        write(&directory.join(LOGS), &name, &log)?;
+    }
+    write(directory, RUN, &pretty(run)?)
+}
+
+/// Those in `folder`; none where it is not there, as in a run that was cut short at once.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> anyhow::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    let written: io::Result<()> = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The format is looked at first: a file of another one should not be called broken.
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is no JSON", path.display()))?;
+    match value["format"].as_u64() {
+        Some(format) if format == u64::from(FORMAT) => {}
+        Some(format) => bail!(
+            "{} is of format {format} and this version reads format {FORMAT}; read it with the \
+             version that wrote it",
+            path.display()
+        ),
+        None => bail!(
+            "{} names no format; it was not written by this tool, or before format {FORMAT}",
+            path.display()
+        ),
+    }
+    serde_json::from_value(value)
+        .with_context(|| format!("{} cannot be understood", path.display()))
+}
