@@ -9,8 +9,11 @@
 //! [`greetings`] is the business and knows neither transport; [`rest`] and [`grpc`] translate and
 //! decide nothing; [`serve`] runs both.
 
+pub mod faults;
 pub mod greetings;
 pub mod grpc;
+mod messages;
+mod probes;
 pub mod rest;
 
 use greetings::{Answer, Fault, Request};
@@ -45,11 +48,24 @@ async fn then_cancel<T>(server: impl Future<Output = T>, token: &CancellationTok
 /// the caller does not say how it came, the adapter's `transport` stands in.
 fn answer(transport: &str, request: &Request) -> Result<Answer, Fault> {
     let answer = greetings::greet(request)?;
+    log(transport, request, &answer);
+    Ok(answer)
+}
+
+/// The same for a batch.
+fn answer_batch(transport: &str, requests: &[Request]) -> Result<Vec<Answer>, Fault> {
+    let answers = greetings::greet_batch(requests)?;
+    for (request, answer) in requests.iter().zip(&answers) {
+        log(transport, request, answer);
+    }
+    Ok(answers)
+}
+
+fn log(transport: &str, request: &Request, answer: &Answer) {
     let came_by = match request.data_comm_type.as_str() {
         "" => transport,
         named => named,
     };
     // Only the caller's own word may hold what would forge a line of the log.
     tracing::debug!("{}: {}", came_by.escape_debug(), answer.greetings);
-    Ok(answer)
 }

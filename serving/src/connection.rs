@@ -24,8 +24,8 @@ use tokio::{
 use tower::Service;
 
 use crate::{
-    chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
-    stall::Unstalled,
+    chunk::Open, guard::Guard, io::Connection, jitter::jittered, limits::Limits, refusal::Refuse,
+    server::Shared, stall::Unstalled,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -101,7 +101,8 @@ async fn until_end<C, E, S, R>(
     E: std::fmt::Display,
 {
     let mut connection = pin!(connection);
-    let age = jittered(shared.limits.connection_age);
+    // Connections that came together do not go together.
+    let age = jittered(shared.limits.connection_age, 0.1);
     tokio::select! {
         result = connection.as_mut() => return closed(result),
         () = shared.closing.cancelled() => {}
@@ -131,13 +132,6 @@ fn closed<E: std::fmt::Display>(result: Result<(), E>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection broke");
     }
-}
-
-/// `age`, give or take a tenth, so that connections that came together do not go together.
-fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0_u8) % 2001;
-    age.mul_f64(0.9 + 0.2 * random as f64 / 2000.0)
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

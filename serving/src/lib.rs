@@ -4,7 +4,8 @@
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] to a worker; around every
 //! call the guard, which words its [`refusal`]s as the protocol does; [`operations`] beside the
-//! service; [`drain`] at the end. And for the other side of the wire, [`client`].
+//! service; [`drain`] at the end. And for the other side of the wire, [`client`] and
+//! [`retry`].
 
 pub mod args;
 pub mod body;
@@ -16,12 +17,14 @@ pub mod grpc;
 pub mod grpc_timeout;
 mod guard;
 mod io;
+mod jitter;
 pub mod limits;
 pub mod listener;
 pub mod operations;
 mod pieces;
 pub mod process;
 pub mod refusal;
+pub mod retry;
 pub mod server;
 mod stall;
 pub mod telemetry;

@@ -1,16 +1,23 @@
 //! The gRPC adapter: proto messages to the core and back. It decides nothing.
 
+mod status;
+
 use proto::rest_grpc_dual_mode::{
-    FILE_DESCRIPTOR_SET, RequestMessage, ResponseMessage,
+    BatchRequestMessage, BatchResponseMessage, FILE_DESCRIPTOR_SET, RequestMessage,
+    ResponseMessage,
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
     CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations, operations,
-    refusal::GrpcStatus, server::Listener,
+    server::Listener,
 };
 use tonic::{Request, Response, Status};
 
-use crate::greetings::{self, Fault};
+use crate::{faults, greetings, messages};
+use status::{Refused, status};
+
+/// How the adapter names itself in the log where the caller does not.
+const GRPC: &str = "gRPC";
 
 /// The service over gRPC.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,10 +29,28 @@ impl GreetingsGenerator for Greetings {
         &self,
         request: Request<RequestMessage>,
     ) -> Result<Response<ResponseMessage>, Status> {
-        let request = greetings::Request::from(request.into_inner());
-        let answer = crate::answer("gRPC", &request)?;
-        Ok(Response::new(answer.into()))
+        let (metadata, _, message) = request.into_parts();
+        match crate::answer(GRPC, &message.into()) {
+            Ok(answer) => Ok(Response::new(answer.into())),
+            Err(fault) => Err(refused(fault, metadata)),
+        }
     }
+
+    async fn grpc_get_greetings_batch(
+        &self,
+        request: Request<BatchRequestMessage>,
+    ) -> Result<Response<BatchResponseMessage>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        match crate::answer_batch(GRPC, &messages::requests(message)) {
+            Ok(answers) => Ok(Response::new(messages::responses(answers))),
+            Err(fault) => Err(refused(fault, metadata)),
+        }
+    }
+}
+
+fn refused(fault: greetings::Fault, metadata: tonic::metadata::MetadataMap) -> Status {
+    let headers = metadata.into_headers();
+    status(&fault.into(), faults::request_id(&headers))
 }
 
 /// Serves gRPC on `listener` until `shutdown` is cancelled and the calls in flight have finished.
@@ -39,33 +64,6 @@ pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<()
         GreetingsGeneratorServer::new(Greetings).max_decoding_message_size(listener.limits.message);
     let service = WithOperations::new(service, operations);
     listener
-        .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
+        .serve("gRPC", Protocol::Http2, service, Refused, shutdown)
         .await
-}
-
-impl From<RequestMessage> for greetings::Request {
-    fn from(message: RequestMessage) -> Self {
-        Self {
-            data_comm_type: message.data_comm_type,
-            message_type: message.message_type,
-            year: message.year,
-        }
-    }
-}
-
-impl From<greetings::Answer> for ResponseMessage {
-    fn from(answer: greetings::Answer) -> Self {
-        Self {
-            greetings: answer.greetings,
-            message_received: answer.message_received,
-        }
-    }
-}
-
-impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::InvalidArgument { .. } => Self::invalid_argument(fault.to_string()),
-        }
-    }
 }
