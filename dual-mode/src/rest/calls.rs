@@ -5,7 +5,10 @@ use prost::Message;
 use proto::rest_grpc_dual_mode::{BatchRequestMessage, RequestMessage, ResponseMessage};
 use serde::Serialize;
 
-use super::{json, media::Form};
+use super::{
+    json::{self, AnswerBody, BatchBody},
+    media::Form,
+};
 use crate::{faults::Fault, greetings, messages};
 
 /// How the adapter names itself in the log where the caller does not.
@@ -45,41 +48,17 @@ pub(super) fn batch(form: Form, body: Bytes, answer: Form) -> Result<Bytes, Faul
     };
     let answers = crate::answer_batch(REST, &requests)?;
     Ok(match answer {
-        Form::Json => json_of(&BatchBody {
-            responses: answers.iter().map(AnswerBody::from).collect(),
-        }),
+        Form::Json => json_of(&BatchBody::from(&answers[..])),
         Form::Protobuf | Form::XProtobuf => messages::responses(answers).encode_to_vec().into(),
     })
 }
 
 fn message<M: Message + Default>(body: Bytes) -> Result<M, Fault> {
     let read = M::decode(body);
-    read.map_err(|error| Fault::Malformed(format!("the body is not the message expected: {error}")))
+    read.map_err(|error| Fault::Malformed(format!("{error}")))
 }
 
 fn json_of(body: &impl Serialize) -> Bytes {
     let body = serde_json::to_vec(body).expect("texts and truth values are always JSON");
     Bytes::from(body)
-}
-
-/// An answer as JSON spells it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AnswerBody<'a> {
-    greetings: &'a str,
-    message_received: bool,
-}
-
-impl<'a> From<&'a greetings::Answer> for AnswerBody<'a> {
-    fn from(answer: &'a greetings::Answer) -> Self {
-        Self {
-            greetings: &answer.greetings,
-            message_received: answer.message_received,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct BatchBody<'a> {
-    responses: Vec<AnswerBody<'a>>,
 }

@@ -1,4 +1,4 @@
-//! Requests in JSON, as proto3 maps messages to it (protobuf.dev/programming-guides/json): a number
+//! Requests and answers in JSON, as proto3 maps messages to it (protobuf.dev/programming-guides/json): a number
 //! may be a text or have a fraction of zero, null means the default, and a field that is unknown or
 //! comes twice is refused. The names of the contract's fields are the same in proto and in JSON.
 //!
@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::error::Category;
@@ -15,7 +15,7 @@ use serde_json::error::Category;
 use super::number::Year;
 use crate::{
     faults::Fault,
-    greetings::{self, Request, Violation},
+    greetings::{self, Answer, Request, Violation},
 };
 
 /// The longest name of an unknown field that is quoted, in characters.
@@ -25,7 +25,7 @@ const LONGEST_NAME: usize = 64;
 ///
 /// # Errors
 /// [`Fault::Malformed`] with line and column, or the field that is wrong.
-pub(super) fn request(body: &[u8]) -> Result<Request, Fault> {
+pub(crate) fn request(body: &[u8]) -> Result<Request, Fault> {
     let wrong = RefCell::new(None);
     read(body, Message::root(&wrong), &wrong)
 }
@@ -34,7 +34,7 @@ pub(super) fn request(body: &[u8]) -> Result<Request, Fault> {
 ///
 /// # Errors
 /// As [`request`], with the place of a field.
-pub(super) fn batch(body: &[u8]) -> Result<Vec<Request>, Fault> {
+pub(crate) fn batch(body: &[u8]) -> Result<Vec<Request>, Fault> {
     let wrong = RefCell::new(None);
     read(body, Batch { wrong: &wrong }, &wrong)
 }
@@ -63,7 +63,7 @@ fn read<'de, T>(
             Err(greetings::Fault::field(field, rule).into())
         }
         (Category::Data, None) => Err(Fault::Malformed(
-            "the body is JSON, and not a JSON object".to_owned(),
+            "this is JSON, and not a JSON object".to_owned(),
         )),
         _ => Err(Fault::Malformed(format!("the body is not JSON: {error}"))),
     }
@@ -275,6 +275,37 @@ impl<'de> Visitor<'de> for Requests<'_> {
                 Some(request) => requests.push(request),
                 None => return Ok(requests),
             }
+        }
+    }
+}
+
+/// An answer as JSON spells it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AnswerBody<'a> {
+    greetings: &'a str,
+    message_received: bool,
+}
+
+impl<'a> From<&'a Answer> for AnswerBody<'a> {
+    fn from(answer: &'a Answer) -> Self {
+        Self {
+            greetings: &answer.greetings,
+            message_received: answer.message_received,
+        }
+    }
+}
+
+/// The answer to a batch.
+#[derive(Serialize)]
+pub(crate) struct BatchBody<'a> {
+    responses: Vec<AnswerBody<'a>>,
+}
+
+impl<'a> From<&'a [Answer]> for BatchBody<'a> {
+    fn from(answers: &'a [Answer]) -> Self {
+        Self {
+            responses: answers.iter().map(AnswerBody::from).collect(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The REST adapter: queries, JSON and protobuf to the core and back. It decides nothing.
 
 mod calls;
-mod json;
+mod extras;
+pub(crate) mod json;
 mod media;
 mod number;
 mod problem;
@@ -13,7 +14,7 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, HeaderValue, Request, StatusCode,
-        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, VARY},
     },
     response::Response,
     routing::{MethodRouter, get, post},
@@ -23,14 +24,17 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serving::{
     CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
-    server::Listener,
+    server::Listener, service::HttpService,
 };
 use tower::ServiceExt;
 
-use crate::faults::Fault;
+use crate::{cors::Origins, faults::Fault};
 use calls::Call;
-use media::Form;
-use problem::{Refused, problem};
+use extras::Extras;
+pub(crate) use json::{AnswerBody, BatchBody};
+pub(crate) use media::Form;
+use problem::Refused;
+pub(crate) use problem::{Details, problem};
 
 /// The service over REST, ready to be served or called by a test.
 pub fn app() -> Router {
@@ -52,6 +56,7 @@ fn routes(longest: usize) -> Router {
         )
         .fallback(async |request: Request<Body>| problem(&Fault::UnknownPath, request.headers()))
         .with_state(longest)
+        .merge(crate::jsonrpc::routes(longest))
 }
 
 /// `methods`, which are called `allow`, with the answers to OPTIONS and to all others.
@@ -72,18 +77,32 @@ where
         })
 }
 
-/// Serves REST on `listener` until `shutdown` is cancelled and the calls in flight have finished.
+/// The service with the probes of orchestrators beside it, for pages of `origins` too.
+pub(crate) fn service(
+    limits: &Limits,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> impl HttpService {
+    let routes = routes(limits.message).merge(crate::probes::routes(shutdown));
+    let body_pause = limits.body_pause;
+    Extras::new(routes, origins).map_request(move |request: Request<Incoming>| {
+        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+    })
+}
+
+/// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
+/// in flight have finished.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
-pub async fn serve(listener: Listener, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let body_pause = listener.limits.body_pause;
-    let app = routes(listener.limits.message).merge(crate::probes::routes(shutdown.clone()));
-    let service = app.map_request(move |request: Request<Incoming>| {
-        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
-    });
+pub async fn serve(
+    listener: Listener,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let service = service(&listener.limits, origins, shutdown.clone());
     listener
-        .serve("REST", Protocol::Http1, service, Refused, shutdown)
+        .serve("REST", Protocol::Either, service, Refused, shutdown)
         .await
 }
 
@@ -91,7 +110,11 @@ async fn by_query(request: Request<Body>) -> Response {
     let form = Form::Json.of_answer(request.headers());
     let read = query::request(request.uri().query().unwrap_or_default());
     let answer = read.and_then(|request| calls::greet(&request, form));
-    respond(answer, form, request.headers())
+    let mut response = respond(answer, form, request.headers());
+    // Caches keep answers to GET by what made them so.
+    let accept = HeaderValue::from_static("accept");
+    response.headers_mut().append(VARY, accept);
+    response
 }
 
 async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response {
@@ -109,7 +132,7 @@ async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response
 }
 
 /// All of a body that has at most `limit` bytes. One that says it has more is not read at all.
-async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Fault> {
     let length = headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok());
     if length.is_some_and(|length| {
         length

@@ -35,11 +35,18 @@ impl Refuse for Refused {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Problem<'a> {
     title: &'static str,
     status: u16,
     detail: String,
+    #[serde(flatten)]
+    details: Details<'a>,
+}
+
+/// What programs read of a fault, under the names that `google.rpc` has for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Details<'a> {
     reason: &'static str,
     domain: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -48,27 +55,36 @@ struct Problem<'a> {
     request_id: Option<&'a str>,
 }
 
-/// One field that is wrong, as `google.rpc.BadRequest` names it too.
+/// One field that is wrong.
 #[derive(Serialize)]
 struct Wrong<'a> {
     field: &'a str,
     description: &'static str,
 }
 
+impl<'a> Details<'a> {
+    /// Those of `fault`, in the call that the log knows by `request_id`.
+    pub(crate) fn of(fault: &'a Fault, request_id: Option<&'a str>) -> Self {
+        let violations = fault.violations().iter().map(|violation| Wrong {
+            field: &violation.field,
+            description: violation.rule,
+        });
+        Self {
+            reason: fault.row().reason,
+            domain: DOMAIN,
+            violations: violations.collect(),
+            request_id,
+        }
+    }
+}
+
 fn render(fault: &Fault, request_id: Option<&str>) -> Response<Bytes> {
     let row = fault.row();
-    let violations = fault.violations().iter().map(|violation| Wrong {
-        field: &violation.field,
-        description: violation.rule,
-    });
     let problem = Problem {
         title: row.status.canonical_reason().unwrap_or_default(),
         status: row.status.as_u16(),
         detail: fault.to_string(),
-        reason: row.reason,
-        domain: DOMAIN,
-        violations: violations.collect(),
-        request_id,
+        details: Details::of(fault, request_id),
     };
     let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
     let mut response = Response::new(Bytes::from(body));
