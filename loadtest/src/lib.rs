@@ -23,3 +23,4 @@ pub mod statistics;
 pub mod summary;
 pub mod target;
 pub mod usage;
+pub mod verdict;

@@ -11,12 +11,12 @@ pub(super) struct Figure {
 pub(super) type Row = [Option<Figure>; 2];
 
 /// `1234567` as `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     decimals(number as f64, 0)
 }
 
 /// `value` with so many decimals, its whole part in groups of three.
-pub(super) fn decimals(value: f64, places: usize) -> String {
+pub(crate) fn decimals(value: f64, places: usize) -> String {
     let plain = format!("{value:.places$}");
     let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
     let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));

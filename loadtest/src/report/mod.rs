@@ -5,7 +5,7 @@ pub mod page;
 
 mod charts;
 mod comparison;
-mod figures;
+pub(crate) mod figures;
 mod headline;
 mod method;
 

@@ -1,0 +1,147 @@
+//! The blocks of each cell, and the pairs among them.
+
+use std::collections::BTreeSet;
+
+use super::metric::Metric;
+use crate::{
+    record::{Arm, BlockRecord, Cell, Load, Purpose, Recording},
+    statistics::{Estimate, Floor, LEAST_PAIRS},
+};
+
+/// One cell of the plan and what was measured of it.
+#[derive(Clone, Debug)]
+pub struct Measured<'a> {
+    /// What was planned.
+    pub cell: &'a Cell,
+    /// Its blocks in the order in which they ran, VOID ones too.
+    pub blocks: Vec<&'a BlockRecord>,
+}
+
+/// All cells of a run, in the order of the plan.
+#[derive(Clone, Debug)]
+pub struct Cells<'a> {
+    measured: Vec<Measured<'a>>,
+    seed: u64,
+}
+
+impl<'a> Cells<'a> {
+    /// Sorts the blocks of `recording` into the cells of its plan.
+    pub fn of(recording: &'a Recording) -> Self {
+        let belong = |cell: &'a Cell| Measured {
+            cell,
+            blocks: recording
+                .blocks
+                .iter()
+                .filter(|block| is_of(block, cell))
+                .collect(),
+        };
+        Self {
+            measured: recording.run.plan.cells.iter().map(belong).collect(),
+            seed: recording.run.seed,
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Measured<'a>> {
+        self.measured.iter()
+    }
+
+    /// Those measured for `purpose`.
+    pub fn of_purpose(&self, purpose: Purpose) -> impl Iterator<Item = &Measured<'a>> {
+        self.all()
+            .filter(move |measured| measured.cell.purpose == purpose)
+    }
+
+    /// The first one planned for `purpose`.
+    pub fn first(&self, purpose: Purpose) -> Option<&Measured<'a>> {
+        self.of_purpose(purpose).next()
+    }
+
+    /// Those of the break-even map: closed loops of every shape and batch.
+    pub fn closed(&self) -> impl Iterator<Item = &Measured<'a>> {
+        let of_map = [Purpose::Primary, Purpose::Shape, Purpose::Payload];
+        self.all().filter(move |measured| {
+            of_map.contains(&measured.cell.purpose) && measured.cell.load == Load::Closed
+        })
+    }
+
+    /// How far apart the A/A run found one arm under two names by `metric`.
+    pub fn floor(&self, metric: Metric) -> Option<Floor> {
+        let aa = self.first(Purpose::Aa)?;
+        let ratios = aa.ratios(metric, aa.first()?, aa.last()?);
+        let estimate = Estimate::of(&ratios, self.seed)?;
+        (estimate.pairs() >= LEAST_PAIRS).then(|| Floor::of(estimate.interval))
+    }
+
+    /// The seed of the run, which drives the resampling too.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+impl<'a> Measured<'a> {
+    /// The label of the baseline.
+    pub fn first(&self) -> Option<&'a (Arm, String)> {
+        self.cell.arms.first()
+    }
+
+    /// The label of what is compared with it.
+    pub fn last(&self) -> Option<&'a (Arm, String)> {
+        self.cell.arms.last().filter(|_| self.cell.arms.len() > 1)
+    }
+
+    /// The valid block of `arm` in `pair`; the latest where several are.
+    pub fn valid(&self, pair: u32, arm: &(Arm, String)) -> Option<&'a BlockRecord> {
+        let is = |block: &&&BlockRecord| {
+            block.pair == pair && (block.arm, &block.label) == (arm.0, &arm.1) && block.is_valid()
+        };
+        self.blocks.iter().rev().find(is).copied()
+    }
+
+    /// All pairs of which any block was run.
+    pub fn pairs(&self) -> BTreeSet<u32> {
+        self.blocks.iter().map(|block| block.pair).collect()
+    }
+
+    /// `arm`'s valid blocks, one of each pair.
+    pub fn valid_blocks(&self, arm: &(Arm, String)) -> Vec<&'a BlockRecord> {
+        let pairs = self.pairs().into_iter();
+        pairs.filter_map(|pair| self.valid(pair, arm)).collect()
+    }
+
+    /// The value of `metric` in `arm`'s valid block of `pair`.
+    pub fn value(&self, pair: u32, arm: &(Arm, String), metric: Metric) -> Option<f64> {
+        metric.of(self.valid(pair, arm)?)
+    }
+
+    /// `candidate` divided by `base`, of each pair that has both.
+    pub fn ratios(
+        &self,
+        metric: Metric,
+        base: &(Arm, String),
+        candidate: &(Arm, String),
+    ) -> Vec<f64> {
+        let ratio = |pair| {
+            let of = |arm| self.value(pair, arm, metric);
+            Some(of(candidate)? / of(base)?)
+        };
+        self.pairs().into_iter().filter_map(ratio).collect()
+    }
+
+    /// VOID blocks among its blocks.
+    pub fn void_count(&self) -> usize {
+        self.blocks.iter().filter(|block| !block.is_valid()).count()
+    }
+}
+
+fn is_of(block: &BlockRecord, cell: &Cell) -> bool {
+    block.purpose == cell.purpose
+        && block.connections == cell.connections
+        && block.in_flight == cell.in_flight
+        && block.batch == cell.batch
+        && block.load == cell.load
+        && cell
+            .arms
+            .iter()
+            .any(|(arm, label)| *arm == block.arm && *label == block.label)
+}

@@ -1,0 +1,147 @@
+//! From blocks to the sentence. Nothing is read or written here: the same recording gives the same
+//! verdict, on any machine.
+//!
+//! In the order to read: [`metric`] is what is compared; [`cells`] finds the blocks that may be;
+//! [`claim`] judges them; [`sentence`] says it.
+
+pub mod cells;
+pub mod claim;
+pub mod metric;
+pub mod sentence;
+pub mod waterfall;
+
+use crate::{
+    record::{Purpose, Recording},
+    statistics::{Finding, Unsaid},
+};
+use cells::{Cells, Measured};
+use claim::{Claim, judge_family};
+use metric::Metric;
+use waterfall::Waterfall;
+
+/// What a run says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The claims of the headline; the first one is the verdict. Empty where nothing was compared.
+    pub headline: Vec<Claim>,
+    /// The same arms by other metrics.
+    pub others: Vec<Claim>,
+    /// Where the difference comes from, a metric each; only where all five arms were measured.
+    pub waterfalls: Vec<Waterfall>,
+    /// Median latency in each shape and batch of a closed loop.
+    pub map: Vec<Claim>,
+    /// One arm against itself, a metric each.
+    pub aa: Vec<Claim>,
+    /// The original's comparison taken apart, a cell each: answers per second.
+    pub seed: Vec<Claim>,
+}
+
+/// Whether there is an answer, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A difference, or that there is none.
+    Given,
+    /// "Can't tell here."
+    CantTell,
+}
+
+impl Verdict {
+    /// Judges `recording`.
+    pub fn of(recording: &Recording) -> Self {
+        let cells = Cells::of(recording);
+        let seed = recording.run.seed;
+        let open = cells.first(Purpose::Open);
+        let primary = cells.first(Purpose::Primary);
+
+        // What the headline is about follows from the plan and not from what came out.
+        let mut headline = Vec::new();
+        headline.extend(open.and_then(|cell| claim(cell, Metric::ServerCpu, &cells)));
+        headline.extend(primary.and_then(|cell| claim(cell, Metric::MedianLatency, &cells)));
+        judge_family(&mut headline);
+
+        let mut others: Vec<Claim> = OTHERS
+            .into_iter()
+            .filter_map(|(purpose, metric)| claim(cells.first(purpose)?, metric, &cells))
+            .collect();
+        judge_family(&mut others);
+
+        let mut waterfalls: Vec<Waterfall> = [
+            open.zip(Some(Metric::ServerCpu)),
+            primary.zip(Some(Metric::MedianLatency)),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|(cell, metric)| Waterfall::of(cell, metric, cells.floor(metric), seed))
+        .collect();
+        waterfall::judge_all(&mut waterfalls);
+
+        let mut map: Vec<Claim> = cells
+            .closed()
+            .filter_map(|cell| claim(cell, Metric::MedianLatency, &cells))
+            .collect();
+        judge_family(&mut map);
+
+        let aa = cells.first(Purpose::Aa);
+        let aa = Metric::ALL
+            .into_iter()
+            .filter_map(|metric| claim(aa?, metric, &cells))
+            .collect();
+        let mut seed: Vec<Claim> = cells
+            .of_purpose(Purpose::Seed)
+            .filter_map(|cell| claim(cell, Metric::Rate, &cells))
+            .collect();
+        judge_family(&mut seed);
+        Self {
+            headline,
+            others,
+            waterfalls,
+            map,
+            aa,
+            seed,
+        }
+    }
+
+    /// The claim that is the verdict.
+    pub fn first(&self) -> Option<&Claim> {
+        self.headline.first()
+    }
+
+    /// Whether the headline's first claim has an answer.
+    pub fn answer(&self) -> Answer {
+        match self.first().map(|claim| &claim.finding) {
+            Some(Finding::Difference | Finding::NoDifference) => Answer::Given,
+            Some(Finding::CantTell(_)) | None => Answer::CantTell,
+        }
+    }
+
+    /// The verdict as one sentence.
+    pub fn sentence(&self) -> String {
+        self.first().map_or_else(
+            || "Can't tell here: no block of two arms could be compared.".to_owned(),
+            sentence::of,
+        )
+    }
+}
+
+/// What is said beside the headline.
+const OTHERS: [(Purpose, Metric); 6] = [
+    (Purpose::Open, Metric::MedianLatency),
+    (Purpose::Open, Metric::TailLatency),
+    (Purpose::Open, Metric::GeneratorCpu),
+    (Purpose::Open, Metric::Bytes),
+    (Purpose::Primary, Metric::TailLatency),
+    (Purpose::Primary, Metric::Rate),
+];
+
+/// The last arm of a cell against its first, where the metric was measured at all.
+fn claim(cell: &Measured, metric: Metric, cells: &Cells) -> Option<Claim> {
+    let was_measured = cell.blocks.iter().any(|block| metric.of(block).is_some());
+    if !was_measured && metric != Metric::MedianLatency {
+        return None;
+    }
+    let floor = cells.floor(metric);
+    Claim::of(cell, metric, floor, cells.seed())
+}
+
+/// A finding that stands until a claim is judged.
+const UNJUDGED: Finding = Finding::CantTell(Unsaid::NoFloor);

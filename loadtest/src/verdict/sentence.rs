@@ -1,0 +1,149 @@
+//! A claim in words: never a bare winner, and where nothing can be said, why.
+
+use super::claim::Claim;
+use crate::{
+    record::{Arm, Cell, Load},
+    report::figures::{decimals, thousands},
+    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Unsaid},
+};
+
+/// Such as "gRPC takes 0.62× (95% CI 0.59–0.66; A/A floor ±2%) of REST's server CPU per request at
+/// 64 connections × 1 in flight, 5,000 requests/s."
+pub fn of(claim: &Claim) -> String {
+    let (base, candidate) = (name(&claim.base), name(&claim.candidate));
+    let (noun, at) = (claim.metric.noun(), conditions(&claim.cell));
+    match (&claim.finding, &claim.estimate) {
+        (Finding::Difference, Some(estimate)) => format!(
+            "{candidate} takes {} of {base}'s {noun} at {at}.",
+            figures(estimate, claim.floor)
+        ),
+        (Finding::NoDifference, Some(estimate)) => format!(
+            "No difference: {candidate} takes {} of {base}'s {noun} at {at}, which is within ±{}.",
+            figures(estimate, claim.floor),
+            percent(EQUIVALENCE)
+        ),
+        (finding, _) => format!(
+            "Can't tell here how {candidate}'s {noun} compares with {base}'s at {at}: {}.",
+            reason(finding, claim)
+        ),
+    }
+}
+
+/// Such as `0.62× (95% CI 0.59–0.66; A/A floor ±2%)`.
+pub fn figures(estimate: &Estimate, floor: Option<Floor>) -> String {
+    let floor = floor.map_or(String::new(), |floor| {
+        format!("; A/A floor ±{}", percent(floor.part))
+    });
+    format!(
+        "{}× (95% CI {}{floor})",
+        ratio(estimate.ratio),
+        interval(estimate)
+    )
+}
+
+/// Such as `0.59–0.66`.
+pub fn interval(estimate: &Estimate) -> String {
+    let interval = estimate.interval;
+    format!("{}–{}", ratio(interval.low), ratio(interval.high))
+}
+
+/// Two decimals, and more digits where that would leave one.
+pub fn ratio(ratio: f64) -> String {
+    match ratio {
+        r if r >= 100.0 => decimals(r, 0),
+        r if r >= 10.0 => decimals(r, 1),
+        r if r >= 0.095 => decimals(r, 2),
+        r => decimals(r, 3),
+    }
+}
+
+/// A part of 1 in percent, rounded up to a digit that does not say less than was found.
+pub fn percent(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent >= 2.0 {
+        format!("{:.0}%", (percent - 1e-9).ceil())
+    } else {
+        format!("{:.1}%", ((percent - 1e-9) * 10.0).ceil().max(0.0) / 10.0)
+    }
+}
+
+/// REST and gRPC are what people call arms A and E; the others are named by what they are, and an
+/// arm under another name than its letter by both.
+pub fn name((arm, label): &(Arm, String)) -> String {
+    let name = match arm {
+        Arm::JsonHttp1 => "REST",
+        other => other.name(),
+    };
+    if label == arm.letter() {
+        name.to_owned()
+    } else {
+        format!("{name} ({label})")
+    }
+}
+
+/// Such as `64 connections × 1 in flight, 5,000 requests/s`.
+pub fn conditions(cell: &Cell) -> String {
+    let mut text = shape(cell);
+    if cell.batch > 1 {
+        text += &format!(", {} greetings per call", thousands(cell.batch.into()));
+    }
+    text + ", " + &load(cell.load)
+}
+
+/// Such as `64 connections × 1 in flight`.
+pub fn shape(cell: &Cell) -> String {
+    format!(
+        "{} × {} in flight",
+        counted(cell.connections.into(), "connection"),
+        thousands(cell.in_flight.into())
+    )
+}
+
+/// Such as `5,000 requests/s`.
+pub fn load(load: Load) -> String {
+    match load {
+        Load::Closed => "each call after the last one's answer".to_owned(),
+        Load::Open { per_second } => format!("{} requests/s", decimals(per_second, 0)),
+    }
+}
+
+/// Such as `1 connection` or `2,000 connections`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number))
+}
+
+/// Why nothing can be said, and what would help.
+pub fn reason(finding: &Finding, claim: &Claim) -> String {
+    let Finding::CantTell(unsaid) = finding else {
+        return String::new();
+    };
+    let figures = claim
+        .estimate
+        .as_ref()
+        .map_or(String::new(), |estimate| figures(estimate, claim.floor));
+    match unsaid {
+        Unsaid::TooFewPairs { valid, needed } => {
+            let void = match claim.void_blocks {
+                0 => String::new(),
+                blocks => format!(" ({} VOID)", counted(blocks as u64, "block")),
+            };
+            format!(
+                "{} valid, {needed} needed{void}",
+                counted(*valid as u64, "pair")
+            )
+        }
+        Unsaid::NoFloor => "there is no valid A/A run to compare the difference with".to_owned(),
+        Unsaid::TooWide => format!(
+            "{figures} is too wide to tell a difference from none; --thorough, or a quieter machine, \
+             narrows it"
+        ),
+        Unsaid::WithinFloor => {
+            format!("{figures} is no further from 1 than one arm is from itself")
+        }
+        Unsaid::Chance { adjusted_p } => {
+            format!("{figures} may be chance among so many comparisons (Holm's p {adjusted_p:.2})")
+        }
+        Unsaid::PairsDisagree => format!("the pairs behind {figures} do not agree"),
+    }
+}
