@@ -62,11 +62,16 @@ function drawings() {
       return line.getTotalLength() > 0 && drawn.width + drawn.height > 0
         && getComputedStyle(line).stroke !== 'none';
     });
+    const marks = [...svg.querySelectorAll('.mark, .whisker')].filter((mark) => {
+      const drawn = mark.getBoundingClientRect();
+      const { fill, stroke } = getComputedStyle(mark);
+      return drawn.width + drawn.height > 0 && (fill !== 'none' || stroke !== 'none');
+    });
     return [
       ...(name ? [] : ['an svg without a title']),
       ...(svg.querySelector('desc')?.textContent ? [] : [`${name} has no description`]),
       ...(box.width > 0 && box.height > 0 ? [] : [`${name} has no size`]),
-      ...(lines.length > 0 ? [] : [`${name} has no line drawn`]),
+      ...(lines.length + marks.length > 0 ? [] : [`${name} has nothing drawn`]),
     ];
   });
 }

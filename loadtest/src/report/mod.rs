@@ -2,6 +2,7 @@
 
 pub mod goose;
 pub mod page;
+pub mod verdict;
 
 mod charts;
 mod comparison;

@@ -21,6 +21,7 @@ pub struct Measured<'a> {
 #[derive(Clone, Debug)]
 pub struct Cells<'a> {
     measured: Vec<Measured<'a>>,
+    floors: Vec<(Metric, Floor)>,
     seed: u64,
 }
 
@@ -35,9 +36,16 @@ impl<'a> Cells<'a> {
                 .filter(|block| is_of(block, cell))
                 .collect(),
         };
+        let measured: Vec<Measured> = recording.run.plan.cells.iter().map(belong).collect();
+        let seed = recording.run.seed;
+        let aa = measured
+            .iter()
+            .find(|measured| measured.cell.purpose == Purpose::Aa);
+        let floor = |metric| Some((metric, aa?.floor(metric, seed)?));
         Self {
-            measured: recording.run.plan.cells.iter().map(belong).collect(),
-            seed: recording.run.seed,
+            floors: Metric::ALL.into_iter().filter_map(floor).collect(),
+            measured,
+            seed,
         }
     }
 
@@ -67,10 +75,8 @@ impl<'a> Cells<'a> {
 
     /// How far apart the A/A run found one arm under two names by `metric`.
     pub fn floor(&self, metric: Metric) -> Option<Floor> {
-        let aa = self.first(Purpose::Aa)?;
-        let ratios = aa.ratios(metric, aa.first()?, aa.last()?);
-        let estimate = Estimate::of(&ratios, self.seed)?;
-        (estimate.pairs() >= LEAST_PAIRS).then(|| Floor::of(estimate.interval))
+        let known = self.floors.iter().find(|(known, _)| *known == metric);
+        known.map(|(_, floor)| *floor)
     }
 
     /// The seed of the run, which drives the resampling too.
@@ -126,6 +132,13 @@ impl<'a> Measured<'a> {
             Some(of(candidate)? / of(base)?)
         };
         self.pairs().into_iter().filter_map(ratio).collect()
+    }
+
+    /// Of an A/A cell: how far apart its two labels lie.
+    fn floor(&self, metric: Metric, seed: u64) -> Option<Floor> {
+        let ratios = self.ratios(metric, self.first()?, self.last()?);
+        let estimate = Estimate::of(&ratios, seed)?;
+        (estimate.pairs() >= LEAST_PAIRS).then(|| Floor::of(estimate.interval))
     }
 
     /// VOID blocks among its blocks.

@@ -2,5 +2,5 @@
 
 pub(super) mod latency;
 mod plot;
-mod scale;
+pub(super) mod scale;
 pub(super) mod throughput;

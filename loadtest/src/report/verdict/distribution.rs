@@ -1,0 +1,133 @@
+//! One arm's latencies over percentiles: corrected for coordinated omission, and not.
+
+use maud::{Markup, html};
+
+use crate::{
+    record::Nanoseconds,
+    report::{
+        charts::scale::{Scale, nines},
+        figures::decimals,
+    },
+    statistics::is_known,
+};
+
+/// Points of a curve in each halving of the distance to 100%, as HdrHistogram's tools draw it.
+const POINTS_PER_HALVING: f64 = 8.0;
+
+/// The side of the square that lines are drawn on before they are stretched.
+const CANVAS: f64 = 1000.0;
+
+/// Rising percentiles and milliseconds, as far as a hundred samples lie beyond.
+pub(super) type Curve = Vec<(f64, f64)>;
+
+/// The curve of `times`.
+pub(super) fn curve(times: &Nanoseconds) -> Curve {
+    (0..)
+        .map(|point| 100.0 * (1.0 - 0.5_f64.powf(f64::from(point) / POINTS_PER_HALVING)))
+        .take_while(|percentile| is_known(times.count(), *percentile))
+        .map(|percentile| (percentile, times.percentile_us(percentile) / 1e3))
+        .collect()
+}
+
+/// Axes that are shared by all arms of a cell, so that the eye may compare them.
+#[derive(Clone, Copy)]
+pub(super) struct Axes {
+    x: Scale,
+    y: Scale,
+}
+
+impl Axes {
+    /// Axes that hold all of `curves`; none where they hold no point.
+    pub(super) fn holding<'a>(curves: &(impl Iterator<Item = &'a Curve> + Clone)) -> Option<Self> {
+        let points = || curves.clone().flatten();
+        let low = points().map(|point| point.1).reduce(f64::min)?;
+        let high = points().map(|point| point.1).reduce(f64::max)?;
+        let reach = points().map(|point| nines(point.0)).reduce(f64::max)?;
+        Some(Self {
+            x: Scale::Nines {
+                end: reach.max(1.0),
+            },
+            y: Scale::fitting(low, high),
+        })
+    }
+
+    /// What the axes measure, with units.
+    pub(super) fn title(self) -> &'static str {
+        match self.y {
+            Scale::Log { .. } => "Latency in ms, log scale, by percentile of good answers",
+            _ => "Latency in ms by percentile of good answers",
+        }
+    }
+}
+
+/// One panel.
+pub(super) struct Panel<'a> {
+    /// Unique on the page.
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) description: String,
+    /// Style class, such as `arm-A`.
+    pub(super) class: String,
+    pub(super) uncorrected: &'a Curve,
+    pub(super) corrected: Option<&'a Curve>,
+}
+
+impl Panel<'_> {
+    pub(super) fn svg(&self, axes: Axes) -> Markup {
+        let (title, desc) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        let x_ticks = axes.x.ticks();
+        let last = x_ticks.len().saturating_sub(1);
+        html! {
+            svg.panel role="img" aria-labelledby={ (title) " " (desc) } {
+                title id=(title) { (self.title) }
+                desc id=(desc) { (self.description) }
+                @for tick in axes.y.ticks() {
+                    @let y = percent(1.0 - axes.y.place(tick));
+                    line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
+                    text.y x="0" dx="-6" y=(y) dy="0.35em" { (label(tick)) }
+                }
+                line.axis x1="0" x2="100%" y1="100%" y2="100%" {}
+                @for (index, tick) in x_ticks.iter().enumerate() {
+                    @let class = if index == last && last > 0 { "last" } else { "tick" };
+                    // Half and less share the first third of the axis: one label is enough.
+                    @if *tick != 0.0 {
+                        text class=(class) x=(percent(axes.x.place(*tick))) y="100%" dy="18" { (tick) "%" }
+                    }
+                }
+                g class=(self.class) {
+                    svg.stretch width="100%" height="100%" viewBox={ "0 0 " (CANVAS) " " (CANVAS) } preserveAspectRatio="none" {
+                        (line("uncorrected", self.uncorrected, axes))
+                        @if let Some(corrected) = self.corrected { (line("corrected", corrected, axes)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(class: &str, curve: &Curve, axes: Axes) -> Markup {
+    let mut path = String::new();
+    for (index, (percentile, millis)) in curve.iter().enumerate() {
+        let (x, y) = (axes.x.place(*percentile), axes.y.place(*millis));
+        let command = if index == 0 { 'M' } else { 'L' };
+        path += &format!("{command}{:.1},{:.1}", x * CANVAS, (1.0 - y) * CANVAS);
+    }
+    if curve.len() == 1 {
+        // A line of one point would be invisible.
+        path += "h1";
+    }
+    html! { path class={ "curve " (class) } d=(path) vector-effect="non-scaling-stroke" {} }
+}
+
+/// No more decimals than it takes.
+fn label(value: f64) -> String {
+    let places = (0..4).find(|places| {
+        let scaled = value * 10f64.powi(*places);
+        (scaled - scaled.round()).abs() < 1e-6
+    });
+    decimals(value, places.unwrap_or(4) as usize)
+}
+
+fn percent(place: f64) -> String {
+    format!("{:.2}%", place * 100.0)
+}

@@ -1,0 +1,135 @@
+//! The sentence, what qualifies it, and the same arms by other metrics.
+
+use maud::{Markup, html};
+
+use super::table::table;
+use crate::{
+    record::{Mode, Recording, Run},
+    report::figures::decimals,
+    statistics::Finding,
+    verdict::{
+        Answer, Verdict,
+        claim::Claim,
+        metric::Metric,
+        sentence::{self, counted},
+    },
+};
+
+/// Pairs that a published verdict takes.
+const PUBLISHED_PAIRS: u32 = 10;
+
+/// The top of the page.
+pub(super) fn header(recording: &Recording, verdict: &Verdict) -> Markup {
+    let run = &recording.run;
+    html! {
+        p.eyebrow { "REST and gRPC, compared" }
+        h1.cannot[verdict.answer() == Answer::CantTell] { (verdict.sentence()) }
+        @for claim in verdict.headline.iter().skip(1) { p.second { (sentence::of(claim)) } }
+        p.caveat {
+            (caveat(run))
+            " CI: confidence interval over pairs of blocks. A/A floor: what one arm differs from itself."
+        }
+        (banners(recording))
+    }
+}
+
+fn caveat(run: &Run) -> String {
+    let pairs = run
+        .plan
+        .cells
+        .iter()
+        .map(|cell| cell.pairs)
+        .max()
+        .unwrap_or(0);
+    let planned = counted(pairs.into(), "pair");
+    match run.mode {
+        Mode::Quick => format!(
+            "Quick mode: {planned} of blocks at most, where a verdict to publish takes \
+             {PUBLISHED_PAIRS}; its intervals are wide."
+        ),
+        Mode::Thorough => format!("Thorough mode: up to {planned} of blocks."),
+    }
+}
+
+/// What qualifies every figure below, the gravest first.
+fn banners(recording: &Recording) -> Markup {
+    let run = &recording.run;
+    let void = recording
+        .blocks
+        .iter()
+        .filter(|block| !block.is_valid())
+        .count();
+    html! {
+        @if !run.tool.release {
+            (banner("bad", "Debug build: its figures say nothing.", "Build with --release and run again."))
+        }
+        @if let Some(reason) = &run.cut_short {
+            (banner("warn", &format!("Cut short: {}.", reason.trim_end_matches('.')), "The figures cover what was measured until then."))
+        }
+        @if !run.thresholds_missed.is_empty() {
+            (banner("warn", "Thresholds missed:", &run.thresholds_missed.join("; ")))
+        }
+        @if void > 0 {
+            @let text = format!("{void} of {} are VOID and count for nothing.", counted(recording.blocks.len() as u64, "block"));
+            (banner("warn", &text, "Their reasons stand at the end."))
+        }
+    }
+}
+
+fn banner(kind: &str, title: &str, text: &str) -> Markup {
+    html! { div class={ "banner " (kind) } role="note" { strong { (title) } p { (text) } } }
+}
+
+/// The same arms by other metrics.
+pub(super) fn others(verdict: &Verdict) -> Option<Markup> {
+    let claims: Vec<&Claim> = verdict.headline.iter().chain(&verdict.others).collect();
+    let first = claims.first()?;
+    let (base, candidate) = (
+        sentence::name(&first.base),
+        sentence::name(&first.candidate),
+    );
+    let rows: Vec<Vec<String>> = claims.iter().map(|claim| row(claim)).collect();
+    let ratio = format!("{candidate} / {base}");
+    Some(html! {
+        (table("The same arms by other metrics", &["", &base, &candidate, &ratio, "95% CI", "Finding"], &rows))
+        p.notes { "Below 1, " (candidate) " takes less; by requests per second, gives less. Findings are corrected for their number (Holm)." }
+    })
+}
+
+fn row(claim: &Claim) -> Vec<String> {
+    let value =
+        |index: usize| claim.values[index].map_or("—".into(), |v| written(v, claim.metric));
+    let estimate = claim.estimate.as_ref();
+    vec![
+        format!(
+            "{}, {}",
+            claim.metric.noun(),
+            sentence::load(claim.cell.load)
+        ),
+        value(0),
+        value(1),
+        estimate.map_or("—".into(), |e| format!("{}×", sentence::ratio(e.ratio))),
+        estimate.map_or("—".into(), sentence::interval),
+        finding(&claim.finding).into(),
+    ]
+}
+
+/// A value with its unit, to three digits or whole.
+pub(super) fn written(value: f64, metric: Metric) -> String {
+    let places = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
+    let space = if metric == Metric::Rate { "" } else { " " };
+    format!("{}{space}{}", decimals(value, places), metric.unit())
+}
+
+/// A finding in two words.
+pub(super) fn finding(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Difference => "differs",
+        Finding::NoDifference => "no difference",
+        Finding::CantTell(_) => "can't tell",
+    }
+}

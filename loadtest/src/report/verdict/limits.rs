@@ -1,0 +1,186 @@
+//! What bounds the figures: the rates that met the objective, the generator's own limit, and A/A.
+
+use maud::{Markup, html};
+
+use super::{
+    head::written,
+    range::Range,
+    rows::{Mark, Row, Rows},
+    steps::capital,
+    table::table,
+};
+use crate::{
+    record::{Arm, Recording},
+    report::figures::{decimals, share},
+    statistics::Floor,
+    verdict::{
+        Verdict,
+        sentence::{conditions, counted, interval, name, percent, ratio},
+    },
+};
+
+/// The highest rate of each arm that met the objective.
+pub(super) fn capacity(recording: &Recording) -> Option<Markup> {
+    let run = &recording.run;
+    let objective = run.objective.filter(|_| !run.capacity.is_empty())?;
+    let rate =
+        |rate: Option<f64>| rate.map_or("—".into(), |rate| format!("{}/s", decimals(rate, 0)));
+    let rows: Vec<Vec<String>> = run
+        .capacity
+        .iter()
+        .map(|found| {
+            let limit = match (found.generator_bound, found.met_per_second) {
+                (true, _) => "the generator: this arm can do at least this",
+                (false, Some(_)) => "the objective",
+                (false, None) => "no rate that was tried met it",
+            };
+            vec![
+                format!(
+                    "{}, {} × {}",
+                    found.arm.name(),
+                    counted(found.connections.into(), "connection"),
+                    found.in_flight
+                ),
+                rate(found.met_per_second),
+                rate(found.missed_per_second),
+                limit.into(),
+            ]
+        })
+        .collect();
+    let below = decimals(
+        objective.below_us as f64 / 1e3,
+        if objective.below_us.is_multiple_of(1000) {
+            0
+        } else {
+            3
+        },
+    );
+    Some(html! {
+        p.lead {
+            "The highest rate of an open loop at which p" (objective.percentile) " stays below " (below) " ms, found by search. One search for each arm: no interval."
+        }
+        (table("Capacity", &["Arm", "Met at", "Missed at", "Bounded by"], &rows))
+    })
+}
+
+/// The generator's own limit, and what one arm differs from itself.
+pub(super) fn instrument(recording: &Recording, verdict: &Verdict) -> Option<Markup> {
+    let (ceiling, aa) = (ceiling(recording), aa(verdict));
+    (ceiling.is_some() || aa.is_some())
+        .then(|| html! { (ceiling.unwrap_or_default()) (aa.unwrap_or_default()) })
+}
+
+fn ceiling(recording: &Recording) -> Option<Markup> {
+    let highest = |arm: Arm| {
+        let valid = recording
+            .blocks
+            .iter()
+            .filter(|block| block.arm == arm && block.is_valid());
+        valid
+            .filter(|block| block.batch == 1 && block.purpose != crate::record::Purpose::Ceiling)
+            .map(crate::record::BlockRecord::requests_per_second)
+            .reduce(f64::max)
+    };
+    let rows: Vec<Vec<String>> = recording
+        .run
+        .ceiling
+        .iter()
+        .map(|ceiling| {
+            let limit = ceiling.requests_per_second;
+            let reached = highest(ceiling.arm);
+            vec![
+                format!(
+                    "{}, {} × {}",
+                    ceiling.arm.name(),
+                    counted(ceiling.connections.into(), "connection"),
+                    ceiling.in_flight
+                ),
+                format!("{}/s", decimals(limit, 0)),
+                format!("{} µs", decimals(ceiling.generator_cpu_us_per_request, 1)),
+                reached.map_or("—".into(), |rate| format!("{}/s", decimals(rate, 0))),
+                reached.map_or("—".into(), |rate| share(rate as u64, limit as u64)),
+            ]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| {
+        html! {
+            h3 { "The generator's own ceiling" }
+            p.lead { "Against a server that answers with fixed bytes. A rate near it is the generator's, not the service's." }
+            (table("The generator's own ceiling", &["Arm", "Ceiling", "Client CPU each", "Highest rate of this run", "Share"], &rows))
+        }
+    })
+}
+
+fn aa(verdict: &Verdict) -> Option<Markup> {
+    let claims: Vec<_> = verdict
+        .aa
+        .iter()
+        .filter_map(|claim| Some((claim, claim.estimate.as_ref()?)))
+        .collect();
+    let first = claims.first()?.0;
+    let rows: Vec<Row> = claims
+        .iter()
+        .map(|(claim, estimate)| Row {
+            name: claim.metric.noun().into(),
+            value: format!("floor ±{}", percent(Floor::of(estimate.interval).part)),
+            class: format!("arm-{}", claim.base.0.letter()),
+            marks: estimate
+                .ratios
+                .iter()
+                .map(|one| Mark::Dot {
+                    at: *one,
+                    text: format!("{}×", ratio(*one)),
+                })
+                .chain([Mark::Whisker {
+                    low: estimate.interval.low,
+                    high: estimate.interval.high,
+                }])
+                .collect(),
+        })
+        .collect();
+    let cells: Vec<Vec<String>> = claims
+        .iter()
+        .map(|(claim, estimate)| {
+            let value = |index: usize| {
+                claim.values[index].map_or("—".into(), |v| written(v, claim.metric))
+            };
+            vec![
+                capital(claim.metric.noun()),
+                value(0),
+                value(1),
+                format!("{}×", ratio(estimate.ratio)),
+                interval(estimate),
+                format!("±{}", percent(Floor::of(estimate.interval).part)),
+            ]
+        })
+        .collect();
+    let ends = claims.iter().flat_map(|(_, e)| {
+        [e.interval.low, e.interval.high, 1.0]
+            .into_iter()
+            .chain(e.ratios.iter().copied())
+    });
+    let holds = claims.iter().all(|(_, e)| e.interval.contains(1.0));
+    let chart = Rows {
+        id: "aa".into(),
+        title: "One arm under two names".into(),
+        description: cells
+            .iter()
+            .map(|row| format!("{}: {} (95% CI {}).", row[0], row[3], row[4]))
+            .collect::<Vec<_>>()
+            .join(" "),
+        range: Range::holding(ends),
+        axis: "one name divided by the other".into(),
+        line: Some(1.0),
+        band: None,
+        rows,
+    };
+    let (one, other) = (name(&first.base), name(&first.candidate));
+    Some(html! {
+        h3 { "A/A: one arm under two names" }
+        p.lead {
+            (one) " and " (other) " are the same, at " (conditions(&first.cell)) ". The further end of an interval is the floor under every claim by that metric. "
+            @if holds { "Every interval contains 1, as it should." } @else { strong { "An interval does not contain 1: in one of twenty it may; more often, the machine is not steady." } }
+        }
+        (chart.figure(&html! { "Dots: pairs. Whiskers: 95% intervals." }, &table("A/A", &["Metric", &one, &other, "Ratio", "95% CI", "Floor"], &cells)))
+    })
+}

@@ -1,0 +1,108 @@
+//! How the figures came about, where, and the files they come from.
+
+use maud::{Markup, html};
+
+use crate::{
+    record::{
+        Machine, Purpose, Recording, Run, Service,
+        store::{BLOCKS, LOGS, RUN},
+    },
+    report::figures::decimals,
+    statistics::RESAMPLES,
+    verdict::sentence::counted,
+};
+
+pub(super) fn section(recording: &Recording) -> Markup {
+    let run = &recording.run;
+    html! {
+        (method(run))
+        h3 { "Where and with what" }
+        (facts(run))
+        h3 { "Command" }
+        pre.command tabindex="0" { (run.command) }
+        h3 { "Raw data" }
+        ul.links {
+            li { a href=(RUN) { (RUN) } ", what holds for all blocks" }
+            li { a href={ (BLOCKS) "/" } { (BLOCKS) "/" } ", a file for each block, histograms included" }
+            li { a href={ (LOGS) "/" } { (LOGS) "/" } ", HdrHistogram logs of the valid blocks, in nanoseconds" }
+            li { code { "loadtest report DIR" } " makes this page again from them" }
+        }
+    }
+}
+
+fn method(run: &Run) -> Markup {
+    let seconds = |micros: u64| {
+        decimals(
+            micros as f64 / 1e6,
+            if micros.is_multiple_of(1_000_000) {
+                0
+            } else {
+                1
+            },
+        )
+    };
+    let aa = run
+        .plan
+        .cells
+        .iter()
+        .any(|cell| cell.purpose == Purpose::Aa);
+    html! {
+        ul.prose {
+            li {
+                "A block is one arm for " (seconds(run.plan.window_us)) " s after " (seconds(run.plan.warm_up_us)) " s that are dropped, "
+                @match run.service {
+                    Service::Embedded => "against a fresh dual-mode of its own. ",
+                    Service::Host { .. } => "against a service that was running already. ",
+                }
+                "The order of blocks is random, from the seed below."
+            }
+            li { "Every arm asks for the same greetings with the same number of connections and of calls in flight, and is timed from just before the call to the last decoded byte." }
+            li { "The clients are equally lean: one hyper connection for each user; tonic's generated client on the gRPC side." }
+            li {
+                "The block is the unit, never the request. A ratio is the geometric mean over pairs; its 95% interval is on each side the wider of the bootstrap over pairs ("
+                (decimals(RESAMPLES as f64, 0)) " resamples) and Student's t. The first knows skew, the second how few pairs there are."
+            }
+            li {
+                "A difference is claimed if the interval lies beyond the A/A floor, p after Holm's correction is below 0.05, and flipping signs agrees. No difference is claimed if the interval lies inside ±5% and the floor is smaller. Otherwise: can't tell."
+                @if !aa { " Here no A/A run was planned, so nothing can be claimed." }
+            }
+            li { "No percentile is printed with fewer than a hundred samples beyond it." }
+        }
+    }
+}
+
+fn facts(run: &Run) -> Markup {
+    let tool = &run.tool;
+    html! {
+        dl.facts {
+            dt { "Started" } dd { (run.started_at) }
+            @if let Service::Host { rest, grpc } = &run.service {
+                dt { "REST" } dd { (rest) }
+                dt { "gRPC" } dd { (grpc) }
+            }
+            @for (index, machine) in run.machines.iter().enumerate() {
+                dt { "Machine" @if run.machines.len() > 1 { " " (index + 1) } }
+                dd { (written(machine)) }
+                dt { "Kernel" } dd { (machine.kernel) }
+            }
+            dt { "Commit" } dd { (tool.commit.as_deref().unwrap_or("not known")) }
+            dt { "Seed" } dd { (run.seed) }
+            dt { "Tools" }
+            dd {
+                "loadtest " (tool.version) ", goose " (tool.goose) ", "
+                @if tool.release { "release build" } @else { "debug build" }
+            }
+        }
+    }
+}
+
+fn written(machine: &Machine) -> String {
+    let memory = machine.memory_kib.map_or(String::new(), |kib| {
+        format!(", {} GiB", decimals(kib as f64 / 1024f64.powi(2), 1))
+    });
+    format!(
+        "{}, {}{memory}",
+        machine.cpu.as_deref().unwrap_or("processor not known"),
+        counted(machine.cores.into(), "core")
+    )
+}

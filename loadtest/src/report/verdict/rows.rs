@@ -1,0 +1,141 @@
+//! A chart of rows over one axis: a name above, marks below it.
+//!
+//! Places across are given in percent and those down in pixels, so that one drawing fits a phone and
+//! a desktop without a letter changing its size.
+
+use maud::{Markup, html};
+
+use super::range::Range;
+use crate::report::figures::decimals;
+
+/// Height of a row, its name and its marks.
+const ROW: usize = 52;
+
+/// Where in a row its marks stand.
+const MARKS: usize = 33;
+
+/// Height of the axis under the rows.
+const AXIS: usize = 30;
+
+/// What is drawn.
+pub(super) struct Rows {
+    /// Names the parts for a screen reader; unique on the page.
+    pub(super) id: String,
+    pub(super) title: String,
+    /// What a reader who cannot see it should know.
+    pub(super) description: String,
+    pub(super) range: Range,
+    /// What the axis measures, with its unit.
+    pub(super) axis: String,
+    /// A line through all rows.
+    pub(super) line: Option<f64>,
+    /// A band through all rows.
+    pub(super) band: Option<(f64, f64)>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// One row.
+pub(super) struct Row {
+    pub(super) name: String,
+    /// Its figure in words, at the end of the name's line.
+    pub(super) value: String,
+    /// Style class, such as `arm-A`.
+    pub(super) class: String,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// One mark.
+pub(super) enum Mark {
+    Bar { from: f64, to: f64 },
+    Whisker { low: f64, high: f64 },
+    Dot { at: f64, text: String },
+    Cross { at: f64, text: String },
+}
+
+impl Rows {
+    /// The chart under `caption` and over `table`, which holds the same figures.
+    pub(super) fn figure(&self, caption: &Markup, table: &Markup) -> Markup {
+        html! {
+            figure {
+                figcaption { (caption) }
+                (self.svg())
+                details { summary { "The figures" } (table) }
+            }
+        }
+    }
+
+    fn svg(&self) -> Markup {
+        let (title, desc) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        let bottom = self.rows.len() * ROW;
+        html! {
+            svg.rows role="img" aria-labelledby={ (title) " " (desc) } height=(bottom + AXIS) {
+                title id=(title) { (self.title) }
+                desc id=(desc) { (self.description) }
+                @if let Some((low, high)) = self.band {
+                    @let (from, to) = (self.range.place(low), self.range.place(high));
+                    rect.band x=(percent(from)) y="0" width=(percent(to - from)) height=(bottom) {}
+                }
+                (self.grid(bottom))
+                @if let Some(line) = self.line {
+                    @let x = percent(self.range.place(line));
+                    line.one x1=(x) x2=(x) y1="0" y2=(bottom) {}
+                }
+                @for (index, row) in self.rows.iter().enumerate() { (self.row(row, index * ROW)) }
+            }
+            p.axis-title.x { (self.axis) }
+        }
+    }
+
+    fn grid(&self, bottom: usize) -> Markup {
+        let ticks = self.range.ticks();
+        let last = ticks.len().saturating_sub(1);
+        html! {
+            @for (index, tick) in ticks.into_iter().enumerate() {
+                @let x = percent(self.range.place(tick));
+                line.grid x1=(x) x2=(x) y1="0" y2=(bottom) {}
+                @let side = if index == 0 { "first" } else if index == last { "last" } else { "tick" };
+                text class=(side) x=(x) y=(bottom + 18) { (decimals(tick, self.range.places())) }
+            }
+            line.axis x1="0" x2="100%" y1=(bottom) y2=(bottom) {}
+        }
+    }
+
+    fn row(&self, row: &Row, top: usize) -> Markup {
+        html! {
+            g class=(row.class) {
+                text.name x="0" y=(top + 16) { (row.name) }
+                text.value x="100%" y=(top + 16) { (row.value) }
+                @for mark in &row.marks { (self.mark(mark, top + MARKS)) }
+            }
+        }
+    }
+
+    fn mark(&self, mark: &Mark, y: usize) -> Markup {
+        let place = |value| self.range.place(value);
+        html! {
+            @match mark {
+                Mark::Bar { from, to } => {
+                    @let (left, right) = (place(from.min(*to)), place(from.max(*to)));
+                    rect.mark x=(percent(left)) y=(y - 7) width=(percent((right - left).max(0.003))) height="14" {}
+                }
+                Mark::Whisker { low, high } => {
+                    @let (left, right) = (percent(place(*low)), percent(place(*high)));
+                    line.whisker x1=(left) x2=(right) y1=(y) y2=(y) {}
+                    @for end in [left, right] {
+                        line.whisker x1=(end) x2=(end) y1=(y - 5) y2=(y + 5) {}
+                    }
+                }
+                Mark::Dot { at, text } => {
+                    circle.mark.dot cx=(percent(place(*at))) cy=(y) r="4.5" { title { (text) } }
+                }
+                Mark::Cross { at, text } => {
+                    text.cross x=(percent(place(*at))) y=(y + 5) { "×" title { (text) } }
+                }
+            }
+        }
+    }
+}
+
+fn percent(place: f64) -> String {
+    format!("{:.2}%", place * 100.0)
+}

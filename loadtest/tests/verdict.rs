@@ -1,0 +1,210 @@
+//! What the verdict says of recordings whose truth is known.
+
+use loadtest::{
+    record::{Purpose, Recording, Void},
+    statistics::{Finding, Unsaid},
+    verdict::{Answer, Verdict, metric::Metric, sentence},
+};
+
+mod made_up;
+
+use made_up::{CPU_RATIO, LATENCY_RATIO, THOROUGH, Truth};
+
+/// Makes the blocks of `purpose` VOID that `which` picks by their pair.
+fn make_void(recording: &mut Recording, purpose: Purpose, which: impl Fn(u32) -> bool) {
+    for block in &mut recording.blocks {
+        if block.purpose == purpose && which(block.pair) {
+            block.void.push(Void::Errors { count: 7 });
+        }
+    }
+}
+
+/// Within 2%: the noise is 1% a block, over ten pairs.
+fn is_near(found: f64, truth: f64) -> bool {
+    (found / truth - 1.0).abs() < 0.02
+}
+
+#[test]
+fn the_sentence_gives_the_ratio_its_interval_the_floor_and_the_conditions() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    assert_eq!(verdict.answer(), Answer::Given);
+    let expected = "gRPC takes 1.10× (95% CI 1.09–1.11; A/A floor ±0.9%) of REST's server CPU per \
+                    request at 32 connections × 1 in flight, 5,000 requests/s.";
+    let digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
+    assert_eq!(digits(&verdict.sentence()), digits(expected));
+}
+
+#[test]
+fn the_headline_and_the_steps_of_the_waterfall_find_the_truth() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let truths = [CPU_RATIO, LATENCY_RATIO];
+    assert_eq!(verdict.headline.len(), truths.len());
+    for (claim, truth) in verdict.headline.iter().zip(truths) {
+        assert!(
+            is_near(claim.estimate.as_ref().unwrap().ratio, truth),
+            "{claim:?}"
+        );
+        assert_eq!(claim.finding, Finding::Difference);
+    }
+    let steps = [[0.8, 1.1, 1.25], [0.9, 1.2, 1.15]];
+    for (waterfall, truths) in verdict.waterfalls.iter().zip(steps) {
+        for (step, truth) in waterfall.steps.iter().zip(truths) {
+            assert!(is_near(step.estimate.ratio, truth), "{step:?}");
+        }
+        let product: f64 = waterfall
+            .steps
+            .iter()
+            .map(|step| step.estimate.ratio)
+            .product();
+        assert!((product / waterfall.total.ratio - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn arms_that_do_not_differ_are_never_said_to() {
+    for seed in 0..10 {
+        for (pairs, noise) in [(4, 0.03), (10, 0.01)] {
+            let truth = Truth {
+                pairs,
+                noise,
+                differ: false,
+                seed,
+            };
+            let verdict = Verdict::of(&made_up::headline(truth));
+            for claim in &verdict.headline {
+                assert_ne!(
+                    claim.finding,
+                    Finding::Difference,
+                    "{}",
+                    sentence::of(claim)
+                );
+            }
+            if pairs == 10 {
+                let said = verdict.sentence();
+                assert!(said.starts_with("No difference: gRPC takes "), "{said}");
+                assert!(said.ends_with("which is within ±5%."), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_noisy_machine_gets_no_answer_and_hears_why() {
+    let noisy = Truth {
+        noise: 0.3,
+        pairs: 4,
+        ..THOROUGH
+    };
+    let verdict = Verdict::of(&made_up::recording(noisy));
+    assert_eq!(verdict.answer(), Answer::CantTell);
+    let said = verdict.sentence();
+    assert!(
+        said.starts_with("Can't tell here how gRPC's server CPU per request compares with REST's at 32 connections"),
+        "{said}"
+    );
+    assert!(said.contains("too wide to tell"), "{said}");
+}
+
+#[test]
+fn void_blocks_are_left_out_and_too_many_leave_nothing_to_say() {
+    let mut recording = made_up::recording(THOROUGH);
+    for block in &mut recording.blocks {
+        if block.purpose == Purpose::Open && block.pair == 3 && block.label == "E" {
+            block.server.as_mut().unwrap().cpu_us *= 100;
+            block.void.push(Void::ServerRestarted);
+        }
+    }
+    let verdict = Verdict::of(&recording);
+    let claim = verdict.first().unwrap();
+    assert_eq!(claim.pairs(), 9);
+    assert!(is_near(claim.estimate.as_ref().unwrap().ratio, CPU_RATIO));
+
+    make_void(&mut recording, Purpose::Open, |pair| pair > 4);
+    let verdict = Verdict::of(&recording);
+    assert_eq!(
+        verdict.first().unwrap().finding,
+        Finding::CantTell(Unsaid::TooFewPairs {
+            valid: 3,
+            needed: 5
+        })
+    );
+    assert!(
+        verdict
+            .sentence()
+            .contains("3 pairs valid, 5 needed (31 blocks VOID)"),
+        "{}",
+        verdict.sentence()
+    );
+}
+
+#[test]
+fn a_repeated_block_takes_the_place_of_the_void_one() {
+    let mut recording = made_up::recording(THOROUGH);
+    let mut again = recording
+        .blocks
+        .iter()
+        .find(|b| b.purpose == Purpose::Open)
+        .unwrap()
+        .clone();
+    make_void(&mut recording, Purpose::Open, |pair| pair == again.pair);
+    again.number = recording.blocks.len() as u32 + 1;
+    again.attempt = 2;
+    let pair = again.pair;
+    recording.blocks.push(again);
+    let verdict = Verdict::of(&recording);
+    assert_eq!(
+        verdict.first().unwrap().pairs(),
+        9,
+        "the other arm of pair {pair} is VOID still"
+    );
+}
+
+#[test]
+fn without_an_aa_run_nothing_is_claimed() {
+    let mut recording = made_up::recording(THOROUGH);
+    make_void(&mut recording, Purpose::Aa, |_| true);
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(
+        verdict.sentence().contains("no valid A/A run"),
+        "{}",
+        verdict.sentence()
+    );
+}
+
+#[test]
+fn without_the_servers_cpu_the_verdict_is_about_latency() {
+    let mut recording = made_up::recording(THOROUGH);
+    for block in &mut recording.blocks {
+        block.server = None;
+    }
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.first().unwrap().metric, Metric::MedianLatency);
+    assert!(
+        verdict.sentence().contains("of REST's median latency at"),
+        "{}",
+        verdict.sentence()
+    );
+}
+
+#[test]
+fn a_run_that_measured_nothing_says_so() {
+    let mut recording = made_up::recording(THOROUGH);
+    recording.blocks.clear();
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(
+        verdict.sentence().starts_with("Can't tell here"),
+        "{}",
+        verdict.sentence()
+    );
+}
+
+#[test]
+fn the_same_recording_gives_the_same_verdict() {
+    let recording = made_up::recording(Truth {
+        pairs: 4,
+        ..THOROUGH
+    });
+    assert_eq!(Verdict::of(&recording), Verdict::of(&recording));
+}
