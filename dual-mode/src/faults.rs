@@ -172,3 +172,66 @@ impl From<Refusal> for Fault {
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-request-id")?.to_str().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// One of each.
+    fn every() -> Vec<Fault> {
+        vec![
+            greetings::Fault::field("year", "is wrong").into(),
+            Fault::Malformed("it cannot be read".to_owned()),
+            Fault::UnknownPath,
+            Fault::UnknownMethod,
+            Fault::MethodNotAllowed { allow: "GET" },
+            Fault::UnsupportedMediaType {
+                form: "text/plain".to_owned(),
+                accept: "application/json",
+            },
+            Fault::TooLarge { limit: 1 },
+            Fault::UriTooLong,
+            Fault::Incomplete,
+            Fault::DeadlinePassed,
+            Fault::Overloaded,
+            Fault::Draining,
+            Fault::Internal,
+        ]
+    }
+
+    #[test]
+    fn a_reason_names_one_fault() {
+        let reasons: HashSet<_> = every().iter().map(|fault| fault.row().reason).collect();
+        assert_eq!(reasons.len(), every().len());
+    }
+
+    #[test]
+    fn the_transports_agree_on_whose_fault_it_is_and_whether_to_try_again() {
+        for fault in every() {
+            let row = fault.row();
+            let ours = matches!(
+                row.code,
+                Code::DeadlineExceeded | Code::Unavailable | Code::Internal
+            );
+            let overloaded = row.reason == "OVERLOADED";
+            assert_eq!(row.status.is_server_error(), ours || overloaded, "{row:?}");
+            assert_eq!(
+                row.retry.is_some(),
+                row.status == StatusCode::SERVICE_UNAVAILABLE
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_server_says_nothing_about_its_inside() {
+        assert_eq!(Fault::from(Refusal::Panicked).to_string(), "internal error");
+    }
+
+    #[test]
+    fn the_domain_is_the_service() {
+        use proto::rest_grpc_dual_mode::greetings_generator_server::SERVICE_NAME;
+        assert_eq!(DOMAIN, SERVICE_NAME);
+    }
+}

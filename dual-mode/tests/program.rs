@@ -122,12 +122,15 @@ async fn idle_connections_do_not_keep_the_server() {
 
 /// A POST whose body never comes whole: a call that does not end by itself.
 async fn half_a_call(rest: SocketAddr, headers: &str) -> TcpStream {
-    let mut connection = TcpStream::connect(rest).await.unwrap();
+    let mut connection = TcpStream::connect(rest).await.expect("it listens");
     let head = format!(
         "POST /v1/get_greetings HTTP/1.1\r\nhost: {rest}\r\nconnection: close\r\n{headers}\
          content-length: 100\r\n\r\n{{"
     );
-    connection.write_all(head.as_bytes()).await.unwrap();
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("it reads");
     connection
 }
 

@@ -20,6 +20,8 @@ use tower_http::cors::Cors;
 
 use crate::{cors::Origins, faults::Fault, rest::problem};
 
+type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
 /// A gRPC service, for browsers too.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<S> {
@@ -58,10 +60,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<
-        <S as Service<Request<Incoming>>>::Future,
-        BoxFuture<'static, Result<Response<Body>, Infallible>>,
-    >;
+    type Future = Either<<S as Service<Request<Incoming>>>::Future, Answer>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -73,6 +72,10 @@ where
         // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
         let kind = content_type.strip_prefix(b"application/grpc");
         match kind {
+            Some(_) if request.method() != Method::POST && request.method() != Method::OPTIONS => {
+                let allow = "POST, OPTIONS";
+                refused(&Fault::MethodNotAllowed { allow }, &request)
+            }
             Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
                 Either::Left(self.grpc.call(request))
             }
@@ -81,23 +84,22 @@ where
                 Either::Right(self.browser(request))
             }
             _ => {
-                let form = String::from_utf8_lossy(content_type);
-                let form = form.chars().take(80).collect::<String>();
-                let fault = Fault::UnsupportedMediaType {
-                    form: if kind.is_some() {
-                        "gRPC over HTTP/1.1".to_owned()
-                    } else if form.is_empty() {
-                        "a request without a content type".to_owned()
-                    } else {
-                        form
-                    },
-                    accept: "application/grpc over HTTP/2, or application/grpc-web",
+                let form = match (kind, content_type) {
+                    (Some(_), _) => "gRPC over HTTP/1.1".to_owned(),
+                    (None, b"") => "a request without a content type".to_owned(),
+                    (None, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
                 };
-                let answer = problem(&fault, request.headers()).map(Body::new);
-                Either::Right(Box::pin(async { Ok(answer) }))
+                let accept = "application/grpc over HTTP/2, or application/grpc-web";
+                refused(&Fault::UnsupportedMediaType { form, accept }, &request)
             }
         }
     }
+}
+
+/// What is no call is answered as HTTP answers it.
+fn refused<F>(fault: &Fault, request: &Request<Incoming>) -> Either<F, Answer> {
+    let answer = problem(fault, request.headers()).map(Body::new);
+    Either::Right(Box::pin(async { Ok(answer) }))
 }
 
 impl<S> Entry<S>
@@ -111,10 +113,7 @@ where
         + Send
         + 'static,
 {
-    fn browser(
-        &self,
-        request: Request<Incoming>,
-    ) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+    fn browser(&self, request: Request<Incoming>) -> Answer {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
         Box::pin(self.web.clone().call(request))

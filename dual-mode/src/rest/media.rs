@@ -89,8 +89,8 @@ impl Form {
         best.0
     }
 
-    /// What the most specific of `ranges` that fits says about this form, in thousandths.
-    fn value(self, ranges: &[(&str, u16)]) -> u16 {
+    /// What the most specific of `ranges` that fits says about this form.
+    fn value(self, ranges: &[(&str, f32)]) -> f32 {
         let fits = |wanted: &str| {
             let range = ranges.iter();
             let mut range = range.filter(|(range, _)| range.eq_ignore_ascii_case(wanted));
@@ -99,19 +99,18 @@ impl Form {
         fits(self.media_type())
             .or_else(|| fits("application/*"))
             .or_else(|| fits("*/*"))
-            .unwrap_or(0)
+            .unwrap_or(0.0)
     }
 }
 
-/// The media ranges of one `Accept` header, each with its weight in thousandths.
-fn range_list(header: &HeaderValue) -> Option<impl Iterator<Item = (&str, u16)>> {
+/// The media ranges of one `Accept` header, each with its weight.
+fn range_list(header: &HeaderValue) -> Option<impl Iterator<Item = (&str, f32)>> {
     Some(header.to_str().ok()?.split(',').map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
         let weight = weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0));
-        // A cast of a float takes the nearest number there is.
-        (name, (weight.clamp(0.0, 1.0) * 1000.0) as u16)
+        (name, weight.clamp(0.0, 1.0))
     }))
 }
 
