@@ -1,7 +1,7 @@
 //! dual-mode as a child process, where the user names no service of their own.
 
 use std::{
-    io::{self, Write},
+    io::{self, BufRead, Write},
     net::{Ipv4Addr, SocketAddr},
     thread,
     time::Duration,
@@ -12,10 +12,17 @@ use serde::{Deserialize, Serialize};
 use serving::{CancellationToken, limits::Limits, server::Listener, workers::Workers};
 use tokio::{net::TcpListener, runtime::Builder, time::timeout};
 
-use crate::{child::Child, target::Target};
+use crate::{child::Child, target::Target, usage};
 
 /// How long dual-mode may take to listen: it takes milliseconds, on a machine that swaps a second.
 const START: Duration = Duration::from_secs(15);
+
+/// What the child is to be: the one message it gets.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Spec {
+    /// The cores to run on; none stands for all.
+    pub cores: Vec<usize>,
+}
 
 /// Where the child listens: the one message it sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,8 +46,9 @@ impl Embedded {
     ///
     /// # Errors
     /// When it does not come up.
-    pub async fn start() -> anyhow::Result<Self> {
+    pub async fn start(spec: &Spec) -> anyhow::Result<Self> {
         let mut child = Child::start(["server".into()])?;
+        child.tell(spec).await?;
         let Addresses { rest, grpc } = timeout(START, child.hear())
             .await
             .context("dual-mode did not start to listen in time")??
@@ -78,6 +86,10 @@ impl Embedded {
 /// # Errors
 /// When it cannot listen, or a listener fails.
 pub fn main() -> anyhow::Result<()> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    let spec: Spec = serde_json::from_str(&line).context("standard input is no server to run")?;
+    usage::pin(&spec.cores).context("the server cannot be kept on its cores")?;
     // Laid out as the program dual-mode lays itself out: see serving::process.
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;

@@ -1,7 +1,7 @@
 //! The load test.
 //!
-//! Run with `cargo run --release -p loadtest`. It starts dual-mode, tests REST and then gRPC under
-//! the same load, and leaves a report in `reports/`. With `-- --host http://localhost:5000` it
+//! Run with `cargo run --release -p loadtest`. It starts dual-mode, puts the same load on REST and on
+//! gRPC in turn, and leaves a report in `reports/`. With `-- --host http://localhost:5000` it
 //! tests a service that runs already.
 
 use std::{
@@ -13,10 +13,10 @@ use loadtest::{
     block,
     cli::{Cli, Command, Options, UsageError},
     embedded,
-    result::Arm,
-    run::{self, Finished, INTERRUPTED, Interrupted},
+    run::{self, INTERRUPTED, Interrupted},
     summary,
     target::TargetError,
+    verdict::Answer,
 };
 
 /// The one of dual-mode, which runs in a process of this program where no service is named.
@@ -47,20 +47,21 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: Options) -> anyhow::Result<u8> {
-    let Finished { run, folder } = serving::client::block_on(run::compare(options))?;
-    let report = folder.join("index.html");
+    let finished = serving::client::block_on(run::compare(options))?;
     // A reader who has gone does not make the measurement fail.
     let _ = writeln!(
         io::stdout(),
         "{}Report: {}",
-        summary::of(&run),
-        report.display()
+        summary::of(&finished),
+        finished.folder.join("index.html").display()
     );
+    let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
-        Some(_) => 1,
-        None if run.arms.iter().any(|arm| !arm.thresholds_missed.is_empty()) => 4,
-        None if run.arms.iter().any(Arm::has_bad_answers) => 3,
+        _ if !run.thresholds_missed.is_empty() => 4,
+        Some(_) => 7,
+        None if finished.has_bad_answers => 3,
+        None if finished.verdict.answer() == Answer::CantTell => 6,
         None => 0,
     })
 }
