@@ -64,11 +64,16 @@ Exit codes:
   5    a target could not be reached; nothing was written
   6    measured, but can't tell: too few valid blocks, or they do not agree
   7    cut short by something else than a signal; what was measured until then was written
+  8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
 
-/// The halves of this tool that run as child processes.
+/// What this tool does besides a comparison, and its halves that run as child processes.
 #[derive(Subcommand, Clone)]
 pub enum Command {
+    /// Measure the generator's own limit, against a service that does nothing
+    Ceiling(Box<Options>),
+    /// Prove the instrument: hold what it measures against what is known
+    Selftest(Box<Options>),
     /// One protocol's load; standard input says which
     #[command(hide = true)]
     Block(Box<Options>),
@@ -151,7 +156,11 @@ impl Cli {
 
 /// The command line. A block is given the same options as the comparison it belongs to.
 fn command() -> clap::Command {
-    with_our_words(Cli::command()).mut_subcommand("block", with_our_words)
+    ["block", "ceiling", "selftest"]
+        .into_iter()
+        .fold(with_our_words(Cli::command()), |command, name| {
+            command.mut_subcommand(name, with_our_words)
+        })
 }
 
 /// Goose's options, with help that says what is different here.

@@ -12,12 +12,15 @@
 //! of its own; [`validity`] says whether it counts; [`record`] is what comes back; [`report`] is what
 //! stays.
 
+mod alarm;
 pub mod block;
+pub mod ceiling;
 pub mod child;
 pub mod cli;
 pub mod cores;
 pub mod embedded;
 pub mod folder;
+pub mod known;
 pub mod lab;
 pub mod machine;
 pub mod plan;
@@ -26,6 +29,7 @@ pub mod record;
 pub mod report;
 pub mod result;
 pub mod run;
+pub mod selftest;
 pub mod statistics;
 pub mod subject;
 pub mod summary;

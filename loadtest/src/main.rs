@@ -10,11 +10,11 @@ use std::{
 };
 
 use loadtest::{
-    block,
+    block, ceiling,
     cli::{Cli, Command, Options, UsageError},
     embedded,
     run::{self, INTERRUPTED, Interrupted},
-    summary,
+    selftest, summary,
     target::TargetError,
     verdict::Answer,
 };
@@ -35,6 +35,19 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|()| block::main(options.goose))
             .map(|()| 0),
+        Some(Command::Ceiling(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| serving::client::block_on(ceiling::command(&options)))
+            .map(|table| print(&table)),
+        Some(Command::Selftest(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| serving::client::block_on(selftest::command(&options)))
+            .map(|proofs| {
+                print(&selftest::table(&proofs));
+                selftest::exit_code(&proofs)
+            }),
         None => options
             .complete()
             .map_err(Into::into)
@@ -48,13 +61,12 @@ fn main() -> ExitCode {
 
 fn compare(options: Options) -> anyhow::Result<u8> {
     let finished = serving::client::block_on(run::compare(options))?;
-    // A reader who has gone does not make the measurement fail.
-    let _ = writeln!(
-        io::stdout(),
-        "{}Report: {}",
+    let page = finished.folder.join("index.html");
+    print(&format!(
+        "{}Report: {}\n",
         summary::of(&finished),
-        finished.folder.join("index.html").display()
-    );
+        page.display()
+    ));
     let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
@@ -64,6 +76,12 @@ fn compare(options: Options) -> anyhow::Result<u8> {
         None if finished.verdict.answer() == Answer::CantTell => 6,
         None => 0,
     })
+}
+
+/// A reader who has gone does not make the measurement fail. The exit code is 0.
+fn print(text: &str) -> u8 {
+    let _ = write!(io::stdout(), "{text}");
+    0
 }
 
 /// The exit code of a comparison that has no report, as `--help` lists them.

@@ -12,8 +12,10 @@ use thiserror::Error;
 
 use crate::{
     block::configuration::outputs,
+    ceiling,
     cli::{self, Options, UsageError},
-    cores, embedded,
+    cores,
+    embedded::{self, Kind},
     folder::Folder,
     lab::{Lab, Outcome},
     machine, plan,
@@ -21,6 +23,7 @@ use crate::{
     progress::Display,
     record::{Arm, BlockRecord, Cell, FORMAT, Recording, Run, store},
     report,
+    statistics::LEAST_PAIRS,
     subject::Subject,
     validity,
     verdict::Verdict,
@@ -66,6 +69,7 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
     let subject = match options.targets()? {
         None => Subject::Fresh(embedded::Spec {
             cores: cores.server.clone(),
+            kind: Kind::DualMode,
         }),
         Some((rest, grpc)) => Subject::running(rest, grpc).await?,
     };
@@ -97,7 +101,7 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
     let mut comparison = Comparison {
         lab: Lab {
             subject,
-            cores: cores.generator,
+            cores: cores.generator.clone(),
             window_us: extent.window_us,
             warm_up_us: extent.warm_up_us,
             folder: folder.path().to_owned(),
@@ -116,6 +120,9 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
         arms.len(),
         comparison.run.seed
     ));
+    if extent.closed_pairs as usize >= LEAST_PAIRS {
+        comparison.ceiling(&options, &arms, &cores.server).await?;
+    }
     comparison.measure_all(&options, &extent, &arms).await?;
     comparison.finish(folder)
 }
@@ -147,12 +154,37 @@ struct Comparison {
 }
 
 impl Comparison {
+    /// Measures the generator's own limit, which stands beside every result.
+    async fn ceiling(
+        &mut self,
+        options: &Options,
+        arms: &[Arm],
+        server: &[usize],
+    ) -> anyhow::Result<()> {
+        self.lab.display.plan(arms.len());
+        for block in ceiling::blocks(arms, options.users()) {
+            if self.is_over() {
+                break;
+            }
+            self.run
+                .ceiling
+                .extend(ceiling::measure(&mut self.lab, &block, server).await?);
+            if self.lab.stop.is_cancelled() {
+                self.run.cut_short = Some(INTERRUPTED.to_owned());
+            }
+        }
+        Ok(())
+    }
+
     async fn measure_all(
         &mut self,
         options: &Options,
         extent: &plan::Extent,
         arms: &[Arm],
     ) -> anyhow::Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
         let users = options.users();
         let open = |rate| plan::open(extent, arms, users, rate);
         let with_floor = |cells: Vec<Cell>| {

@@ -6,7 +6,6 @@
 //! to its standard output, one line of JSON each; the last one is [`Event::Done`],
 //! [`Event::Refused`] or [`Event::Failed`].
 
-mod alarm;
 mod attack;
 pub(crate) mod configuration;
 mod grpc;
@@ -40,6 +39,7 @@ use crate::{
 };
 pub(crate) use attack::blank;
 use user::Attack;
+pub(crate) use user::GREETING;
 use window::Window;
 
 /// How often the parent hears how far the block is.

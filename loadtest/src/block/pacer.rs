@@ -18,12 +18,12 @@ use std::{
 use hdrhistogram::Histogram;
 use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 
-use super::{alarm::Alarm, recorder::times};
-use crate::usage;
+use super::recorder::times;
+use crate::{alarm::Alarm, usage};
 
 /// A round of the runtime shorter than this found nothing to do: polling the kernel for events
-/// takes less than a microsecond, making a call takes several.
-const EMPTY_ROUND: Duration = Duration::from_micros(2);
+/// takes a microsecond or two, a call reads or writes and takes more.
+const EMPTY_ROUND: Duration = Duration::from_micros(4);
 
 /// How long a user waits for a call before goose is asked whether it should stop.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);

@@ -27,7 +27,7 @@ pub(super) const MESSAGE_TYPE: &str = "Diwali";
 /// The year that every call asks for.
 pub(super) const YEAR: i32 = 2023;
 /// The greeting that every call must get.
-pub(super) const GREETING: &str =
+pub(crate) const GREETING: &str =
     "Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
 /// How long a user waits before it connects again: a refused connection fails within microseconds,

@@ -124,6 +124,10 @@ pub enum Protocol {
 pub struct Behaviour {
     /// Between the head of an answer and its body.
     pub delay: Duration,
+    /// More of it on gRPC.
+    pub more_on_grpc: Duration,
+    /// When after the first call, and for how long, no answer is given.
+    pub stall: Option<(Duration, Duration)>,
     /// Refuse every call: 503, UNAVAILABLE.
     pub refuse: bool,
     /// Refuse the calls of the first second only.
@@ -190,6 +194,16 @@ fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
         let _ = request.into_body().collect().await;
         let early = first.elapsed() < Duration::from_secs(1);
         let refuse = behaviour.refuse || behaviour.refuse_at_first && early;
+        if let Some((after, length)) = behaviour.stall {
+            let (now, end) = (first.elapsed(), after + length);
+            if (after..end).contains(&now) {
+                tokio::time::sleep(end - now).await;
+            }
+        }
+        let mut behaviour = behaviour;
+        if protocol == Protocol::Grpc {
+            behaviour.delay += behaviour.more_on_grpc;
+        }
         match protocol {
             Protocol::Rest if behaviour.json_only && !is_json => unsupported(),
             Protocol::Rest => rest_answer(behaviour, refuse),

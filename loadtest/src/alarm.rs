@@ -3,9 +3,9 @@
 use std::{io, time::Duration};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::Alarm;
+pub(crate) use linux::Alarm;
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::Alarm;
+pub(crate) use portable::Alarm;
 
 /// Linux has timers that are files: the runtime sleeps on them together with its sockets.
 #[cfg(target_os = "linux")]
@@ -22,14 +22,14 @@ mod linux {
 
     use super::{Duration, io};
 
-    pub(in crate::block) struct Alarm(AsyncFd<OwnedFd>);
+    pub(crate) struct Alarm(AsyncFd<OwnedFd>);
 
     impl Alarm {
         /// How much later than asked a sleep may end: what it takes to wake a sleeping core.
-        pub(in crate::block) const ACCURACY: Duration = Duration::from_micros(100);
+        pub(crate) const ACCURACY: Duration = Duration::from_micros(100);
 
         /// A timer of the system.
-        pub(in crate::block) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
             #[expect(
@@ -41,7 +41,7 @@ mod linux {
         }
 
         /// Sleeps for `time`, which must be above zero.
-        pub(in crate::block) async fn sleep(&mut self, time: Duration) -> io::Result<()> {
+        pub(crate) async fn sleep(&mut self, time: Duration) -> io::Result<()> {
             let once = Itimerspec {
                 it_interval: Timespec {
                     tv_sec: 0,
@@ -65,19 +65,19 @@ mod linux {
 mod portable {
     use super::{Duration, io};
 
-    pub(in crate::block) struct Alarm;
+    pub(crate) struct Alarm;
 
     impl Alarm {
         /// How much later than asked a sleep may end: tokio rounds up to the next millisecond.
-        pub(in crate::block) const ACCURACY: Duration = Duration::from_millis(2);
+        pub(crate) const ACCURACY: Duration = Duration::from_millis(2);
 
         /// A timer of the runtime.
-        pub(in crate::block) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             Ok(Self)
         }
 
         /// Sleeps for `time`.
-        pub(in crate::block) async fn sleep(&mut self, time: Duration) -> io::Result<()> {
+        pub(crate) async fn sleep(&mut self, time: Duration) -> io::Result<()> {
             tokio::time::sleep(time).await;
             Ok(())
         }
