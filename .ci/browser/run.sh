@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Opens the pages of three runs in headless Chromium: a real one, the committed reference, and the
-# made-up one that has everything a page can show.
+# Opens the pages of runs in headless Chromium: a real one, the committed reference, made-up ones that
+# have everything a page can show, and two runs side by side.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,9 +12,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 npm install --silent --no-save --no-package-lock --prefix "$work" playwright-core@1.64.1
 
-cargo build --quiet -p loadtest --bin loadtest --example sample-report
+cargo build --quiet -p loadtest --bin loadtest --example sample-report --example sample-verdict
 "${CARGO_TARGET_DIR:-target}"/debug/loadtest --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
 "${CARGO_TARGET_DIR:-target}"/debug/examples/sample-report "$work/sample"
-for report in "$work/run" "$work/sample" reports/reference; do
+"${CARGO_TARGET_DIR:-target}"/debug/examples/sample-verdict "$work/verdict"
+"${CARGO_TARGET_DIR:-target}"/debug/loadtest report "$work/verdict" >/dev/null
+"${CARGO_TARGET_DIR:-target}"/debug/loadtest compare "$work/verdict" "$work/verdict" \
+    --output-dir "$work/compared" >/dev/null
+for report in "$work/run" "$work/sample" "$work/verdict" "$work/compared" reports/reference; do
     PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
 done

@@ -67,7 +67,8 @@ Exit codes:
   8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
 
-/// What this tool does besides a comparison, and its halves that run as child processes.
+/// What this tool does besides a comparison, what it does with runs that were made already, and its
+/// halves that run as child processes.
 #[derive(Subcommand, Clone)]
 pub enum Command {
     /// Measure the generator's own limit, against a service that does nothing
@@ -77,6 +78,30 @@ pub enum Command {
     /// One protocol's load; standard input says which
     #[command(hide = true)]
     Block(Box<Options>),
+    /// Make the page of a run again from its raw data
+    Report {
+        /// Folder of the run
+        directory: PathBuf,
+    },
+    /// Set two runs side by side
+    Compare {
+        /// Folder of the one
+        first: PathBuf,
+        /// Folder of the other
+        second: PathBuf,
+        /// Folder of the page; DIR-2 and so on where it is taken
+        #[arg(long, value_name = "DIR", default_value = "reports/compared")]
+        output_dir: PathBuf,
+    },
+    /// Join runs that several machines made at once against one service
+    Merge {
+        /// Folders of the runs, two or more
+        #[arg(required = true, num_args = 2..)]
+        directories: Vec<PathBuf>,
+        /// Folder of the joined run; DIR-2 and so on where it is taken
+        #[arg(long, value_name = "DIR", default_value = "reports/merged")]
+        output_dir: PathBuf,
+    },
     /// dual-mode on free ports, until standard input closes
     #[command(hide = true)]
     Server,

@@ -17,6 +17,7 @@ pub mod block;
 pub mod ceiling;
 pub mod child;
 pub mod cli;
+pub mod commands;
 pub mod cores;
 pub mod embedded;
 pub mod folder;

@@ -6,13 +6,14 @@
 
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use loadtest::{
     block, ceiling,
     cli::{Cli, Command, Options, UsageError},
-    embedded,
+    commands, embedded,
     run::{self, INTERRUPTED, Interrupted},
     selftest, summary,
     target::TargetError,
@@ -30,6 +31,16 @@ fn main() -> ExitCode {
     } = Cli::read();
     let result = match command {
         Some(Command::Server) => embedded::main().map(|()| 0),
+        Some(Command::Report { directory }) => report(&directory),
+        Some(Command::Compare {
+            first,
+            second,
+            output_dir,
+        }) => compare_runs(&first, &second, &output_dir),
+        Some(Command::Merge {
+            directories,
+            output_dir,
+        }) => merge(&directories, &output_dir),
         Some(Command::Block(mut options)) => options
             .complete()
             .map_err(Into::into)
@@ -39,14 +50,14 @@ fn main() -> ExitCode {
             .complete()
             .map_err(Into::into)
             .and_then(|()| serving::client::block_on(ceiling::command(&options)))
-            .map(|table| print(&table)),
+            .and_then(|table| say(&table)),
         Some(Command::Selftest(mut options)) => options
             .complete()
             .map_err(Into::into)
             .and_then(|()| serving::client::block_on(selftest::command(&options)))
-            .map(|proofs| {
-                print(&selftest::table(&proofs));
-                selftest::exit_code(&proofs)
+            .and_then(|proofs| {
+                say(&selftest::table(&proofs))?;
+                Ok(selftest::exit_code(&proofs))
             }),
         None => options
             .complete()
@@ -62,11 +73,11 @@ fn main() -> ExitCode {
 fn compare(options: Options) -> anyhow::Result<u8> {
     let finished = serving::client::block_on(run::compare(options))?;
     let page = finished.folder.join("index.html");
-    print(&format!(
-        "{}Report: {}\n",
+    say(&format!(
+        "{}Report: {}",
         summary::of(&finished),
         page.display()
-    ));
+    ))?;
     let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
@@ -78,10 +89,32 @@ fn compare(options: Options) -> anyhow::Result<u8> {
     })
 }
 
-/// A reader who has gone does not make the measurement fail. The exit code is 0.
-fn print(text: &str) -> u8 {
-    let _ = write!(io::stdout(), "{text}");
-    0
+fn report(directory: &Path) -> anyhow::Result<u8> {
+    let (verdict, page) = commands::report::report(directory)?;
+    say(&format!(
+        "{}\nReport: {}",
+        verdict.sentence(),
+        page.display()
+    ))
+}
+
+fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
+    let (text, folder) = commands::compare::compare(first, second, output)?;
+    say(&format!(
+        "{text}Report: {}",
+        folder.join("index.html").display()
+    ))
+}
+
+fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
+    let folder = commands::merge::merge(directories, output)?;
+    report(&folder)
+}
+
+/// A reader who has gone makes nothing fail.
+fn say(text: &str) -> anyhow::Result<u8> {
+    let _ = writeln!(io::stdout(), "{text}");
+    Ok(0)
 }
 
 /// The exit code of a comparison that has no report, as `--help` lists them.

@@ -26,7 +26,7 @@ fn is_near(found: f64, truth: f64) -> bool {
 
 #[test]
 fn the_sentence_gives_the_ratio_its_interval_the_floor_and_the_conditions() {
-    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let verdict = Verdict::of(&made_up::headline(THOROUGH));
     assert_eq!(verdict.answer(), Answer::Given);
     let expected = "gRPC takes 1.10× (95% CI 1.09–1.11; A/A floor ±0.9%) of REST's server CPU per \
                     request at 32 connections × 1 in flight, 5,000 requests/s.";
@@ -36,7 +36,7 @@ fn the_sentence_gives_the_ratio_its_interval_the_floor_and_the_conditions() {
 
 #[test]
 fn the_headline_and_the_steps_of_the_waterfall_find_the_truth() {
-    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let verdict = Verdict::of(&made_up::headline(THOROUGH));
     let truths = [CPU_RATIO, LATENCY_RATIO];
     assert_eq!(verdict.headline.len(), truths.len());
     for (claim, truth) in verdict.headline.iter().zip(truths) {
@@ -95,11 +95,11 @@ fn a_noisy_machine_gets_no_answer_and_hears_why() {
         pairs: 4,
         ..THOROUGH
     };
-    let verdict = Verdict::of(&made_up::recording(noisy));
+    let verdict = Verdict::of(&made_up::headline(noisy));
     assert_eq!(verdict.answer(), Answer::CantTell);
     let said = verdict.sentence();
     assert!(
-        said.starts_with("Can't tell here how gRPC's server CPU per request compares with REST's at 32 connections"),
+        said.starts_with("Can't tell here whether gRPC takes more or less than REST of server CPU per request at 32 connections"),
         "{said}"
     );
     assert!(said.contains("too wide to tell"), "{said}");
@@ -107,7 +107,7 @@ fn a_noisy_machine_gets_no_answer_and_hears_why() {
 
 #[test]
 fn void_blocks_are_left_out_and_too_many_leave_nothing_to_say() {
-    let mut recording = made_up::recording(THOROUGH);
+    let mut recording = made_up::headline(THOROUGH);
     for block in &mut recording.blocks {
         if block.purpose == Purpose::Open && block.pair == 3 && block.label == "E" {
             block.server.as_mut().unwrap().cpu_us *= 100;
@@ -139,7 +139,7 @@ fn void_blocks_are_left_out_and_too_many_leave_nothing_to_say() {
 
 #[test]
 fn a_repeated_block_takes_the_place_of_the_void_one() {
-    let mut recording = made_up::recording(THOROUGH);
+    let mut recording = made_up::headline(THOROUGH);
     let mut again = recording
         .blocks
         .iter()
@@ -161,7 +161,7 @@ fn a_repeated_block_takes_the_place_of_the_void_one() {
 
 #[test]
 fn without_an_aa_run_nothing_is_claimed() {
-    let mut recording = made_up::recording(THOROUGH);
+    let mut recording = made_up::headline(THOROUGH);
     make_void(&mut recording, Purpose::Aa, |_| true);
     let verdict = Verdict::of(&recording);
     assert_eq!(verdict.answer(), Answer::CantTell);
@@ -174,7 +174,7 @@ fn without_an_aa_run_nothing_is_claimed() {
 
 #[test]
 fn without_the_servers_cpu_the_verdict_is_about_latency() {
-    let mut recording = made_up::recording(THOROUGH);
+    let mut recording = made_up::headline(THOROUGH);
     for block in &mut recording.blocks {
         block.server = None;
     }
@@ -189,7 +189,7 @@ fn without_the_servers_cpu_the_verdict_is_about_latency() {
 
 #[test]
 fn a_run_that_measured_nothing_says_so() {
-    let mut recording = made_up::recording(THOROUGH);
+    let mut recording = made_up::headline(THOROUGH);
     recording.blocks.clear();
     let verdict = Verdict::of(&recording);
     assert_eq!(verdict.answer(), Answer::CantTell);
@@ -202,7 +202,7 @@ fn a_run_that_measured_nothing_says_so() {
 
 #[test]
 fn the_same_recording_gives_the_same_verdict() {
-    let recording = made_up::recording(Truth {
+    let recording = made_up::headline(Truth {
         pairs: 4,
         ..THOROUGH
     });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Nanoseconds};
+use super::{Arm, Cell, Nanoseconds};
 
 /// One block: one arm under one load for some seconds, in a process of its own. Only the window
 /// counts, which opens after the warm-up and closes before the first user stops.
@@ -197,6 +197,16 @@ impl BlockRecord {
     /// Whether it counts.
     pub fn is_valid(&self) -> bool {
         self.void.is_empty()
+    }
+
+    /// Whether it was measured for `cell`.
+    pub fn is_of(&self, cell: &Cell) -> bool {
+        let arm = |(arm, label): &(Arm, String)| *arm == self.arm && *label == self.label;
+        self.purpose == cell.purpose
+            && self.load == cell.load
+            && (self.connections, self.in_flight, self.batch)
+                == (cell.connections, cell.in_flight, cell.batch)
+            && cell.arms.iter().any(arm)
     }
 
     /// Answers per second of the window.

@@ -2,6 +2,7 @@
 
 pub mod goose;
 pub mod page;
+pub mod side_by_side;
 pub mod verdict;
 
 mod charts;

@@ -21,7 +21,8 @@ pub struct Measured<'a> {
 #[derive(Clone, Debug)]
 pub struct Cells<'a> {
     measured: Vec<Measured<'a>>,
-    floors: Vec<(Metric, Floor)>,
+    /// What each A/A cell found, a metric each.
+    floors: Vec<(&'a Cell, Metric, Floor)>,
     seed: u64,
 }
 
@@ -33,17 +34,20 @@ impl<'a> Cells<'a> {
             blocks: recording
                 .blocks
                 .iter()
-                .filter(|block| is_of(block, cell))
+                .filter(|block| block.is_of(cell))
                 .collect(),
         };
         let measured: Vec<Measured> = recording.run.plan.cells.iter().map(belong).collect();
         let seed = recording.run.seed;
         let aa = measured
             .iter()
-            .find(|measured| measured.cell.purpose == Purpose::Aa);
-        let floor = |metric| Some((metric, aa?.floor(metric, seed)?));
+            .filter(|measured| measured.cell.purpose == Purpose::Aa);
+        let floors = aa.flat_map(|aa| {
+            let floor = |metric| Some((aa.cell, metric, aa.floor(metric, seed)?));
+            Metric::ALL.into_iter().filter_map(floor)
+        });
         Self {
-            floors: Metric::ALL.into_iter().filter_map(floor).collect(),
+            floors: floors.collect(),
             measured,
             seed,
         }
@@ -73,10 +77,17 @@ impl<'a> Cells<'a> {
         })
     }
 
-    /// How far apart the A/A run found one arm under two names by `metric`.
-    pub fn floor(&self, metric: Metric) -> Option<Floor> {
-        let known = self.floors.iter().find(|(known, _)| *known == metric);
-        known.map(|(_, floor)| *floor)
+    /// How far apart an A/A cell found one arm under two names by `metric`: the cell whose load is
+    /// the most like that of `cell`, as what differs by chance depends on it.
+    pub fn floor(&self, metric: Metric, cell: &Cell) -> Option<Floor> {
+        let likeness = |aa: &Cell| {
+            let load = matches!(aa.load, Load::Closed) == matches!(cell.load, Load::Closed);
+            let shape = (aa.connections, aa.in_flight) == (cell.connections, cell.in_flight);
+            (load, shape, aa.batch == cell.batch)
+        };
+        let of_metric = self.floors.iter().filter(|(_, known, _)| *known == metric);
+        let likest = of_metric.max_by_key(|(aa, ..)| likeness(aa));
+        likest.map(|(.., floor)| *floor)
     }
 
     /// The seed of the run, which drives the resampling too.
@@ -145,16 +156,4 @@ impl<'a> Measured<'a> {
     pub fn void_count(&self) -> usize {
         self.blocks.iter().filter(|block| !block.is_valid()).count()
     }
-}
-
-fn is_of(block: &BlockRecord, cell: &Cell) -> bool {
-    block.purpose == cell.purpose
-        && block.connections == cell.connections
-        && block.in_flight == cell.in_flight
-        && block.batch == cell.batch
-        && block.load == cell.load
-        && cell
-            .arms
-            .iter()
-            .any(|(arm, label)| *arm == block.arm && *label == block.label)
 }

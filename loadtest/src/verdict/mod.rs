@@ -30,7 +30,7 @@ pub struct Verdict {
     pub waterfalls: Vec<Waterfall>,
     /// Median latency in each shape and batch of a closed loop.
     pub map: Vec<Claim>,
-    /// One arm against itself, a metric each.
+    /// One arm against itself, a cell and a metric each.
     pub aa: Vec<Claim>,
     /// The original's comparison taken apart, a cell each: answers per second.
     pub seed: Vec<Claim>,
@@ -71,7 +71,9 @@ impl Verdict {
         ]
         .into_iter()
         .flatten()
-        .filter_map(|(cell, metric)| Waterfall::of(cell, metric, cells.floor(metric), seed))
+        .filter_map(|(cell, metric)| {
+            Waterfall::of(cell, metric, cells.floor(metric, cell.cell), seed)
+        })
         .collect();
         waterfall::judge_all(&mut waterfalls);
 
@@ -81,10 +83,10 @@ impl Verdict {
             .collect();
         judge_family(&mut map);
 
-        let aa = cells.first(Purpose::Aa);
-        let aa = Metric::ALL
-            .into_iter()
-            .filter_map(|metric| claim(aa?, metric, &cells))
+        let aa = cells
+            .of_purpose(Purpose::Aa)
+            .flat_map(|cell| Metric::ALL.map(|metric| claim(cell, metric, &cells)))
+            .flatten()
             .collect();
         let mut seed: Vec<Claim> = cells
             .of_purpose(Purpose::Seed)
@@ -139,7 +141,7 @@ fn claim(cell: &Measured, metric: Metric, cells: &Cells) -> Option<Claim> {
     if !was_measured && metric != Metric::MedianLatency {
         return None;
     }
-    let floor = cells.floor(metric);
+    let floor = cells.floor(metric, cell.cell);
     Claim::of(cell, metric, floor, cells.seed())
 }
 

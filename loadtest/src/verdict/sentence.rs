@@ -23,7 +23,7 @@ pub fn of(claim: &Claim) -> String {
             percent(EQUIVALENCE)
         ),
         (finding, _) => format!(
-            "Can't tell here how {candidate}'s {noun} compares with {base}'s at {at}: {}.",
+            "Can't tell here whether {candidate} takes more or less than {base} of {noun} at {at}: {}.",
             reason(finding, claim)
         ),
     }
@@ -63,7 +63,7 @@ pub fn percent(part: f64) -> String {
     if percent >= 2.0 {
         format!("{:.0}%", (percent - 1e-9).ceil())
     } else {
-        format!("{:.1}%", ((percent - 1e-9) * 10.0).ceil().max(0.0) / 10.0)
+        format!("{:.1}%", ((percent - 1e-9).max(0.0) * 10.0).ceil() / 10.0)
     }
 }
 
@@ -102,7 +102,7 @@ pub fn shape(cell: &Cell) -> String {
 /// Such as `5,000 requests/s`.
 pub fn load(load: Load) -> String {
     match load {
-        Load::Closed => "each call after the last one's answer".to_owned(),
+        Load::Closed => "closed loop".to_owned(),
         Load::Open { per_second } => format!("{} requests/s", decimals(per_second, 0)),
     }
 }
@@ -135,8 +135,8 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
         }
         Unsaid::NoFloor => "there is no valid A/A run to compare the difference with".to_owned(),
         Unsaid::TooWide => format!(
-            "{figures} is too wide to tell a difference from none; --thorough, or a quieter machine, \
-             narrows it"
+            "{figures} is too wide to tell a difference from none; more pairs or a quieter machine \
+             narrow it"
         ),
         Unsaid::WithinFloor => {
             format!("{figures} is no further from 1 than one arm is from itself")

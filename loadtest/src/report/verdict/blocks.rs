@@ -58,7 +58,7 @@ fn chart(index: usize, measured: &Measured, metric: Metric) -> Option<Markup> {
         .iter()
         .map(|(arm, blocks)| Row {
             name: format!("{} ({})", arm.0.name(), arm.1),
-            value: counted(blocks.len() as u64, "block"),
+            value: count(blocks),
             class: format!("arm-{}", arm.0.letter()),
             marks: blocks
                 .iter()
@@ -116,6 +116,16 @@ fn chart(index: usize, measured: &Measured, metric: Metric) -> Option<Markup> {
     })
 }
 
+/// Such as `10 blocks, 2 VOID`.
+fn count(blocks: &[(&BlockRecord, f64)]) -> String {
+    let void = blocks.iter().filter(|(block, _)| !block.is_valid()).count();
+    let blocks = counted(blocks.len() as u64, "block");
+    match void {
+        0 => blocks,
+        void => format!("{blocks}, {void} VOID"),
+    }
+}
+
 fn mark(block: &BlockRecord, at: f64, metric: Metric) -> Mark {
     let text = format!(
         "block {}, pair {}: {}",
@@ -139,12 +149,12 @@ pub(super) fn void(recording: &Recording) -> Markup {
     let rows: Vec<Vec<String>> = void
         .iter()
         .map(|block| {
-            let cell = recording.run.plan.cells.iter().find(|cell| {
-                cell.purpose == block.purpose
-                    && cell.load == block.load
-                    && (cell.connections, cell.in_flight, cell.batch)
-                        == (block.connections, block.in_flight, block.batch)
-            });
+            let cell = recording
+                .run
+                .plan
+                .cells
+                .iter()
+                .find(|cell| block.is_of(cell));
             let reasons: Vec<String> = block.void.iter().map(ToString::to_string).collect();
             vec![
                 format!("block {}", block.number),

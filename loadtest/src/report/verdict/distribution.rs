@@ -17,6 +17,9 @@ const POINTS_PER_HALVING: f64 = 8.0;
 /// The side of the square that lines are drawn on before they are stretched.
 const CANVAS: f64 = 1000.0;
 
+/// What a label takes of a panel's width, at most.
+const ROOM: f64 = 0.24;
+
 /// Rising percentiles and milliseconds, as far as a hundred samples lie beyond.
 pub(super) type Curve = Vec<(f64, f64)>;
 
@@ -75,8 +78,13 @@ pub(super) struct Panel<'a> {
 impl Panel<'_> {
     pub(super) fn svg(&self, axes: Axes) -> Markup {
         let (title, desc) = (format!("{}-title", self.id), format!("{}-desc", self.id));
-        let x_ticks = axes.x.ticks();
+        let x_ticks = spaced(axes.x);
         let last = x_ticks.len().saturating_sub(1);
+        let plain = if self.corrected.is_some() {
+            "uncorrected"
+        } else {
+            ""
+        };
         html! {
             svg.panel role="img" aria-labelledby={ (title) " " (desc) } {
                 title id=(title) { (self.title) }
@@ -89,20 +97,30 @@ impl Panel<'_> {
                 line.axis x1="0" x2="100%" y1="100%" y2="100%" {}
                 @for (index, tick) in x_ticks.iter().enumerate() {
                     @let class = if index == last && last > 0 { "last" } else { "tick" };
-                    // Half and less share the first third of the axis: one label is enough.
-                    @if *tick != 0.0 {
-                        text class=(class) x=(percent(axes.x.place(*tick))) y="100%" dy="18" { (tick) "%" }
-                    }
+                    text class=(class) x=(percent(axes.x.place(*tick))) y="100%" dy="18" { (tick) "%" }
                 }
                 g class=(self.class) {
                     svg.stretch width="100%" height="100%" viewBox={ "0 0 " (CANVAS) " " (CANVAS) } preserveAspectRatio="none" {
-                        (line("uncorrected", self.uncorrected, axes))
+                        (line(plain, self.uncorrected, axes))
                         @if let Some(corrected) = self.corrected { (line("corrected", corrected, axes)) }
                     }
                 }
             }
         }
     }
+}
+
+/// The ticks that have room for a label, the last one first of all.
+fn spaced(scale: Scale) -> Vec<f64> {
+    let mut kept: Vec<f64> = Vec::new();
+    for tick in scale.ticks().into_iter().rev().filter(|tick| *tick > 0.0) {
+        let next = kept.last().map_or(2.0, |next| scale.place(*next));
+        if next - scale.place(tick) >= ROOM {
+            kept.push(tick);
+        }
+    }
+    kept.reverse();
+    kept
 }
 
 fn line(class: &str, curve: &Curve, axes: Axes) -> Markup {

@@ -115,7 +115,7 @@ fn row(claim: &Claim) -> Vec<String> {
 }
 
 /// A value with its unit, to three digits or whole.
-pub(super) fn written(value: f64, metric: Metric) -> String {
+pub(in crate::report) fn written(value: f64, metric: Metric) -> String {
     let places = if value < 10.0 {
         2
     } else {

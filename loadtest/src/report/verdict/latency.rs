@@ -1,6 +1,5 @@
 //! Latency distributions, a panel for each arm.
 
-use hdrhistogram::Histogram;
 use maud::{Markup, html};
 
 use super::{
@@ -82,10 +81,7 @@ fn figure(measured: &Measured) -> Option<Markup> {
         figure {
             figcaption {
                 (axes.title()) "."
-                ul.legend {
-                    @if open { (key("corrected")) }
-                    (key("uncorrected"))
-                }
+                @if open { ul.legend { (key("corrected")) (key("uncorrected")) } }
             }
             div.panels { @for panel in panels { (panel) } }
             details { summary { "The figures" } (percentiles(&wholes)) }
@@ -115,13 +111,8 @@ fn whole<'a>(measured: &Measured<'a>, arm: &'a (Arm, String)) -> Option<Whole<'a
 
 /// None of none.
 fn sum<'a>(mut parts: impl Iterator<Item = &'a Nanoseconds>) -> Option<Nanoseconds> {
-    let mut sum: Histogram<u64> = parts.next()?.0.clone();
-    sum.auto(true);
-    for part in parts {
-        // It grows as it must, so nothing can be out of its range.
-        let _ = sum.add(&part.0);
-    }
-    Some(Nanoseconds(sum))
+    let first = parts.next()?.clone();
+    Some(parts.fold(first, Nanoseconds::plus))
 }
 
 fn written(times: &Nanoseconds, percentile: f64) -> String {

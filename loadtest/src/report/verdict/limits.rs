@@ -10,7 +10,7 @@ use super::{
     table::table,
 };
 use crate::{
-    record::{Arm, Recording},
+    record::{BlockRecord, Ceiling, Cell, Purpose, Recording},
     report::figures::{decimals, share},
     statistics::Floor,
     verdict::{
@@ -71,15 +71,16 @@ pub(super) fn instrument(recording: &Recording, verdict: &Verdict) -> Option<Mar
 }
 
 fn ceiling(recording: &Recording) -> Option<Markup> {
-    let highest = |arm: Arm| {
-        let valid = recording
-            .blocks
-            .iter()
-            .filter(|block| block.arm == arm && block.is_valid());
-        valid
-            .filter(|block| block.batch == 1 && block.purpose != crate::record::Purpose::Ceiling)
-            .map(crate::record::BlockRecord::requests_per_second)
-            .reduce(f64::max)
+    // Of the same shape: a ceiling says nothing about another.
+    let highest = |ceiling: &Ceiling| {
+        let alike = |block: &&BlockRecord| {
+            block.purpose != Purpose::Ceiling
+                && block.is_valid()
+                && (block.arm, block.connections, block.in_flight, block.batch)
+                    == (ceiling.arm, ceiling.connections, ceiling.in_flight, 1)
+        };
+        let rates = recording.blocks.iter().filter(alike);
+        rates.map(BlockRecord::requests_per_second).reduce(f64::max)
     };
     let rows: Vec<Vec<String>> = recording
         .run
@@ -87,7 +88,7 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
         .iter()
         .map(|ceiling| {
             let limit = ceiling.requests_per_second;
-            let reached = highest(ceiling.arm);
+            let reached = highest(ceiling);
             vec![
                 format!(
                     "{}, {} × {}",
@@ -111,10 +112,32 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
     })
 }
 
+/// A chart for each A/A cell.
 fn aa(verdict: &Verdict) -> Option<Markup> {
+    let mut cells: Vec<&Cell> = Vec::new();
+    for claim in &verdict.aa {
+        if !cells.contains(&&claim.cell) {
+            cells.push(&claim.cell);
+        }
+    }
+    let charts: Vec<Markup> = cells
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, cell)| aa_of(index, cell, verdict))
+        .collect();
+    (!charts.is_empty()).then(|| {
+        html! {
+            h3 { "A/A: one arm under two names" }
+            @for chart in charts { (chart) }
+        }
+    })
+}
+
+fn aa_of(index: usize, cell: &Cell, verdict: &Verdict) -> Option<Markup> {
     let claims: Vec<_> = verdict
         .aa
         .iter()
+        .filter(|claim| claim.cell == *cell)
         .filter_map(|claim| Some((claim, claim.estimate.as_ref()?)))
         .collect();
     let first = claims.first()?.0;
@@ -161,7 +184,7 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
     });
     let holds = claims.iter().all(|(_, e)| e.interval.contains(1.0));
     let chart = Rows {
-        id: "aa".into(),
+        id: format!("aa-{index}"),
         title: "One arm under two names".into(),
         description: cells
             .iter()
@@ -176,9 +199,8 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
     };
     let (one, other) = (name(&first.base), name(&first.candidate));
     Some(html! {
-        h3 { "A/A: one arm under two names" }
         p.lead {
-            (one) " and " (other) " are the same, at " (conditions(&first.cell)) ". The further end of an interval is the floor under every claim by that metric. "
+            (one) " and " (other) " are the same, at " (conditions(&first.cell)) ". The further end of an interval is the floor under every claim by that metric in a load like it. "
             @if holds { "Every interval contains 1, as it should." } @else { strong { "An interval does not contain 1: in one of twenty it may; more often, the machine is not steady." } }
         }
         (chart.figure(&html! { "Dots: pairs. Whiskers: 95% intervals." }, &table("A/A", &["Metric", &one, &other, "Ratio", "95% CI", "Floor"], &cells)))

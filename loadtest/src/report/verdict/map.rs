@@ -35,11 +35,11 @@ pub(super) fn figure(verdict: &Verdict) -> Option<Markup> {
         figure {
             div.scroll role="region" aria-label="Break-even map" tabindex="0" {
                 table.map {
-                    caption { "Greetings in a call by connections × calls in flight" }
+                    caption { "Greetings in a call, down; connections × calls in flight, across" }
                     thead { tr {
                         td {}
                         @for (connections, in_flight) in &shapes {
-                            th scope="col" { (counted((*connections).into(), "connection")) " × " (in_flight) }
+                            th scope="col" { (connections) " × " (in_flight) }
                         }
                     } }
                     tbody {

@@ -9,12 +9,14 @@ mod latency;
 mod limits;
 mod map;
 mod provenance;
-mod range;
-mod rows;
-mod steps;
-mod table;
+pub(super) mod range;
+pub(super) mod rows;
+pub(super) mod steps;
+pub(super) mod table;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub(super) use head::written;
 
 use crate::{
     record::Recording,
@@ -33,7 +35,7 @@ pub fn render(recording: &Recording) -> String {
     let run = &recording.run;
     let title = format!("REST and gRPC, {}", run.started_at);
     let sections: [(&str, Option<Markup>); 11] = [
-        ("Beside it", head::others(&verdict)),
+        ("The same by other measures", head::others(&verdict)),
         ("Where the difference comes from", steps::figures(&verdict)),
         ("Latency", latency::figures(&cells)),
         ("Every block", blocks::figures(&verdict, &cells)),

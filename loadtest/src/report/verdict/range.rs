@@ -2,9 +2,9 @@
 
 /// From `start` to `end`, both on a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Range {
-    pub(super) start: f64,
-    pub(super) end: f64,
+pub(in crate::report) struct Range {
+    pub(in crate::report) start: f64,
+    pub(in crate::report) end: f64,
     step: f64,
 }
 
@@ -13,7 +13,7 @@ const STEPS: f64 = 4.0;
 
 impl Range {
     /// An axis that holds all of `values`; where there are none, one from 0 to 1.
-    pub(super) fn holding(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(in crate::report) fn holding(values: impl IntoIterator<Item = f64>) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let ends = finite.fold(None, |ends: Option<(f64, f64)>, value| {
             let (low, high) = ends.unwrap_or((value, value));
@@ -35,12 +35,12 @@ impl Range {
     }
 
     /// The place of `value`, kept between 0 and 1.
-    pub(super) fn place(self, value: f64) -> f64 {
+    pub(in crate::report) fn place(self, value: f64) -> f64 {
         ((value - self.start) / (self.end - self.start)).clamp(0.0, 1.0)
     }
 
     /// The values to label, rising.
-    pub(super) fn ticks(self) -> Vec<f64> {
+    pub(in crate::report) fn ticks(self) -> Vec<f64> {
         let count = ((self.end - self.start) / self.step).round() as u32;
         (0..=count)
             .map(|n| self.start + f64::from(n) * self.step)
@@ -48,7 +48,7 @@ impl Range {
     }
 
     /// Decimals that tell the ticks apart.
-    pub(super) fn places(self) -> usize {
+    pub(in crate::report) fn places(self) -> usize {
         (0..6)
             .find(|places| {
                 let scaled = self.step * 10f64.powi(*places);

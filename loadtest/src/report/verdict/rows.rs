@@ -18,34 +18,34 @@ const MARKS: usize = 33;
 const AXIS: usize = 30;
 
 /// What is drawn.
-pub(super) struct Rows {
+pub(in crate::report) struct Rows {
     /// Names the parts for a screen reader; unique on the page.
-    pub(super) id: String,
-    pub(super) title: String,
+    pub(in crate::report) id: String,
+    pub(in crate::report) title: String,
     /// What a reader who cannot see it should know.
-    pub(super) description: String,
-    pub(super) range: Range,
+    pub(in crate::report) description: String,
+    pub(in crate::report) range: Range,
     /// What the axis measures, with its unit.
-    pub(super) axis: String,
+    pub(in crate::report) axis: String,
     /// A line through all rows.
-    pub(super) line: Option<f64>,
+    pub(in crate::report) line: Option<f64>,
     /// A band through all rows.
-    pub(super) band: Option<(f64, f64)>,
-    pub(super) rows: Vec<Row>,
+    pub(in crate::report) band: Option<(f64, f64)>,
+    pub(in crate::report) rows: Vec<Row>,
 }
 
 /// One row.
-pub(super) struct Row {
-    pub(super) name: String,
+pub(in crate::report) struct Row {
+    pub(in crate::report) name: String,
     /// Its figure in words, at the end of the name's line.
-    pub(super) value: String,
+    pub(in crate::report) value: String,
     /// Style class, such as `arm-A`.
-    pub(super) class: String,
-    pub(super) marks: Vec<Mark>,
+    pub(in crate::report) class: String,
+    pub(in crate::report) marks: Vec<Mark>,
 }
 
 /// One mark.
-pub(super) enum Mark {
+pub(in crate::report) enum Mark {
     Bar { from: f64, to: f64 },
     Whisker { low: f64, high: f64 },
     Dot { at: f64, text: String },
@@ -54,7 +54,7 @@ pub(super) enum Mark {
 
 impl Rows {
     /// The chart under `caption` and over `table`, which holds the same figures.
-    pub(super) fn figure(&self, caption: &Markup, table: &Markup) -> Markup {
+    pub(in crate::report) fn figure(&self, caption: &Markup, table: &Markup) -> Markup {
         html! {
             figure {
                 figcaption { (caption) }

@@ -12,13 +12,13 @@ use crate::{
     statistics::{Estimate, Finding},
     verdict::{
         Verdict,
-        sentence::{conditions, interval, name, percent, ratio},
+        sentence::{conditions, interval, percent, ratio},
         waterfall::Waterfall,
     },
 };
 
 /// A waterfall each.
-pub(super) fn figures(verdict: &Verdict) -> Option<Markup> {
+pub(in crate::report) fn figures(verdict: &Verdict) -> Option<Markup> {
     let waterfalls = verdict.waterfalls.iter().enumerate();
     (!verdict.waterfalls.is_empty()).then(|| {
         html! {
@@ -145,7 +145,7 @@ fn steps_table(waterfall: &Waterfall) -> Markup {
 }
 
 /// One bar for each change of the original's comparison.
-pub(super) fn seed(verdict: &Verdict) -> Option<Markup> {
+pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
     let measured: Vec<_> = verdict
         .seed
         .iter()
@@ -154,7 +154,7 @@ pub(super) fn seed(verdict: &Verdict) -> Option<Markup> {
     let rows: Vec<Row> = measured
         .iter()
         .map(|(claim, estimate)| Row {
-            name: format!("{} → {}", name(&claim.base), name(&claim.candidate)),
+            name: format!("{} → {}", claim.base.1, claim.candidate.1),
             value: format!("{}×", ratio(estimate.ratio)),
             class: "step".into(),
             marks: vec![
@@ -175,8 +175,8 @@ pub(super) fn seed(verdict: &Verdict) -> Option<Markup> {
             vec![
                 format!(
                     "{} → {}, {}",
-                    name(&claim.base),
-                    name(&claim.candidate),
+                    claim.base.1,
+                    claim.candidate.1,
                     conditions(&claim.cell)
                 ),
                 format!("{}×", ratio(estimate.ratio)),
@@ -212,7 +212,7 @@ pub(super) fn seed(verdict: &Verdict) -> Option<Markup> {
     ))
 }
 
-pub(super) fn capital(text: &str) -> String {
+pub(in crate::report) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| {
         first.to_uppercase().chain(letters).collect()

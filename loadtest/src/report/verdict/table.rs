@@ -2,6 +2,9 @@
 
 use maud::{Markup, html};
 
+/// Characters up to which a cell is not broken into lines.
+const SHORT: usize = 16;
+
 /// A table of text: the first cell of a row is its header.
 pub(crate) fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> Markup {
     html! {
@@ -12,7 +15,7 @@ pub(crate) fn table(name: &str, columns: &[&str], rows: &[Vec<String>]) -> Marku
                     @for row in rows {
                         tr {
                             @for (index, cell) in row.iter().enumerate() {
-                                @if index == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                                @if index == 0 { th scope="row" { (cell) } } @else { td.short[cell.chars().count() <= SHORT] { (cell) } }
                             }
                         }
                     }

@@ -1,0 +1,154 @@
+//! `loadtest compare DIR DIR`: two runs side by side.
+
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    folder::Folder,
+    record::{Purpose, Recording},
+    report::side_by_side::render,
+    verdict::{
+        Verdict,
+        claim::Claim,
+        sentence::{interval, ratio},
+    },
+};
+
+use super::report::PAGE;
+
+/// A run with its name and what it says.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// The name of its folder.
+    pub name: String,
+    /// What was recorded.
+    pub recording: Recording,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// The same claim of two runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Twice<'a> {
+    /// Of the first.
+    pub first: &'a Claim,
+    /// Of the second.
+    pub second: &'a Claim,
+}
+
+impl Side {
+    /// Reads the run in `directory`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(directory: &Path) -> anyhow::Result<Self> {
+        let recording = Recording::read(directory)?;
+        // The folder's own name, even of `.`.
+        let full = directory.canonicalize();
+        let name = full.as_deref().unwrap_or(directory).file_name();
+        Ok(Self {
+            name: name
+                .unwrap_or(directory.as_os_str())
+                .to_string_lossy()
+                .into_owned(),
+            verdict: Verdict::of(&recording),
+            recording,
+        })
+    }
+}
+
+impl Twice<'_> {
+    /// Whether the intervals have a value in common; none where a run has no estimate.
+    pub fn agree(&self) -> Option<bool> {
+        let (first, second) = (
+            self.first.estimate.as_ref()?,
+            self.second.estimate.as_ref()?,
+        );
+        Some(first.interval.overlaps(second.interval))
+    }
+}
+
+/// Compares the runs in two folders. Returns what the terminal shows, and the folder, called `output`
+/// or `output-2` and so on where that is taken, that holds the page.
+///
+/// # Errors
+/// When a run cannot be read or the page not be written.
+pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<(String, PathBuf)> {
+    let sides = [Side::read(first)?, Side::read(second)?];
+    let folder = Folder::begin(output)?;
+    folder.write(PAGE, render(&sides))?;
+    Ok((text(&sides), folder.keep()?))
+}
+
+/// The claims that both runs make: the same metric of the same arms in the same shape. The offered
+/// rate may differ where each run found its own.
+pub fn both<'a>(first: &'a Verdict, second: &'a Verdict) -> Vec<Twice<'a>> {
+    let all = |verdict: &'a Verdict| {
+        let map = verdict
+            .map
+            .iter()
+            .filter(|claim| claim.cell.purpose != Purpose::Primary);
+        verdict
+            .headline
+            .iter()
+            .chain(&verdict.others)
+            .chain(map)
+            .chain(&verdict.seed)
+    };
+    let alike = |one: &Claim, other: &Claim| {
+        let shape = |c: &Claim| {
+            (
+                c.metric,
+                c.cell.purpose,
+                c.cell.connections,
+                c.cell.in_flight,
+                c.cell.batch,
+            )
+        };
+        shape(one) == shape(other) && one.base == other.base && one.candidate == other.candidate
+    };
+    all(first)
+        .filter_map(|first| {
+            let second = all(second).find(|second| alike(first, second))?;
+            Some(Twice { first, second })
+        })
+        .collect()
+}
+
+/// Whether the two runs' verdicts agree, in a sentence.
+pub fn agreement(sides: &[Side; 2]) -> String {
+    let [first, second] = sides.each_ref().map(|side| &side.verdict);
+    let claims = both(first, second);
+    let headline = first
+        .first()
+        .and_then(|claim| claims.iter().find(|twice| std::ptr::eq(twice.first, claim)));
+    let Some(twice) = headline else {
+        return "The two runs did not compare the same: nothing can be set side by side."
+            .to_owned();
+    };
+    let noun = twice.first.metric.noun();
+    let figure = |claim: &Claim| {
+        claim
+            .estimate
+            .as_ref()
+            .map_or("no estimate".to_owned(), |estimate| {
+                format!("{}× ({})", ratio(estimate.ratio), interval(estimate))
+            })
+    };
+    let figures = format!("{} and {}", figure(twice.first), figure(twice.second));
+    match twice.agree() {
+        Some(true) => format!("The two runs agree on {noun}: their intervals overlap, {figures}."),
+        Some(false) => format!("The two runs do not agree on {noun}: {figures} do not overlap."),
+        None => format!("Whether the two runs agree on {noun} can't be told: {figures}."),
+    }
+}
+
+fn text(sides: &[Side; 2]) -> String {
+    let mut text = agreement(sides) + "\n";
+    for side in sides {
+        let _ = writeln!(text, "{}: {}", side.name, side.verdict.sentence());
+    }
+    text
+}
