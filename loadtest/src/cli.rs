@@ -8,8 +8,9 @@ use goose::{config::GooseConfiguration, util::parse_timespan};
 use thiserror::Error;
 
 use crate::{
+    capacity,
     plan::Extent,
-    record::{Arm, Mode},
+    record::{Arm, Mode, Objective},
     target::{GRPC_PORT, Target, TargetError},
 };
 
@@ -135,8 +136,15 @@ pub struct Options {
     pub rate: Option<f64>,
 
     /// Measure in a closed loop only: each user calls again as soon as its answer has come
-    #[arg(help_heading = "Verdict", long, conflicts_with = "rate")]
+    #[arg(help_heading = "Verdict", long, conflicts_with_all = ["rate", "slo"])]
     pub closed: bool,
+
+    /// Search for the highest rate of each arm that meets an objective, such as "p99<5ms"
+    ///
+    /// A percentile and the time it must stay below, counted from the intended start, in us, ms or
+    /// s. The search takes about ten more blocks for each arm.
+    #[arg(help_heading = "Verdict", long, value_name = "OBJECTIVE", value_parser = capacity::parse)]
+    pub slo: Option<Objective>,
 
     /// Which arms to compare, the baseline first [default: all]
     ///

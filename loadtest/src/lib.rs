@@ -14,6 +14,7 @@
 
 mod alarm;
 pub mod block;
+pub mod capacity;
 pub mod ceiling;
 pub mod child;
 pub mod cli;

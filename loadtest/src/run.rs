@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{
     block::configuration::outputs,
-    ceiling,
+    capacity, ceiling,
     cli::{self, Options, UsageError},
     cores,
     embedded::{self, Kind},
@@ -85,7 +85,7 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
         seed: options.seed.unwrap_or_else(cli::random_seed),
         mode: extent.mode,
         plan: plan::empty(&extent),
-        objective: None,
+        objective: options.slo,
         service: subject.service(),
         ceiling: Vec::new(),
         capacity: Vec::new(),
@@ -205,10 +205,39 @@ impl Comparison {
             self.lab.display.unplan(later);
             rate = plan::common_rate(&self.blocks);
         }
-        match rate.filter(|_| !self.is_over()) {
-            Some(rate) => self.cells(with_floor(vec![open(rate)])).await,
-            None => Ok(()),
+        let Some(rate) = rate.filter(|_| !self.is_over()) else {
+            return Ok(());
+        };
+        self.cells(with_floor(vec![open(rate)])).await?;
+        self.capacity(arms, users, rate).await
+    }
+
+    /// Searches for what each arm can do, where an objective was given.
+    async fn capacity(&mut self, arms: &[Arm], users: u32, first: f64) -> anyhow::Result<()> {
+        let Some(objective) = self.run.objective else {
+            return Ok(());
+        };
+        for arm in arms {
+            if self.is_over() {
+                break;
+            }
+            let known = self.blocks.len();
+            let found = capacity::search(
+                &mut self.lab,
+                (*arm, users),
+                objective,
+                first,
+                &mut self.blocks,
+            );
+            self.run.capacity.push(found.await?);
+            for block in &self.blocks[known..] {
+                store::write_block(&self.lab.folder, block)?;
+            }
+            if self.lab.stop.is_cancelled() {
+                self.run.cut_short = Some(INTERRUPTED.to_owned());
+            }
         }
+        Ok(())
     }
 
     /// Measures `cells` one after the other.

@@ -107,6 +107,20 @@ fn notes(finished: &Finished) -> Vec<String> {
             reasons.join("; ")
         ));
     }
+    for found in &run.capacity {
+        let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate}/s"));
+        notes.push(format!(
+            "Capacity of {}: {} met the objective, {} missed it{}",
+            found.arm.name(),
+            rate(found.met_per_second),
+            rate(found.missed_per_second),
+            if found.generator_bound {
+                "; the generator can give no more"
+            } else {
+                ""
+            }
+        ));
+    }
     notes.extend(
         run.thresholds_missed
             .iter()

@@ -1,7 +1,7 @@
 //! The rules that a block must keep to count. One that breaks any of them is VOID: it is shown with
 //! its reason, and never averaged.
 
-use crate::record::{BlockRecord, Load, Void};
+use crate::record::{BlockRecord, Load, Purpose, Void};
 
 /// At least this share of the offered calls must have been answered.
 const ACHIEVED: f64 = 0.99;
@@ -60,10 +60,17 @@ pub fn check(block: &BlockRecord, evidence: &Evidence) -> Vec<Void> {
     broken
 }
 
-/// Whether so many blocks are VOID that measuring on is of no use.
+/// Whether so many blocks are VOID that measuring on is of no use. A search for capacity goes
+/// beyond what can be done, and does not count.
 pub fn too_many_void(blocks: &[BlockRecord]) -> bool {
-    let void = blocks.iter().filter(|block| !block.is_valid()).count();
-    void > VOID_BORNE && void as f64 > VOID_SHARE * blocks.len() as f64
+    let counts = |block: &&BlockRecord| block.purpose != Purpose::Capacity;
+    let all = blocks.iter().filter(counts).count();
+    let void = blocks
+        .iter()
+        .filter(counts)
+        .filter(|block| !block.is_valid());
+    let void = void.count();
+    void > VOID_BORNE && void as f64 > VOID_SHARE * all as f64
 }
 
 fn steal(block: &BlockRecord) -> Option<Void> {

@@ -45,6 +45,8 @@ fn a_wrong_option_is_named() {
         (&["--rate", "nan"], "--rate NaN"),
         (&["--rate", "10", "--closed"], "--closed"),
         (&["--pairs", "0"], "--pairs 0"),
+        (&["--slo", "p99"], "write it like p99<5ms"),
+        (&["--slo", "p99<5ms", "--closed"], "--closed"),
         (&["--arms", "A,F"], "the arms are A, B, C, D and E"),
         (&["--arms", "A,A"], "--arms names an arm twice"),
         (&["--increase-rate", "fast"], "--increase-rate"),
