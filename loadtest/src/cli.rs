@@ -74,6 +74,8 @@ Exit codes:
 pub enum Command {
     /// Measure the generator's own limit, against a service that does nothing
     Ceiling(Box<Options>),
+    /// Make the original's comparison again and take it apart: connections that close, one user, many
+    Original(Box<Options>),
     /// Prove the instrument: hold what it measures against what is known
     Selftest(Box<Options>),
     /// One protocol's load; standard input says which
@@ -189,7 +191,7 @@ impl Cli {
 
 /// The command line. A block is given the same options as the comparison it belongs to.
 fn command() -> clap::Command {
-    ["block", "ceiling", "selftest"]
+    ["block", "ceiling", "original", "selftest"]
         .into_iter()
         .fold(with_our_words(Cli::command()), |command, name| {
             command.mut_subcommand(name, with_our_words)

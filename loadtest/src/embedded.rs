@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    bare,
     child::Child,
     known::{self, Known},
     target::Target,
@@ -42,6 +43,11 @@ pub enum Kind {
     /// dual-mode as it is.
     #[default]
     DualMode,
+    /// dual-mode, but its REST on bare connections of HTTP/1.1.
+    BareRest {
+        /// Whether connections are kept after an answer.
+        keeps: bool,
+    },
     /// One whose behaviour is known beforehand, with fixed answers.
     Known(Known),
 }
@@ -113,7 +119,8 @@ pub fn main() -> anyhow::Result<()> {
     let spec: Spec = serde_json::from_str(&line).context("standard input is no server to run")?;
     usage::pin(&spec.cores).context("the server cannot be kept on its cores")?;
     match spec.kind {
-        Kind::DualMode => dual_mode(),
+        Kind::DualMode => dual_mode(None),
+        Kind::BareRest { keeps } => dual_mode(Some(keeps)),
         Kind::Known(known) => {
             let runtime = Runtime::new().context("the runtime could not be started")?;
             runtime.block_on(async {
@@ -130,8 +137,9 @@ pub fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Laid out as the program dual-mode lays itself out: see serving::process.
-fn dual_mode() -> anyhow::Result<()> {
+/// Laid out as the program dual-mode lays itself out: see serving::process. Where `bare` says so, REST
+/// is bare, and keeps its connections or closes them.
+fn dual_mode(bare: Option<bool>) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;
     let listener = |socket| Listener {
@@ -146,7 +154,15 @@ fn dual_mode() -> anyhow::Result<()> {
     runtime.block_on(async {
         let (rest, grpc) = listen().await?;
         let end = until_told_to_end();
-        Ok(dual_mode::serve(listener(rest), listener(grpc), end).await?)
+        let Some(keeps) = bare else {
+            return Ok(dual_mode::serve(listener(rest), listener(grpc), end).await?);
+        };
+        // dual-mode's own REST listens where nobody asks.
+        let unasked = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        tokio::select! {
+            served = dual_mode::serve(listener(unasked), listener(grpc), end) => Ok(served?),
+            () = bare::serve(rest, keeps) => Ok(()),
+        }
     })
 }
 

@@ -13,6 +13,7 @@
 //! stays.
 
 mod alarm;
+mod bare;
 pub mod block;
 pub mod capacity;
 pub mod ceiling;
@@ -25,6 +26,7 @@ pub mod folder;
 pub mod known;
 pub mod lab;
 pub mod machine;
+pub mod original;
 pub mod plan;
 pub mod progress;
 pub mod record;

@@ -14,10 +14,9 @@ use loadtest::{
     block, ceiling,
     cli::{Cli, Command, Options, UsageError},
     commands, embedded,
-    run::{self, INTERRUPTED, Interrupted},
+    run::{self, Design, INTERRUPTED, Interrupted},
     selftest, summary,
     target::TargetError,
-    verdict::Answer,
 };
 
 /// The one of dual-mode, which runs in a process of this program where no service is named.
@@ -62,7 +61,11 @@ fn main() -> ExitCode {
         None => options
             .complete()
             .map_err(Into::into)
-            .and_then(|()| compare(options)),
+            .and_then(|()| compare(options, Design::Arms)),
+        Some(Command::Original(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| compare(*options, Design::Original)),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -70,8 +73,8 @@ fn main() -> ExitCode {
     }))
 }
 
-fn compare(options: Options) -> anyhow::Result<u8> {
-    let finished = serving::client::block_on(run::compare(options))?;
+fn compare(options: Options, design: Design) -> anyhow::Result<u8> {
+    let finished = serving::client::block_on(run::compare(options, design))?;
     let page = finished.folder.join("index.html");
     say(&format!(
         "{}Report: {}",
@@ -84,7 +87,7 @@ fn compare(options: Options) -> anyhow::Result<u8> {
         _ if !run.thresholds_missed.is_empty() => 4,
         Some(_) => 7,
         None if finished.has_bad_answers => 3,
-        None if finished.verdict.answer() == Answer::CantTell => 6,
+        None if !finished.has_answer() => 6,
         None => 0,
     })
 }

@@ -18,15 +18,15 @@ use crate::{
     embedded::{self, Kind},
     folder::Folder,
     lab::{Lab, Outcome},
-    machine, plan,
+    machine, original, plan,
     plan::Planned,
     progress::Display,
     record::{Arm, BlockRecord, Cell, FORMAT, Recording, Run, store},
     report,
-    statistics::LEAST_PAIRS,
+    statistics::{Finding, LEAST_PAIRS},
     subject::Subject,
     validity,
-    verdict::Verdict,
+    verdict::{Answer, Verdict},
 };
 
 /// Where reports go where the user names no folder.
@@ -56,12 +56,34 @@ pub struct Finished {
     pub verdict: Verdict,
 }
 
-/// Runs the comparison that `options` ask for, and writes its report.
+impl Finished {
+    /// Whether a verdict can be given: on the headline, or on any step of the original's comparison.
+    pub fn has_answer(&self) -> bool {
+        let steps = &self.verdict.seed;
+        match steps.first() {
+            None => self.verdict.answer() == Answer::Given,
+            Some(_) => steps
+                .iter()
+                .any(|step| !matches!(step.finding, Finding::CantTell(_))),
+        }
+    }
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Design {
+    /// The arms, on the service that the options name.
+    Arms,
+    /// The original's comparison, on servers of our own.
+    Original,
+}
+
+/// Runs the comparison of `design` that `options` ask for, and writes its report.
 ///
 /// # Errors
 /// When nothing was measured: a wrong option, an unreachable target, a tool that failed, or
 /// [`Interrupted`]. No report is written then.
-pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
+pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Finished> {
     let begun = Utc::now();
     refuse_to_overwrite(&mut options)?;
     let extent = options.extent();
@@ -73,7 +95,14 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
         }),
         Some((rest, grpc)) => Subject::running(rest, grpc).await?,
     };
-    let arms = arms(&options, &subject).await;
+    if design == Design::Original && matches!(subject, Subject::Running(_)) {
+        let why = "--host has no meaning for the original's comparison, which is about servers of our own";
+        return Err(UsageError(why.to_owned()).into());
+    }
+    let arms = match design {
+        Design::Arms => arms(&options, &subject).await,
+        Design::Original => vec![Arm::JsonHttp1, Arm::Grpc],
+    };
     let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
     let name = options
         .folder()
@@ -123,7 +152,17 @@ pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
     if extent.closed_pairs as usize >= LEAST_PAIRS {
         comparison.ceiling(&options, &arms, &cores.server).await?;
     }
-    comparison.measure_all(&options, &extent, &arms).await?;
+    match design {
+        Design::Arms => comparison.measure_all(&options, &extent, &arms).await?,
+        Design::Original => {
+            let users = options.users();
+            let floor = plan::closed(&extent, &arms, 1)
+                .first()
+                .and_then(|like| plan::aa(&extent, like));
+            let cells = floor.into_iter().chain(original::cells(&extent, users));
+            comparison.cells(cells.collect()).await?;
+        }
+    }
     comparison.finish(folder)
 }
 
@@ -260,6 +299,9 @@ impl Comparison {
         for attempt in 1..=ATTEMPTS {
             block.attempt = attempt;
             block.number = u32::try_from(self.blocks.len() + 1).unwrap_or(u32::MAX);
+            if let Subject::Fresh(spec) = &mut self.lab.subject {
+                spec.kind = original::kind(&block);
+            }
             let report = self.goose_report(&block);
             let outcome = match self.lab.measure(&block, report).await {
                 Ok(outcome) => outcome,

@@ -4,10 +4,14 @@
 use std::fmt::Write;
 
 use crate::{
-    record::{BlockRecord, Cell, Load, Purpose},
+    original,
+    record::{Arm, BlockRecord, Cell, Load, Purpose},
     run::Finished,
     statistics,
-    verdict::cells::{Cells, Measured},
+    verdict::{
+        cells::{Cells, Measured},
+        sentence,
+    },
 };
 
 /// One line of a table: its name, and how it is read off a block.
@@ -41,32 +45,50 @@ pub fn of(finished: &Finished) -> String {
     for note in notes(finished) {
         let _ = writeln!(text, "{note}");
     }
-    let _ = writeln!(text, "\n{}", finished.verdict.sentence());
+    let steps = &finished.verdict.seed;
+    if steps.is_empty() {
+        let _ = writeln!(text, "\n{}", finished.verdict.sentence());
+    }
+    for step in steps {
+        let _ = writeln!(text, "\n{}", sentence::of(step));
+    }
     text
 }
 
 fn table(measured: &Measured<'_>) -> String {
     let arms = &measured.cell.arms;
-    let mut text = format!("{}\n{:<22}", title(measured.cell), "");
-    for (_, label) in arms {
-        let _ = write!(text, " {label:>10}");
-    }
-    for (name, read) in ROWS {
+    let width = |label: &str| label.chars().count().max(10);
+    let mut text = title(measured.cell);
+    let mut line = |name: &str, of: &dyn Fn(&(Arm, String)) -> String| {
         let _ = write!(text, "\n{name:<22}");
         for arm in arms {
-            let blocks = measured.valid_blocks(arm).into_iter();
-            let _ = write!(
-                text,
-                " {:>10}",
-                figure(median(blocks.filter_map(read).collect()))
-            );
+            let _ = write!(text, " {:>1$}", of(arm), width(&arm.1));
         }
+    };
+    line("", &|arm| arm.1.clone());
+    for (name, read) in ROWS {
+        line(name, &|arm| figure(typical(measured, arm, read)));
     }
-    let _ = write!(text, "\n{:<22}", "valid pairs");
-    for arm in arms {
-        let _ = write!(text, " {:>10}", measured.valid_blocks(arm).len());
+    if measured.cell.purpose == Purpose::Seed {
+        line("p50, whole ms", &|arm| {
+            let median = typical(measured, arm, |block| percentile(block, 50.0));
+            figure(median.map(original::whole_milliseconds))
+        });
     }
+    line("valid pairs", &|arm| {
+        measured.valid_blocks(arm).len().to_string()
+    });
     text
+}
+
+/// The median over the valid blocks of an arm.
+fn typical(
+    measured: &Measured<'_>,
+    arm: &(Arm, String),
+    read: fn(&BlockRecord) -> Option<f64>,
+) -> Option<f64> {
+    let blocks = measured.valid_blocks(arm).into_iter();
+    median(blocks.filter_map(read).collect())
 }
 
 fn title(cell: &Cell) -> String {
@@ -76,6 +98,7 @@ fn title(cell: &Cell) -> String {
     };
     let why = match cell.purpose {
         Purpose::Aa => "A/A, one arm under two names; ",
+        Purpose::Seed => "the original's comparison; ",
         _ => "",
     };
     format!(

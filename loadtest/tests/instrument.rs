@@ -127,3 +127,32 @@ fn a_slower_arm_is_found_slower_by_about_what_it_is() {
     assert!((1.3..=2.7).contains(&ratio), "{ratio} {}", stderr(&output));
     assert_eq!(recording.run.ceiling.len(), 2, "stands beside the result");
 }
+
+#[test]
+fn the_originals_comparison_is_made_on_a_server_that_closes_connections_and_on_one_that_keeps_them()
+{
+    let room = Room::new();
+    let original = [
+        "original",
+        "--users",
+        "2",
+        "--run-time",
+        "1s",
+        "--pairs",
+        "1",
+    ];
+    let output = room.bare_tool(&original).output().unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let recording = room.recording();
+    assert_eq!(recording.blocks.len(), 8, "four steps of two");
+    let valid = |block: &loadtest::record::BlockRecord| block.is_valid() && block.requests > 0;
+    assert!(recording.blocks.iter().all(valid), "{}", stderr(&output));
+    let bytes = |label: &str| {
+        let mut blocks = recording.blocks.iter();
+        let block = blocks.find(|block| block.label == label).unwrap();
+        block.wire.unwrap().received_bytes_per_request
+    };
+    // "connection: close" and its line end.
+    let more = bytes("REST that closes each connection") - bytes("REST that keeps it");
+    assert!((15.0..=25.0).contains(&more), "{more} bytes");
+}

@@ -38,6 +38,8 @@ pub(super) struct Connection {
     uri: Uri,
     /// HTTP/2 has it in the URI.
     host: Option<HeaderValue>,
+    /// Whether the server has said that it closes, which may take it a moment.
+    is_closing: bool,
 }
 
 enum Sender {
@@ -88,6 +90,7 @@ impl Connection {
                     codec,
                     uri: Uri::from_static(PATH),
                     host: host.ok(),
+                    is_closing: false,
                 }
             }
             Arm::JsonHttp2 | Arm::ProtobufHttp2 | Arm::Grpc => {
@@ -99,6 +102,7 @@ impl Connection {
                     codec,
                     uri: uri.parse().expect("a target is a URL"),
                     host: None,
+                    is_closing: false,
                 }
             }
         })
@@ -106,10 +110,11 @@ impl Connection {
 
     /// Whether another call can be sent.
     pub(super) fn is_open(&self) -> bool {
-        match &self.sender {
-            Sender::Http1(sender) => !sender.is_closed(),
-            Sender::Http2(sender) => !sender.is_closed(),
-        }
+        let is_closed = match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        };
+        !is_closed && !self.is_closing
     }
 
     /// Makes one call, and reads and decodes the whole of its answer.
@@ -123,6 +128,8 @@ impl Connection {
         let request = self.request();
         let response = self.sender.send(request).await?;
         let status = response.status().as_u16();
+        let connection = response.headers().get(header::CONNECTION);
+        self.is_closing = connection.is_some_and(|value| value == "close");
         let Ok(body) = Limited::new(response.into_body(), LONGEST_ANSWER)
             .collect()
             .await
