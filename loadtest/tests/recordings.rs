@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -55,6 +56,58 @@ fn what_is_written_is_what_is_read() {
 }
 
 #[test]
+fn a_run_without_a_block_is_read_too() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut recording = made_up::headline(FEW);
+    recording.blocks.clear();
+    let directory = written(&recording, &parent, "run");
+    assert_eq!(Recording::read(&directory).unwrap(), recording);
+}
+
+#[test]
+fn the_commands_say_what_they_made_and_why_they_did_not() {
+    let parent = tempfile::tempdir().unwrap();
+    written(&made_up::headline(FEW), &parent, "run");
+    let (code, said) = loadtest(&parent, &["report", "run"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("server CPU per request") && said.contains("Report: run/index.html"),
+        "{said}"
+    );
+
+    let (code, said) = loadtest(&parent, &["compare", "run", "run", "--output-dir", "two"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("The two runs agree") && said.contains("two/index.html"),
+        "{said}"
+    );
+
+    let (code, said) = loadtest(&parent, &["merge", "run", "run", "--output-dir", "all"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("error: run and run hold the same run"),
+        "{said}"
+    );
+    assert!(!parent.path().join("all").exists());
+
+    let (code, said) = loadtest(&parent, &["report", "nowhere"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("error: nowhere holds no run.json"), "{said}");
+}
+
+/// The exit code and everything said.
+fn loadtest(directory: &TempDir, args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(args)
+        .current_dir(directory.path())
+        .output()
+        .expect("the program");
+    let texts =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code(), texts.concat())
+}
+
+#[test]
 fn the_page_is_made_from_the_raw_data_alone_and_is_always_the_same() {
     let parent = tempfile::tempdir().unwrap();
     let directory = written(&made_up::headline(FEW), &parent, "run");
@@ -65,6 +118,16 @@ fn the_page_is_made_from_the_raw_data_alone_and_is_always_the_same() {
         first.contains(&verdict.sentence()),
         "{}",
         verdict.sentence()
+    );
+    let chart = fs::read_to_string(directory.join("waterfall.svg")).unwrap();
+    assert!(chart.starts_with("<svg xmlns=") && chart.contains("codec: JSON to protobuf"));
+    assert!(
+        !chart.contains("href") && !chart.contains("url("),
+        "it fetches nothing"
+    );
+    assert!(
+        !directory.join("original.svg").exists(),
+        "that was not measured"
     );
     fs::write(&page, "an older page").unwrap();
     report(&directory).unwrap();

@@ -99,7 +99,7 @@ fn a_noisy_machine_gets_no_answer_and_hears_why() {
     assert_eq!(verdict.answer(), Answer::CantTell);
     let said = verdict.sentence();
     assert!(
-        said.starts_with("Can't tell here whether gRPC takes more or less than REST of server CPU per request at 32 connections"),
+        said.starts_with("Can't tell here whether gRPC's server CPU per request is above or below REST's at 32 connections"),
         "{said}"
     );
     assert!(said.contains("too wide to tell"), "{said}");

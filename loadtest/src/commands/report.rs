@@ -7,32 +7,45 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{record::Recording, report::verdict::render, verdict::Verdict};
+use crate::{
+    record::Recording,
+    report::verdict::{figures, render},
+    verdict::Verdict,
+};
 
 /// File name of the page.
 pub const PAGE: &str = "index.html";
 
-/// Makes the page of the run in `directory` again. Returns its verdict and where the page is.
+/// Makes the page of the run in `directory` again, and the charts of it that are files. Returns its
+/// verdict and where the page is.
 ///
 /// # Errors
-/// When the raw data cannot be read, or the page not be written; the old page then stands.
+/// When the raw data cannot be read, or a file not be written; the old one then stands.
 pub fn report(directory: &Path) -> anyhow::Result<(Verdict, PathBuf)> {
     let recording = Recording::read(directory)?;
     let page = write_page(directory, &recording)?;
     Ok((Verdict::of(&recording), page))
 }
 
-/// Writes the page on `recording` into `directory`, whole or not at all.
+/// Writes the page on `recording` into `directory`, and the charts that are files. Returns the page.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When a file cannot be written; an old one then stands.
 pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<PathBuf> {
+    for (name, chart) in figures(&Verdict::of(recording)) {
+        write(&directory.join(name), &chart)?;
+    }
     let page = directory.join(PAGE);
-    let partial = directory.join(format!(".{PAGE}.{}", std::process::id()));
-    let written = fs::write(&partial, render(recording)).and_then(|()| fs::rename(&partial, &page));
+    write(&page, &render(recording))?;
+    Ok(page)
+}
+
+/// Whole or not at all.
+fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
     }
-    written.with_context(|| format!("{} cannot be written", page.display()))?;
-    Ok(page)
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -1,6 +1,9 @@
 //! The raw data in a folder: `run.json`, `blocks/0001.json` and on, and `hdr/*.hlog`.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail, ensure};
 use serde::de::DeserializeOwned;
@@ -39,11 +42,10 @@ impl Recording {
         );
         let run = read(&run)?;
         let folder = directory.join(BLOCKS);
-        let files = fs::read_dir(&folder)
-            .with_context(|| format!("{} cannot be read", folder.display()))?;
         let mut blocks = Vec::new();
-        for file in files {
-            let path = file?.path();
+        for path in
+            files(&folder).with_context(|| format!("{} cannot be read", folder.display()))?
+        {
             if path
                 .extension()
                 .is_some_and(|extension| extension == "json")
@@ -86,6 +88,15 @@ pub fn write_run(directory: &Path, run: &Run, blocks: &[BlockRecord]) -> anyhow:
         write(&directory.join(LOGS), &name, &log)?;
     }
     write(directory, RUN, &pretty(run)?)
+}
+
+/// Those in `folder`; none where it is not there, as in a run that was cut short at once.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> anyhow::Result<Vec<u8>> {

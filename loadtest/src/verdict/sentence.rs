@@ -23,7 +23,7 @@ pub fn of(claim: &Claim) -> String {
             percent(EQUIVALENCE)
         ),
         (finding, _) => format!(
-            "Can't tell here whether {candidate} takes more or less than {base} of {noun} at {at}: {}.",
+            "Can't tell here whether {candidate}'s {noun} is above or below {base}'s at {at}: {}.",
             reason(finding, claim)
         ),
     }

@@ -69,6 +69,12 @@ pub fn render(recording: &Recording) -> String {
     )
 }
 
+/// The charts of `verdict` that a README may show, SVG files by their names: `waterfall.svg` and
+/// `original.svg`, those that there are.
+pub fn figures(verdict: &Verdict) -> Vec<(&'static str, String)> {
+    steps::files(verdict)
+}
+
 /// A page of ours around `body`. The policy makes the browser itself refuse whatever it would fetch.
 pub(crate) fn page(title: &str, body: &Markup) -> String {
     html! {

@@ -3,7 +3,7 @@
 //! Places across are given in percent and those down in pixels, so that one drawing fits a phone and
 //! a desktop without a letter changing its size.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::range::Range;
 use crate::report::figures::decimals;
@@ -16,6 +16,15 @@ const MARKS: usize = 33;
 
 /// Height of the axis under the rows.
 const AXIS: usize = 30;
+
+/// Width of a chart that is a file of its own, as wide as a README shows.
+const WIDTH: usize = 840;
+
+/// Height of its title.
+const TITLE: usize = 44;
+
+/// Of a chart that is a file of its own.
+const STYLE: &str = include_str!("../../../assets/figure.css");
 
 /// What is drawn.
 pub(in crate::report) struct Rows {
@@ -64,13 +73,38 @@ impl Rows {
         }
     }
 
+    /// The chart as a file of its own, for a page that is not ours.
+    pub(in crate::report) fn file(&self) -> String {
+        let height = self.rows.len() * ROW + AXIS + TITLE;
+        html! {
+            svg xmlns="http://www.w3.org/2000/svg" width=(WIDTH) height=(height) viewBox={ "-16 -" (TITLE) " " (WIDTH + 32) " " (height + 16) } role="img" aria-labelledby="title desc" {
+                title id="title" { (self.title) }
+                desc id="desc" { (self.description) }
+                style { (PreEscaped(STYLE)) }
+                rect.paper x="-16" y={ "-" (TITLE) } width=(WIDTH + 32) height=(height + 16) {}
+                text.title x="0" y="-12" { (self.title) }
+                svg.rows width=(WIDTH) height=(height - TITLE) { (self.drawing()) }
+                text.last x=(WIDTH) y=(height - TITLE + 6) { (self.axis) }
+            }
+        }
+        .into_string()
+    }
+
     fn svg(&self) -> Markup {
         let (title, desc) = (format!("{}-title", self.id), format!("{}-desc", self.id));
-        let bottom = self.rows.len() * ROW;
         html! {
-            svg.rows role="img" aria-labelledby={ (title) " " (desc) } height=(bottom + AXIS) {
+            svg.rows role="img" aria-labelledby={ (title) " " (desc) } height=(self.rows.len() * ROW + AXIS) {
                 title id=(title) { (self.title) }
                 desc id=(desc) { (self.description) }
+                (self.drawing())
+            }
+            p.axis-title.x { (self.axis) }
+        }
+    }
+
+    fn drawing(&self) -> Markup {
+        let bottom = self.rows.len() * ROW;
+        html! {
                 @if let Some((low, high)) = self.band {
                     @let (from, to) = (self.range.place(low), self.range.place(high));
                     rect.band x=(percent(from)) y="0" width=(percent(to - from)) height=(bottom) {}
@@ -81,8 +115,6 @@ impl Rows {
                     line.one x1=(x) x2=(x) y1="0" y2=(bottom) {}
                 }
                 @for (index, row) in self.rows.iter().enumerate() { (self.row(row, index * ROW)) }
-            }
-            p.axis-title.x { (self.axis) }
         }
     }
 

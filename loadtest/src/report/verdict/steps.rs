@@ -28,7 +28,7 @@ pub(in crate::report) fn figures(verdict: &Verdict) -> Option<Markup> {
     })
 }
 
-fn figure(index: usize, waterfall: &Waterfall) -> Markup {
+fn chart(index: usize, waterfall: &Waterfall) -> Rows {
     let mut rows = vec![Row {
         name: "REST (A)".into(),
         value: "1.00×".into(),
@@ -80,19 +80,23 @@ fn figure(index: usize, waterfall: &Waterfall) -> Markup {
             Mark::Whisker { low, high } => [*low, *high],
             Mark::Dot { at, .. } | Mark::Cross { at, .. } => [*at; 2],
         });
-    let chart = Rows {
+    Rows {
         id: format!("waterfall-{index}"),
-        title: format!("{noun}, from REST to gRPC"),
+        title: format!("{}, from REST to gRPC", capital(noun)),
         description: description(waterfall),
         range: Range::holding(ends),
         axis: format!("{noun}, as a multiple of REST's"),
         line: Some(1.0),
         band: None,
         rows,
-    };
+    }
+}
+
+fn figure(index: usize, waterfall: &Waterfall) -> Markup {
+    let noun = waterfall.metric.noun();
     html! {
         h3 { (capital(noun)) ", " (conditions(&waterfall.cell)) }
-        (chart.figure(&html! { "Whiskers: 95% intervals of each step, over " (total.pairs()) " pairs that have all five arms." }, &steps_table(waterfall)))
+        (chart(index, waterfall).figure(&html! { "Whiskers: 95% intervals of each step, over " (waterfall.total.pairs()) " pairs that have all five arms." }, &steps_table(waterfall)))
     }
 }
 
@@ -144,8 +148,8 @@ fn steps_table(waterfall: &Waterfall) -> Markup {
     table("The steps", &["Step", "Ratio", "95% CI", "Finding"], &rows)
 }
 
-/// One bar for each change of the original's comparison.
-pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
+/// The chart of the original's comparison, and its figures.
+fn seed_chart(verdict: &Verdict) -> Option<(Rows, Vec<Vec<String>>)> {
     let measured: Vec<_> = verdict
         .seed
         .iter()
@@ -189,27 +193,43 @@ pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
         .iter()
         .flat_map(|(_, e)| [1.0, e.interval.low, e.interval.high]);
     let floor = measured.first()?.0.floor;
+    let description = cells
+        .iter()
+        .map(|row| format!("{}: {}.", row[0], row[1]))
+        .collect::<Vec<_>>()
+        .join(" ");
     let chart = Rows {
         id: "seed".into(),
         title: "Requests per second, one change at a time".into(),
-        description: cells
-            .iter()
-            .map(|row| format!("{}: {}.", row[0], row[1]))
-            .collect::<Vec<_>>()
-            .join(" "),
+        description,
         range: Range::holding(ends),
         axis: "requests per second, as a multiple of what was before the change".into(),
         line: Some(1.0),
         band: floor.map(|floor| (1.0 / (1.0 + floor.part), 1.0 + floor.part)),
         rows,
     };
-    let band = floor.map_or(String::new(), |f| {
-        format!(" Band: the A/A floor, ±{}.", percent(f.part))
+    Some((chart, cells))
+}
+
+/// One bar for each change of the original's comparison.
+pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
+    let (chart, cells) = seed_chart(verdict)?;
+    let floor = verdict.seed.first().and_then(|claim| claim.floor);
+    let band = floor.map_or(String::new(), |floor| {
+        format!(" Band: the A/A floor, ±{}.", percent(floor.part))
     });
     Some(chart.figure(
         &html! { "What each change alone does to requests per second. Whiskers: 95% intervals." (band) },
         &table("The changes", &["Change", "Ratio", "95% CI", "Finding"], &cells),
     ))
+}
+
+/// The charts that a README may show, as files: name and content.
+pub(in crate::report) fn files(verdict: &Verdict) -> Vec<(&'static str, String)> {
+    let waterfall = verdict.waterfalls.first();
+    let waterfall = waterfall.map(|waterfall| ("waterfall.svg", chart(0, waterfall).file()));
+    let seed = seed_chart(verdict).map(|(chart, _)| ("original.svg", chart.file()));
+    waterfall.into_iter().chain(seed).collect()
 }
 
 pub(in crate::report) fn capital(text: &str) -> String {
