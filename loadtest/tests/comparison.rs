@@ -242,11 +242,8 @@ fn bad_answers_in_the_warm_up_fail_the_run_too() {
     let window_is_clean = |arm| block(&recording, arm).error_count() == 0;
     assert!(BOTH.into_iter().all(window_is_clean));
     let first = &recording.blocks[0];
-    assert!(
-        matches!(first.void[..], [Void::Errors { .. }]),
-        "{:?}",
-        first.void
-    );
+    let is_for_errors = |void: &Void| matches!(void, Void::Errors { .. });
+    assert!(first.void.iter().any(is_for_errors), "{:?}", first.void);
     assert!(stderr(&output).contains("warm-up included"));
 }
 
