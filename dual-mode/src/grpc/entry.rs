@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,7 +26,8 @@ type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 #[derive(Clone, Debug)]
 pub(super) struct Entry<S> {
     grpc: S,
-    web: Cors<GrpcWebService<S>>,
+    /// Shared: a connection clones its service for every call, and most calls are plain gRPC.
+    web: Arc<Cors<GrpcWebService<S>>>,
     body_pause: Duration,
 }
 
@@ -39,7 +41,7 @@ where
         let web = GrpcWebLayer::new().layer(grpc.clone());
         Self {
             grpc,
-            web: origins.layer().layer(web),
+            web: Arc::new(origins.layer().layer(web)),
             body_pause,
         }
     }
@@ -115,6 +117,6 @@ where
     fn browser(&self, request: Request<CountedBody>) -> Answer {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
-        Box::pin(self.web.clone().call(request))
+        Box::pin(Cors::clone(&self.web).call(request))
     }
 }

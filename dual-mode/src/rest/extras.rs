@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -28,7 +29,8 @@ use crate::{COMPRESSED_FROM, cors::Origins};
 #[derive(Clone)]
 pub(super) struct Extras {
     plain: Router,
-    rich: Cors<Compression<Router, SizeAbove>>,
+    /// Shared: a connection clones its service for every call, and most calls need none of this.
+    rich: Arc<Cors<Compression<Router, SizeAbove>>>,
     /// Whether any page may read answers.
     pages: bool,
 }
@@ -40,7 +42,7 @@ impl Extras {
         Self {
             plain: routes.clone(),
             pages: !origins.are_none(),
-            rich: origins.layer().layer(gzip.layer(routes)),
+            rich: Arc::new(origins.layer().layer(gzip.layer(routes))),
         }
     }
 
@@ -63,7 +65,7 @@ impl Service<Request<Body>> for Extras {
         if !self.are_asked_for(request.headers()) {
             return Either::Left(self.plain.call(request));
         }
-        let answer = self.rich.call(request);
+        let answer = Cors::clone(&self.rich).call(request);
         Either::Right(Box::pin(async { Ok(answer.await?.map(Body::new)) }))
     }
 }
