@@ -20,7 +20,9 @@ const STYLE: &str = "text/css; charset=utf-8";
 pub(super) fn routes(grpc_port: Option<u16>) -> Router {
     let port = grpc_port.map(|port| port.to_string()).unwrap_or_default();
     let index = include_str!("index.html").replace("{grpc-port}", &port);
-    let document = openapi::document().to_string();
+    // Its examples are made by the service itself, and are no calls for the log.
+    let silent = tracing::subscriber::NoSubscriber::new();
+    let document = tracing::subscriber::with_default(silent, openapi::document).to_string();
     let files = [
         ("/", HTML, Bytes::from(index)),
         ("/docs", HTML, include_str!("docs.html").into()),
