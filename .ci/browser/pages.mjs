@@ -113,7 +113,7 @@ async function form(browser, size, scheme) {
   await looks(`${name}, refused`, page, shot('refusal'));
   check(name, 'no error but the one that was asked for', errors.filter((error) => !ASKED_FOR.test(error)));
 
-  await page.route(`${GRPC}/**`, (route) => route.abort());
+  await page.route(/rest_grpc_dual_mode/, (route) => route.abort());
   await page.getByRole('button', { name: 'a greeting' }).click();
   const alone = await compared(page);
   check(name, 'one side without an answer does not hide the other', [

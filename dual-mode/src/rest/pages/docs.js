@@ -111,7 +111,7 @@ async function send({ url, method, headers, hex, body }) {
   const answer = new Uint8Array(await response.arrayBuffer());
   const time = performance.now() - begin;
   const textual = /json|text/.test(response.headers.get('content-type') ?? '');
-  const head = [`${response.status} ${response.statusText}`, ...[...response.headers].map((header) => header.join(': '))];
+  const head = [`${response.status} ${response.statusText}`.trim(), ...[...response.headers].map((header) => header.join(': '))];
   return {
     summary: `${head[0]}: ${answer.length} bytes in ${time.toFixed(1)} ms`,
     head: head.join('\n'),
