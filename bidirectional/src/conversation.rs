@@ -7,6 +7,7 @@ use proto::bidirectional::{Message, bidirectional_client::BidirectionalClient};
 use serving::{
     CancellationToken,
     client::{self, CallError},
+    retry::Retry,
 };
 use tokio::{
     pin,
@@ -44,6 +45,9 @@ pub struct Waits {
     /// How long the server may keep the client waiting: to connect, to take a message, and between
     /// answers once the client has half-closed.
     pub silence: Duration,
+    /// How often to connect again to a server that is unavailable. Once the stream is open nothing
+    /// is tried again: what was said cannot be taken back.
+    pub retry: Retry,
 }
 
 /// Writes `messages` to the server at `address` and reads its answers, each as it comes, until the
@@ -61,7 +65,8 @@ pub async fn hold<S>(
 where
     S: Stream<Item = String>,
 {
-    let channel = client::within(waits.silence, client::connect(address)).await?;
+    let channel =
+        client::within(waits.silence, waits.retry.run(|| client::connect(address))).await?;
     let mut stub = BidirectionalClient::new(channel);
     let (to_server, outgoing) = mpsc::channel(1);
     let (answers, answered) = watch::channel(0);

@@ -4,9 +4,9 @@
 //! its two addresses, as dual-mode does.
 
 use axum::{Json, Router, routing::post};
-use dual_mode::greetings::{self, greet};
+use dual_mode::greetings::{self, Fault, greet, greet_batch};
 use proto::rest_grpc_dual_mode::{
-    RequestMessage, ResponseMessage,
+    BatchRequestMessage, BatchResponseMessage, RequestMessage, ResponseMessage,
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer},
 };
 use serde::{Deserialize, Serialize};
@@ -23,23 +23,43 @@ impl GreetingsGenerator for Greetings {
         &self,
         request: Request<RequestMessage>,
     ) -> Result<Response<ResponseMessage>, Status> {
-        let RequestMessage {
-            data_comm_type,
-            message_type,
-            year,
-        } = request.into_inner();
-        let request = greetings::Request {
-            data_comm_type,
-            message_type,
-            year,
-        };
-        let answer =
-            greet(&request).map_err(|fault| Status::invalid_argument(fault.to_string()))?;
-        Ok(Response::new(ResponseMessage {
-            greetings: answer.greetings,
-            message_received: answer.message_received,
-        }))
+        let answer = greet(&read(request.into_inner())).map_err(|fault| refused(&fault))?;
+        Ok(Response::new(written(answer)))
     }
+
+    async fn grpc_get_greetings_batch(
+        &self,
+        request: Request<BatchRequestMessage>,
+    ) -> Result<Response<BatchResponseMessage>, Status> {
+        let requests: Vec<_> = request
+            .into_inner()
+            .requests
+            .into_iter()
+            .map(read)
+            .collect();
+        let answers = greet_batch(&requests).map_err(|fault| refused(&fault))?;
+        let responses = answers.into_iter().map(written).collect();
+        Ok(Response::new(BatchResponseMessage { responses }))
+    }
+}
+
+fn read(message: RequestMessage) -> greetings::Request {
+    greetings::Request {
+        data_comm_type: message.data_comm_type,
+        message_type: message.message_type,
+        year: message.year,
+    }
+}
+
+fn written(answer: greetings::Answer) -> ResponseMessage {
+    ResponseMessage {
+        greetings: answer.greetings,
+        message_received: answer.message_received,
+    }
+}
+
+fn refused(fault: &Fault) -> Status {
+    Status::invalid_argument(fault.to_string())
 }
 
 #[derive(Deserialize)]

@@ -9,15 +9,50 @@
 //! [`greetings`] is the business and knows neither transport; [`rest`] and [`grpc`] translate and
 //! decide nothing; [`serve`] runs both.
 
+pub mod cors;
+pub mod faults;
 pub mod greetings;
 pub mod grpc;
+mod jsonrpc;
+mod messages;
+mod probes;
 pub mod rest;
 
+use axum::http::HeaderValue;
+use cors::Origins;
 use greetings::{Answer, Fault, Request};
 use serving::{CancellationToken, drain::ServeError, server::Listener};
 
+/// The shortest answer, in bytes, that is worth compressing: it fills more than one packet.
+const COMPRESSED_FROM: u16 = 1400;
+
 /// Serves REST on `rest` and gRPC on `grpc` until `shutdown` is cancelled and the calls in flight
-/// have finished. If either ends for any other reason, the other is stopped too.
+/// have finished. If either ends for any other reason, the other is stopped too. The pages of
+/// `origins`, as [`cors::origin`] reads them, may read answers in a browser.
+///
+/// # Errors
+/// [`ServeError`], naming the side that failed.
+pub async fn serve_pages_of(
+    origins: Vec<HeaderValue>,
+    rest: impl Into<Listener>,
+    grpc: impl Into<Listener>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let (rest, grpc) = (rest.into(), grpc.into());
+    let own = rest.socket.local_addr().ok().map(|address| address.port());
+    let origins = |own_port| Origins {
+        named: origins.clone(),
+        own_port,
+    };
+    let both = shutdown.child_token();
+    let (rest, grpc) = tokio::join!(
+        then_cancel(rest::serve(rest, origins(None), both.clone()), &both),
+        then_cancel(grpc::serve(grpc, origins(own), both.clone()), &both),
+    );
+    rest.and(grpc)
+}
+
+/// The same, for no pages but the server's own.
 ///
 /// # Errors
 /// [`ServeError`], naming the side that failed.
@@ -26,12 +61,7 @@ pub async fn serve(
     grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let both = shutdown.child_token();
-    let (rest, grpc) = tokio::join!(
-        then_cancel(rest::serve(rest.into(), both.clone()), &both),
-        then_cancel(grpc::serve(grpc.into(), both.clone()), &both),
-    );
-    rest.and(grpc)
+    serve_pages_of(Vec::new(), rest, grpc, shutdown).await
 }
 
 /// Cancels `token` as soon as `server` has ended, however it did.
@@ -45,11 +75,24 @@ async fn then_cancel<T>(server: impl Future<Output = T>, token: &CancellationTok
 /// the caller does not say how it came, the adapter's `transport` stands in.
 fn answer(transport: &str, request: &Request) -> Result<Answer, Fault> {
     let answer = greetings::greet(request)?;
+    log(transport, request, &answer);
+    Ok(answer)
+}
+
+/// The same for a batch.
+fn answer_batch(transport: &str, requests: &[Request]) -> Result<Vec<Answer>, Fault> {
+    let answers = greetings::greet_batch(requests)?;
+    for (request, answer) in requests.iter().zip(&answers) {
+        log(transport, request, answer);
+    }
+    Ok(answers)
+}
+
+fn log(transport: &str, request: &Request, answer: &Answer) {
     let came_by = match request.data_comm_type.as_str() {
         "" => transport,
         named => named,
     };
     // Only the caller's own word may hold what would forge a line of the log.
     tracing::debug!("{}: {}", came_by.escape_debug(), answer.greetings);
-    Ok(answer)
 }

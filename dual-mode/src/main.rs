@@ -16,6 +16,11 @@ struct Args {
     #[arg(long, env = "REST_PORT", value_name = "PORT", default_value_t = 5000)]
     rest_port: u16,
 
+    /// Origins whose pages may read answers in a browser, like https://shop.example; separate several
+    /// by commas
+    #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = dual_mode::cors::origin)]
+    cors_origin: Vec<axum::http::HeaderValue>,
+
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -25,7 +30,11 @@ struct Args {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Args { rest_port, server } = Args::parse();
+    let Args {
+        rest_port,
+        cors_origin,
+        server,
+    } = Args::parse();
     process::run(&server, server.limits(), async |process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
@@ -36,6 +45,6 @@ fn main() -> ExitCode {
             grpc.local_addr()?
         );
         let (rest, grpc) = (process.listener(rest), process.listener(grpc));
-        Ok(dual_mode::serve(rest, grpc, process.shutdown).await?)
+        Ok(dual_mode::serve_pages_of(cors_origin, rest, grpc, process.shutdown).await?)
     })
 }

@@ -1,4 +1,11 @@
-//! The business stays free of every transport.
+//! The business stays free of every transport, and its rules stay in it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use dual_mode::greetings::{Fault, Request, greet, greet_batch};
 
 /// What `greetings.rs` must not know: transports, formats, I/O and clocks.
 const FOREIGN: [&str; 16] = [
@@ -20,6 +27,17 @@ const FOREIGN: [&str; 16] = [
     "std::time",
 ];
 
+/// What it says of its rules by name.
+const NAMES: [&str; 4] = [
+    "LONGEST_MESSAGE_TYPE",
+    "LONGEST_DATA_COMM_TYPE",
+    "YEARS",
+    "LARGEST_BATCH",
+];
+
+/// And by number.
+const NUMBERS: [&str; 6] = ["256", "257", "9999", "10_000", "1000", "1001"];
+
 #[test]
 fn the_business_knows_no_transport_no_format_no_io_and_no_clock() {
     let source = include_str!("../src/greetings.rs");
@@ -31,4 +49,73 @@ fn the_business_knows_no_transport_no_format_no_io_and_no_clock() {
             assert!(!line.contains(word), "greetings.rs:{number}: {line}");
         }
     }
+}
+
+/// The words of every rule, from requests that break it.
+fn rules() -> Vec<&'static str> {
+    let request = |message_type: &str, year| Request {
+        data_comm_type: "x".repeat(33),
+        message_type: message_type.to_owned(),
+        year,
+    };
+    let long = "x".repeat(257);
+    let refused = ["", "\0x", &long].map(|kind| greet(&request(kind, 0)).err());
+    let batch = greet_batch(&[]).err();
+    let mut rules: Vec<_> = refused
+        .into_iter()
+        .chain([batch])
+        .map(|fault| fault.expect("it breaks rules"))
+        .flat_map(|Fault::InvalidArgument { violations, .. }| violations)
+        .map(|violation| violation.rule)
+        .collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+#[test]
+fn no_adapter_contains_a_rule() {
+    let rules = rules();
+    assert_eq!(rules.len(), 6, "{rules:?}");
+    let mut adapters = 0;
+    for file in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+        let source = fs::read_to_string(&file).expect("it can be read");
+        if file.ends_with("greetings.rs") {
+            for rule in &rules {
+                let times = source.matches(&format!("\"{rule}\"")).count();
+                assert_eq!(times, 1, "greetings.rs should say once: {rule}");
+            }
+            continue;
+        }
+        // A document that describes the rules quotes them.
+        if file.extension().is_none_or(|kind| kind != "rs")
+            || file.display().to_string().contains("openapi")
+        {
+            continue;
+        }
+        adapters += 1;
+        for (number, line) in (1..).zip(source.lines()) {
+            let at = format!("{}:{number}: {line}", file.display());
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert!(
+                !words.any(|w| NAMES.contains(&w) || NUMBERS.contains(&w)),
+                "{at}"
+            );
+            assert!(!rules.iter().any(|rule| line.contains(rule)), "{at}");
+        }
+    }
+    assert!(adapters > 10, "only {adapters} files were found");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the sources are here") {
+        let path = entry.expect("it can be listed").path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
 }

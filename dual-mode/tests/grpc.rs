@@ -2,16 +2,19 @@
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
-use common::{PATIENCE, Served};
+use common::{PATIENCE, Served, wire::Wire};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http2, header::HeaderMap};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serving::limits::Limits;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_stream::once;
+use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_reflection::pb::{v1, v1alpha};
+use tonic_types::StatusExt;
 
 /// Sends one message, framed as PROTOCOL-HTTP2.md says, and returns the body of the answer and its
 /// headers with its trailers.
@@ -134,5 +137,68 @@ async fn both_versions_of_reflection_know_the_method() {
         let name = b"rest_grpc_dual_mode.proto";
         assert!(files[0].windows(name.len()).any(|bytes| bytes == name));
     }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_details_that_programs_read() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    let id = [("x-request-id", "2b7e")];
+    for (message, reason, fields) in [
+        (&b""[..], "INVALID_ARGUMENT", &["messageType", "year"][..]),
+        (b"\xff", "MALFORMED", &[]),
+    ] {
+        let answer = wire.grpc(METHOD, &id, message).await;
+        let status = Status::from_header_map(&answer.headers).expect("a refusal has no message");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let info = details.error_info().expect("always");
+        assert_eq!(info.reason, reason);
+        assert_eq!(info.domain, "rest_grpc_dual_mode.GreetingsGenerator");
+        let bad = details.bad_request().map(|bad| &bad.field_violations[..]);
+        let named: Vec<_> = bad
+            .unwrap_or_default()
+            .iter()
+            .map(|v| &v.field[..])
+            .collect();
+        assert_eq!(named, fields);
+        assert_eq!(
+            details.request_info().expect("it was sent").request_id,
+            "2b7e"
+        );
+        assert!(details.retry_info().is_none(), "the same again fails again");
+    }
+    served.stop().await;
+
+    let full = Limits {
+        calls: 0,
+        ..Limits::default()
+    };
+    let served = Served::with(&full, &[]).await;
+    let mut wire = Wire::to(&served).await;
+    let answer = wire.grpc(METHOD, &[], b"").await;
+    let status = Status::from_header_map(&answer.headers).expect("it is refused");
+    let retry = status.get_error_details().retry_info().cloned();
+    let delay = retry.and_then(|retry| retry.retry_delay);
+    assert_eq!(delay, Some(serving::refusal::RETRY_AFTER));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_with_many_violations_fits_the_headers_that_clients_take() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    // A thousand empty requests.
+    let batch = b"\x0a\0".repeat(1000);
+    let path = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetingsBatch";
+    let answer = wire.grpc(path, &[], &batch).await;
+    let status = Status::from_header_map(&answer.headers).expect("it is refused");
+    assert!(status.message().ends_with(", and 1999 more"), "{status:?}");
+    let headers = answer.headers.iter();
+    let size: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum();
+    assert!(size < 8 * 1024, "{size} bytes of headers");
     served.stop().await;
 }

@@ -6,17 +6,25 @@ use proto::rest_grpc_dual_mode::{
     RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
 };
 use rustix::process::Signal;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
 #[path = "../../serving/tests/support/program.rs"]
 mod program;
-use common::http;
+use common::{Answer, http};
 use program::{Running, program, run};
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
 const ANY: [&str; 4] = ["--rest-port", "0", "--grpc-port", "0"];
+
+const GREETING: &str = "GET /v1/get_greetings?messageType=Diwali&year=2023";
 
 async fn start(more: &[&str]) -> (Running, SocketAddr, SocketAddr) {
     let mut server = Running::start(program(DUAL_MODE, &[&ANY, more].concat()));
@@ -26,8 +34,7 @@ async fn start(more: &[&str]) -> (Running, SocketAddr, SocketAddr) {
 }
 
 async fn greet_both(rest: SocketAddr, grpc: SocketAddr) {
-    let path = "GET /v1/get_greetings?messageType=Diwali&year=2023";
-    assert_eq!(http(rest, path, "", "").await.status, 200);
+    assert_eq!(http(rest, GREETING, "", "").await.status, 200);
     let channel = serving::client::connect(&grpc.to_string()).await;
     let mut stub = GreetingsGeneratorClient::new(channel.expect("it listens"));
     let request = RequestMessage {
@@ -111,4 +118,97 @@ async fn idle_connections_do_not_keep_the_server() {
     server.signal(Signal::TERM);
     let ended = server.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// A POST whose body never comes whole: a call that does not end by itself.
+async fn half_a_call(rest: SocketAddr, headers: &str) -> TcpStream {
+    let mut connection = TcpStream::connect(rest).await.expect("it listens");
+    let head = format!(
+        "POST /v1/get_greetings HTTP/1.1\r\nhost: {rest}\r\nconnection: close\r\n{headers}\
+         content-length: 100\r\n\r\n{{"
+    );
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("it reads");
+    connection
+}
+
+/// Asks until another call has taken the only place, and returns how the call too many is refused.
+async fn overload(rest: SocketAddr) -> Answer {
+    loop {
+        let answer = http(rest, GREETING, "", "").await;
+        if answer.status != 200 {
+            return answer;
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_outlast_the_grace_are_cut_and_the_exit_code_says_so() {
+    let options = ["--grace", "1s", "--body-pause", "1m", "--max-calls", "1"];
+    let (server, rest, _) = start(&options).await;
+    let _half = half_a_call(rest, "").await;
+    overload(rest).await;
+    server.signal(Signal::TERM);
+    let ended = server.end().await;
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let last = ended.stderr.lines().last().unwrap_or_default();
+    assert_eq!(
+        last,
+        "error: REST was cut 1s after its listener closed; calls still open: 1"
+    );
+}
+
+#[tokio::test]
+async fn probes_turn_before_the_listeners_close() {
+    let (server, rest, grpc) = start(&["--drain-pause", "20s"]).await;
+    let channel = serving::client::connect(&grpc.to_string()).await;
+    let mut health = HealthClient::new(channel.expect("it listens"));
+    for (path, code, body) in [
+        ("/healthz", 200, r#"{"status":"SERVING"}"#),
+        ("/readyz", 200, r#"{"status":"SERVING"}"#),
+    ] {
+        let answer = http(rest, &format!("GET {path}"), "", "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (code, body));
+    }
+    let watched = health.watch(HealthCheckRequest::default()).await;
+    let mut watched = watched.unwrap().into_inner();
+    let mut next = async || watched.message().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::Serving);
+    server.signal(Signal::TERM);
+    assert_eq!(next().await, ServingStatus::NotServing);
+
+    // The pause goes on: both still serve, and say that they are about to go.
+    let ready = http(rest, "GET /readyz", "", "").await;
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert_eq!(ready.body, r#"{"status":"NOT_SERVING"}"#);
+    assert_eq!(http(rest, "GET /healthz", "", "").await.status, 200);
+    greet_both(rest, grpc).await;
+    let ended = server.end_by(Signal::TERM).await;
+    assert_eq!(ended.code, Some(130), "a second signal ends it at once");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_over_rest_is_a_problem_too() {
+    let (server, rest, _) = start(&["--max-calls", "1", "--body-pause", "1m"]).await;
+    let mut half = half_a_call(rest, "grpc-timeout: 1S\r\n").await;
+    let overloaded = overload(rest).await;
+    assert_eq!(overloaded.status, 503, "{overloaded:?}");
+    assert_eq!(overloaded.header("retry-after"), Some("1"));
+    let malformed = http(rest, GREETING, "grpc-timeout: soon\r\n", "").await;
+    assert_eq!(malformed.status, 400, "{malformed:?}");
+    let long = format!("GET /{}", "x".repeat(9 * 1024));
+    let too_long = http(rest, &long, "", "").await;
+    assert_eq!(too_long.status, 414, "{too_long:?}");
+    for problem in [overloaded, malformed, too_long] {
+        let kind = problem.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"), "{problem:?}");
+    }
+    let mut late = String::new();
+    half.read_to_string(&mut late).await.unwrap();
+    assert!(late.starts_with("HTTP/1.1 504 "), "{late}");
+    assert!(late.contains("application/problem+json"), "{late}");
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().await.code, Some(0));
 }

@@ -1,28 +1,42 @@
 //! What a user can ask for. Goose's own options are taken over as they are, with other defaults
-//! where one protocol after the other asks for them.
+//! where one block after the other asks for them.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use goose::{config::GooseConfiguration, util::parse_timespan};
 use thiserror::Error;
 
-use crate::target::{GRPC_PORT, Target, TargetError};
+use crate::{
+    capacity,
+    plan::Extent,
+    record::{Arm, Mode, Objective},
+    target::{GRPC_PORT, Target, TargetError},
+};
 
 /// Users where the user names none. Enough to keep a server busy on a few cores, few enough that
 /// the generator does not starve it.
 const USERS: usize = 32;
 
+/// Users started per second where the user does not say: so few that the server is not flooded with
+/// connections, so many that the usual ones have all started within a tenth of a second.
+const RAMP: usize = 320;
+
 /// The most users: each holds a connection, and an address has about 28,000 ports for connections to
 /// one server (Linux: net.ipv4.ip_local_port_range).
 const MOST_USERS: usize = 28_000;
 
-/// Seconds at full load for each protocol, where the user names no end. Long enough for a p99.9 at
-/// 10,000 requests/s.
-const RUN_TIME: &str = "15s";
+/// The longest a block may be measured, in seconds: a day. Numbers of microseconds fit far more.
+const LONGEST_RUN_TIME: usize = 24 * 60 * 60;
 
-/// Measures REST and gRPC on one service, one after the other under the same load, and sets them
-/// side by side
+/// The highest rate that can be asked for, in calls per second: their distance is a microsecond.
+const HIGHEST_RATE: f64 = 1e6;
+
+/// The most pairs: ten thousand blocks of the quick run take half a day.
+const MOST_PAIRS: u32 = 1000;
+
+/// Measures REST and gRPC on one service, block after block under the same load, and says what the
+/// one costs against the other
 #[derive(Parser, Clone)]
 #[command(
     name = "loadtest",
@@ -43,18 +57,27 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    both protocols were measured, and every answer was good
+  0    a verdict was given, and every answer was good
   1    the tool itself failed
   2    an option is wrong
   3    measured, but some answers were bad
   4    measured, but a threshold was missed
   5    a target could not be reached; nothing was written
+  6    measured, but can't tell: too few valid blocks, or they do not agree
+  7    cut short by something else than a signal; what was measured until then was written
+  8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
 
-/// What is done with runs that were made already, and the halves of this tool that run as child
-/// processes.
+/// What this tool does besides a comparison, what it does with runs that were made already, and its
+/// halves that run as child processes.
 #[derive(Subcommand, Clone)]
 pub enum Command {
+    /// Measure the generator's own limit, against a service that does nothing
+    Ceiling(Box<Options>),
+    /// Make the original's comparison again and take it apart: connections that close, one user, many
+    Original(Box<Options>),
+    /// Prove the instrument: hold what it measures against what is known
+    Selftest(Box<Options>),
     /// One protocol's load; standard input says which
     #[command(hide = true)]
     Block(Box<Options>),
@@ -99,6 +122,54 @@ pub struct Options {
     )]
     pub grpc_host: Option<String>,
 
+    /// The full design: ten pairs of blocks of 12 s in each cell, an hour or so
+    ///
+    /// Without it, a quick run takes about two minutes: a few pairs of short blocks, whose intervals
+    /// are wide. The report says which it was.
+    #[arg(help_heading = "Verdict", long)]
+    pub thorough: bool,
+
+    /// Offer every arm so many calls per second (open loop) [default: 40% of what the slowest can do]
+    ///
+    /// Calls start at their own times, whether or not earlier ones have ended, and their latency
+    /// counts from there. Without it, each arm is measured in a closed loop first, which gives the
+    /// rate, and then in an open loop. With it, the closed loop is left out.
+    #[arg(help_heading = "Verdict", long, value_name = "PER_SECOND")]
+    pub rate: Option<f64>,
+
+    /// Measure in a closed loop only: each user calls again as soon as its answer has come
+    #[arg(help_heading = "Verdict", long, conflicts_with_all = ["rate", "slo"])]
+    pub closed: bool,
+
+    /// Search for the highest rate of each arm that meets an objective, such as "p99<5ms"
+    ///
+    /// A percentile and the time it must stay below, counted from the intended start, in us, ms or
+    /// s. The search takes about ten more blocks for each arm.
+    #[arg(help_heading = "Verdict", long, value_name = "OBJECTIVE", value_parser = capacity::parse)]
+    pub slo: Option<Objective>,
+
+    /// Which arms to compare, the baseline first [default: all]
+    ///
+    /// A (JSON over HTTP/1.1), B (JSON over HTTP/2), C (protobuf over HTTP/1.1), D (protobuf over
+    /// HTTP/2), E (gRPC), with commas. With --host, those that the service does not answer are left
+    /// out unless they are named here.
+    #[arg(help_heading = "Verdict", long, value_name = "LETTERS", value_delimiter = ',', value_parser = arm)]
+    pub arms: Vec<Arm>,
+
+    /// Pairs of blocks in each cell [default: 3 to 6; thorough: 10]
+    ///
+    /// With fewer than 3 no verdict can be given, and the A/A run is left out.
+    #[arg(help_heading = "Verdict", long, value_name = "N")]
+    pub pairs: Option<u32>,
+
+    /// Seed of the order of the blocks; the report names it [default: a random one]
+    #[arg(help_heading = "Verdict", long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+
+    /// Let the server and the generator share all cores, instead of half of them each
+    #[arg(help_heading = "Verdict", long)]
+    pub share_cores: bool,
+
     /// Goose's options.
     #[command(flatten)]
     pub goose: GooseConfiguration,
@@ -120,7 +191,11 @@ impl Cli {
 
 /// The command line. A block is given the same options as the comparison it belongs to.
 fn command() -> clap::Command {
-    with_our_words(Cli::command()).mut_subcommand("block", with_our_words)
+    ["block", "ceiling", "original", "selftest"]
+        .into_iter()
+        .fold(with_our_words(Cli::command()), |command, name| {
+            command.mut_subcommand(name, with_our_words)
+        })
 }
 
 /// Goose's options, with help that says what is different here.
@@ -130,25 +205,26 @@ fn with_our_words(command: clap::Command) -> clap::Command {
             "host",
             "Where REST listens [default: dual-mode, started by this run]",
             "gRPC is tested at port 50051 of the same host, or at --grpc-host. Without --host, dual-mode \
-             is started on free ports of this machine, a fresh one for each protocol, and stopped \
+             is started on free ports of this machine, a fresh one for each block, and stopped \
              afterwards.\n\nExample: --host http://localhost:5000",
         ),
         (
             "users",
             "Users, each with one connection and one call in flight [default: 32]",
-            "The same number calls over REST and then over gRPC. At most 28000: an address has not more \
+            "The same number on every arm. At most 28000: an address has not more \
              ports for connections to one server.\n\nExample: --users 64",
         ),
         (
             "increase_rate",
-            "Users started per second [default: all within a second]",
-            "A decimal is allowed. What is called while users start is warm-up, and so is a second after \
-             it: neither is in the figures.\n\nExample: --spawn-rate 10",
+            "Users started per second [default: 320, or all within a second]",
+            "A decimal is allowed. What is called while users start does not count, and neither does the warm-up after \
+             it.\n\nExample: --spawn-rate 10",
         ),
         (
             "run_time",
-            "How long each protocol is measured [default: 15s]",
-            "Counted from the end of the warm-up.\n\nExample: --run-time 1m",
+            "How long each block is measured [default: 1.5 s; thorough: 12s]",
+            "Counted from the end of the warm-up, which takes 0.5 s; thorough: 3 s.\n\n\
+             Example: --run-time 5s",
         ),
         (
             "output_dir",
@@ -159,8 +235,8 @@ fn with_our_words(command: clap::Command) -> clap::Command {
         (
             "report_file",
             "Write goose's own report to FILE too; repeatable",
-            "Each protocol writes one, with its name in it: report.html becomes report-rest.html and \
-             report-grpc.html. The extension picks the type: .html, .md or .json. Without FILE, a JSON \
+            "Each block writes one, with its name in it: report.html becomes report-1-grpc.html, and so \
+             on. The extension picks the type: .html, .md or .json. Without FILE, a JSON \
              report is written into the report's folder. No file is overwritten.\n\n\
              Example: --report-file report.json",
         ),
@@ -238,26 +314,29 @@ impl Options {
     /// A sentence that names the option.
     pub fn complete(&mut self) -> Result<(), UsageError> {
         let goose = &mut self.goose;
-        goose.run_time.get_or_insert_with(|| RUN_TIME.to_owned());
         let users = *goose.users.get_or_insert(USERS);
         refuse(!(1..=MOST_USERS).contains(&users), || {
             format!("--users {users} cannot be tested; it must be between 1 and {MOST_USERS}")
         })?;
         if goose.increase_rate.is_none() && goose.increase_time.is_none() {
-            goose.increase_rate = Some(users.to_string());
+            goose.increase_rate = Some(users.max(RAMP).to_string());
         }
         for (option, time) in [
             ("--run-time", &goose.run_time),
             ("--increase-time", &goose.increase_time),
         ] {
-            let readable = time
-                .as_deref()
-                .is_none_or(|time| parse_timespan(time).is_some_and(|s| s > 0));
+            let readable = time.as_deref().is_none_or(|time| {
+                parse_timespan(time).is_some_and(|s| (1..=LONGEST_RUN_TIME).contains(&s))
+            });
             refuse(!readable, || {
                 let time = time.as_deref().unwrap_or_default();
-                format!("{option} {time:?} is not a time above 0; write it like 30s, 2m or 1h30m")
+                format!(
+                    "{option} {time:?} is not a time between a second and a day; write it like 30s, 2m or 1h30m"
+                )
             })?;
         }
+        self.complete_verdict()?;
+        let goose = &self.goose;
         for (option, is_set) in NO_MEANING {
             refuse(is_set(goose), || {
                 let option = option.replace('_', "-");
@@ -269,10 +348,59 @@ impl Options {
         Ok(())
     }
 
-    /// Seconds at full load for each protocol, where that is known.
-    pub fn run_seconds(&self) -> Option<f64> {
-        let seconds = parse_timespan(self.goose.run_time.as_deref()?)?;
-        Some(seconds as f64)
+    fn complete_verdict(&mut self) -> Result<(), UsageError> {
+        if let Some(rate) = self.rate {
+            let possible = rate.is_finite() && rate > 0.0 && rate <= HIGHEST_RATE;
+            refuse(!possible, || {
+                format!(
+                    "--rate {rate} cannot be offered; it must be above 0 and at most {HIGHEST_RATE}"
+                )
+            })?;
+        }
+        if let Some(pairs) = self.pairs {
+            refuse(!(1..=MOST_PAIRS).contains(&pairs), || {
+                format!("--pairs {pairs} cannot be measured; it must be between 1 and {MOST_PAIRS}")
+            })?;
+        }
+        let mut once = self.arms.clone();
+        once.sort_unstable();
+        once.dedup();
+        refuse(once.len() < self.arms.len(), || {
+            "--arms names an arm twice; the A/A run does that by itself".to_owned()
+        })
+    }
+
+    /// How much is to be measured.
+    pub fn extent(&self) -> Extent {
+        let mut extent = if self.thorough {
+            Extent::THOROUGH
+        } else {
+            Extent::QUICK
+        };
+        let run_time = self.goose.run_time.as_deref().and_then(parse_timespan);
+        if let Some(seconds) = run_time {
+            extent.window_us = seconds as u64 * 1_000_000;
+        }
+        if let Some(pairs) = self.pairs {
+            extent = Extent {
+                mode: if pairs < Extent::THOROUGH.open_pairs {
+                    Mode::Quick
+                } else {
+                    extent.mode
+                },
+                aa_pairs: pairs,
+                closed_pairs: pairs,
+                open_pairs: pairs,
+                ..extent
+            };
+        }
+        extent
+    }
+
+    /// Users of each block.
+    pub fn users(&self) -> u32 {
+        let users = self.goose.users.unwrap_or(USERS);
+        u32::try_from(users).unwrap_or(u32::MAX)
     }
 
     /// The running service that is to be tested, REST and gRPC; none where dual-mode is to be
@@ -304,6 +432,32 @@ impl Options {
     pub fn folder(&self) -> Option<PathBuf> {
         self.goose.output_dir.as_ref().map(PathBuf::from)
     }
+}
+
+/// An arm by its letter or its name in the raw data.
+fn arm(text: &str) -> Result<Arm, String> {
+    let text = text.trim();
+    let mut arms = Arm::ALL.into_iter();
+    arms.find(|arm| arm.letter().eq_ignore_ascii_case(text) || arm.slug() == text)
+        .ok_or_else(|| "the arms are A, B, C, D and E".to_owned())
+}
+
+/// The options that this process was given, for the blocks: a subcommand has the first place.
+pub fn options_of_blocks() -> Vec<OsString> {
+    let mut args = std::env::args_os().skip(1).peekable();
+    let names: Vec<_> = Cli::command()
+        .get_subcommands()
+        .map(|command| OsString::from(command.get_name()))
+        .collect();
+    args.next_if(|arg| names.contains(arg));
+    args.collect()
+}
+
+/// A seed that differs from run to run.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // Six digits are enough to tell runs apart, and can be typed.
+    RandomState::new().hash_one(std::process::id()) % 1_000_000
 }
 
 fn refuse(wrong: bool, why: impl FnOnce() -> String) -> Result<(), UsageError> {

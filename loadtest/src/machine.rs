@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::result::{Machine, Tool};
+use crate::record::{Machine, Tool};
 
 /// The version of goose this is built with, which its crate does not tell.
 const GOOSE: &str = "0.19.0";
@@ -14,8 +14,9 @@ pub fn machine() -> Machine {
     Machine {
         kernel: format!("{} {}", text(uname.sysname()), text(uname.release())),
         cpu: cpu_model(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory: memory(),
+        cores: std::thread::available_parallelism()
+            .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
+        memory_kib: memory().map(|bytes| bytes / 1024),
     }
 }
 

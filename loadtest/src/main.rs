@@ -1,7 +1,7 @@
 //! The load test.
 //!
-//! Run with `cargo run --release -p loadtest`. It starts dual-mode, tests REST and then gRPC under
-//! the same load, and leaves a report in `reports/`. With `-- --host http://localhost:5000` it
+//! Run with `cargo run --release -p loadtest`. It starts dual-mode, puts the same load on REST and on
+//! gRPC in turn, and leaves a report in `reports/`. With `-- --host http://localhost:5000` it
 //! tests a service that runs already.
 
 use std::{
@@ -11,12 +11,11 @@ use std::{
 };
 
 use loadtest::{
-    block,
+    block, ceiling,
     cli::{Cli, Command, Options, UsageError},
     commands, embedded,
-    result::Arm,
-    run::{self, Finished, INTERRUPTED, Interrupted},
-    summary,
+    run::{self, Design, INTERRUPTED, Interrupted},
+    selftest, summary,
     target::TargetError,
 };
 
@@ -46,10 +45,27 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|()| block::main(options.goose))
             .map(|()| 0),
+        Some(Command::Ceiling(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| serving::client::block_on(ceiling::command(&options)))
+            .and_then(|table| say(&table)),
+        Some(Command::Selftest(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| serving::client::block_on(selftest::command(&options)))
+            .and_then(|proofs| {
+                say(&selftest::table(&proofs))?;
+                Ok(selftest::exit_code(&proofs))
+            }),
         None => options
             .complete()
             .map_err(Into::into)
-            .and_then(|()| compare(options)),
+            .and_then(|()| compare(options, Design::Arms)),
+        Some(Command::Original(mut options)) => options
+            .complete()
+            .map_err(Into::into)
+            .and_then(|()| compare(*options, Design::Original)),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -57,21 +73,21 @@ fn main() -> ExitCode {
     }))
 }
 
-fn compare(options: Options) -> anyhow::Result<u8> {
-    let Finished { run, folder } = serving::client::block_on(run::compare(options))?;
-    let report = folder.join("index.html");
-    // A reader who has gone does not make the measurement fail.
-    let _ = writeln!(
-        io::stdout(),
+fn compare(options: Options, design: Design) -> anyhow::Result<u8> {
+    let finished = serving::client::block_on(run::compare(options, design))?;
+    let page = finished.folder.join("index.html");
+    say(&format!(
         "{}Report: {}",
-        summary::of(&run),
-        report.display()
-    );
+        summary::of(&finished),
+        page.display()
+    ))?;
+    let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
-        Some(_) => 1,
-        None if run.arms.iter().any(|arm| !arm.thresholds_missed.is_empty()) => 4,
-        None if run.arms.iter().any(Arm::has_bad_answers) => 3,
+        _ if !run.thresholds_missed.is_empty() => 4,
+        Some(_) => 7,
+        None if finished.has_bad_answers => 3,
+        None if !finished.has_answer() => 6,
         None => 0,
     })
 }

@@ -6,41 +6,57 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{block::Progress, result::Protocol};
+use crate::{block::Progress, plan::Planned};
 
 /// How often a line is printed where standard error is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// What a block takes besides its warm-up and its window: two processes start and end.
+const AROUND: Duration = Duration::from_secs(1);
 
 /// Shows how far a run is, on standard error.
 #[derive(Debug)]
 pub struct Display {
     terminal: bool,
-    /// Seconds at full load for each arm, where that is known.
-    run_time: Option<f64>,
-    /// Arms after the one that runs.
-    arms_left: usize,
+    /// Length of a block's window and of the warm-up before it.
+    window: Duration,
+    warm_up: Duration,
+    /// Blocks that are planned, without repeats.
+    planned: usize,
+    done: usize,
     last_line: Option<Instant>,
 }
 
 impl Display {
-    /// A display for `arms` arms of `run_time` seconds each.
-    pub fn new(arms: usize, run_time: Option<f64>) -> Self {
+    /// A display for blocks of these lengths, in microseconds.
+    pub fn new(window_us: u64, warm_up_us: u64) -> Self {
         Self {
             terminal: stderr().is_terminal(),
-            run_time,
-            arms_left: arms,
+            window: Duration::from_micros(window_us),
+            warm_up: Duration::from_micros(warm_up_us),
+            planned: 0,
+            done: 0,
             last_line: None,
         }
     }
 
-    /// An arm begins.
-    pub fn begin(&mut self) {
-        self.arms_left = self.arms_left.saturating_sub(1);
-        self.last_line = None;
+    /// So many more blocks are planned.
+    pub fn plan(&mut self, blocks: usize) {
+        self.planned += blocks;
     }
 
-    /// Shows how far the arm is.
-    pub fn show(&mut self, protocol: Protocol, users: usize, progress: &Progress) {
+    /// So many fewer are.
+    pub fn unplan(&mut self, blocks: usize) {
+        self.planned = self.planned.saturating_sub(blocks);
+    }
+
+    /// A block has ended that is not repeated.
+    pub fn done(&mut self) {
+        self.done += 1;
+    }
+
+    /// Shows how far the block is.
+    pub fn show(&mut self, block: &Planned, progress: &Progress) {
         let due = self
             .last_line
             .is_none_or(|last| last.elapsed() >= LINE_EVERY);
@@ -48,12 +64,18 @@ impl Display {
             return;
         }
         self.last_line = Some(Instant::now());
-        let line = self.line(protocol, users, progress);
+        let line = self.line(block, progress);
         if self.terminal {
             let _ = write!(stderr(), "\r\x1b[2K{line}");
         } else {
             let _ = writeln!(stderr(), "{line}");
         }
+    }
+
+    /// Says something that stays.
+    pub fn say(&self, line: &str) {
+        self.clear();
+        let _ = writeln!(stderr(), "{line}");
     }
 
     /// Ends the line that is rewritten, so that others can be printed.
@@ -63,26 +85,31 @@ impl Display {
         }
     }
 
-    fn line(&self, protocol: Protocol, users: usize, progress: &Progress) -> String {
+    fn line(&self, block: &Planned, progress: &Progress) -> String {
         let Progress {
             measured,
             users: started,
             answers,
             failures,
         } = *progress;
-        let phase = match (measured, self.run_time) {
-            (None, _) => format!("starting users, {started} of {users}"),
-            (Some(now), Some(end)) => format!("measuring, {:.0} s of {end:.0} s", now.min(end)),
-            (Some(now), None) => format!("measuring, {now:.0} s"),
+        let end = self.window.as_secs_f64();
+        let phase = match measured {
+            None => format!("starting users, {started} of {}", block.users()),
+            Some(now) => format!("measuring, {:.1} s of {end:.1} s", now.min(end)),
         };
-        let left = self.run_time.map_or_else(String::new, |end| {
-            let this = end - measured.unwrap_or_default();
-            let all = this.max(0.0) + self.arms_left as f64 * end;
-            format!(", about {all:.0} s left in all")
-        });
+        let again = match block.attempt {
+            1 => String::new(),
+            attempt => format!(" (attempt {attempt})"),
+        };
+        let each = (self.window + self.warm_up + AROUND).as_secs_f64();
+        let left = (self.planned.saturating_sub(self.done) as f64 * each
+            - measured.unwrap_or_default())
+        .max(0.0);
         format!(
-            "{:<4}  {phase}: {answers} answers, {failures} bad{left}",
-            protocol.name()
+            "block {} of {}, {}{again}: {phase}: {answers} answers, {failures} bad, about {left:.0} s left",
+            self.done + 1,
+            self.planned,
+            block.arm.name(),
         )
     }
 }
@@ -90,28 +117,28 @@ impl Display {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::Spec;
 
     #[test]
     fn the_line_says_what_happens_and_how_long_it_still_takes() {
-        let mut display = Display::new(2, Some(15.0));
-        display.begin();
+        let mut display = Display::new(3_000_000, 1_000_000);
+        display.plan(2);
+        let mut block = Spec::example(32).planned;
         let mut progress = Progress {
             measured: None,
             users: 3,
             answers: 5,
             failures: 0,
         };
-        let line = display.line(Protocol::Rest, 32, &progress);
         assert_eq!(
-            line,
-            "REST  starting users, 3 of 32: 5 answers, 0 bad, about 30 s left in all"
+            display.line(&block, &progress),
+            "block 1 of 2, JSON over HTTP/1.1: starting users, 3 of 32: 5 answers, 0 bad, about 10 s left"
         );
-        progress.measured = Some(5.0);
-        display.begin();
-        let line = display.line(Protocol::Grpc, 32, &progress);
+        display.done();
+        (progress.measured, block.attempt) = (Some(2.0), 2);
         assert_eq!(
-            line,
-            "gRPC  measuring, 5 s of 15 s: 5 answers, 0 bad, about 10 s left in all"
+            display.line(&block, &progress),
+            "block 2 of 2, JSON over HTTP/1.1 (attempt 2): measuring, 2.0 s of 3.0 s: 5 answers, 0 bad, about 3 s left"
         );
     }
 }

@@ -1,44 +1,39 @@
 //! A comparison from its options to its report.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::ensure;
 use chrono::{SecondsFormat, Utc};
 use goose::config::RUN_FOLDER;
-use serving::{CancellationToken, process::shutdown_on_signal};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serving::process::shutdown_on_signal;
 use thiserror::Error;
-use tokio::time::timeout;
 
 use crate::{
-    block::{
-        Event, Spec,
-        configuration::{of_protocol, outputs},
-    },
-    child::Child,
+    block::configuration::outputs,
+    capacity, ceiling,
     cli::{self, Options, UsageError},
-    embedded::Embedded,
+    cores,
+    embedded::{self, Kind},
     folder::Folder,
-    machine,
+    lab::{Lab, Outcome},
+    machine, original, plan,
+    plan::Planned,
     progress::Display,
+    record::{Arm, BlockRecord, Cell, FORMAT, Recording, Run, store},
     report,
-    result::{Arm, Load, Protocol, Run, SCHEMA, Service},
-    target::Target,
-    usage,
+    statistics::{Finding, LEAST_PAIRS},
+    subject::Subject,
+    validity,
+    verdict::{Answer, Verdict},
 };
-
-/// The order in which the protocols are tested.
-const ORDER: [Protocol; 2] = [Protocol::Rest, Protocol::Grpc];
 
 /// Where reports go where the user names no folder.
 const REPORTS: &str = "reports";
 
-/// How long a block may take to stop and to say what it has. It breaks open calls off after a second
-/// and writes a report then.
-const STOPPED: Duration = Duration::from_secs(15);
+/// How often a block is measured that is VOID each time: a disturbance passes, a cause stays.
+const ATTEMPTS: u32 = 3;
 
 /// What [`Run::cut_short`] says after a signal.
 pub const INTERRUPTED: &str = "stopped by a signal";
@@ -52,249 +47,384 @@ pub struct Interrupted;
 #[derive(Debug)]
 pub struct Finished {
     /// What was measured.
-    pub run: Run,
+    pub recording: Recording,
     /// Where its report is.
     pub folder: PathBuf,
+    /// Whether any answer was bad, warm-ups included.
+    pub has_bad_answers: bool,
+    /// What it says.
+    pub verdict: Verdict,
 }
 
-/// Runs the comparison that `options` ask for, and writes its report.
+impl Finished {
+    /// Whether a verdict can be given: on the headline, or on any step of the original's comparison.
+    pub fn has_answer(&self) -> bool {
+        let steps = &self.verdict.seed;
+        match steps.first() {
+            None => self.verdict.answer() == Answer::Given,
+            Some(_) => steps
+                .iter()
+                .any(|step| !matches!(step.finding, Finding::CantTell(_))),
+        }
+    }
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Design {
+    /// The arms, on the service that the options name.
+    Arms,
+    /// The original's comparison, on servers of our own.
+    Original,
+}
+
+/// Runs the comparison of `design` that `options` ask for, and writes its report.
 ///
 /// # Errors
 /// When nothing was measured: a wrong option, an unreachable target, a tool that failed, or
 /// [`Interrupted`]. No report is written then.
-pub async fn compare(mut options: Options) -> anyhow::Result<Finished> {
+pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Finished> {
     let begun = Utc::now();
     refuse_to_overwrite(&mut options)?;
-    let running = match options.targets()? {
-        None => None,
-        Some((rest, grpc)) => Some([
-            reach(rest, Protocol::Rest).await?,
-            reach(grpc, Protocol::Grpc).await?,
-        ]),
+    let extent = options.extent();
+    let cores = cores::split(options.share_cores);
+    let subject = match options.targets()? {
+        None => Subject::Fresh(embedded::Spec {
+            cores: cores.server.clone(),
+            kind: Kind::DualMode,
+        }),
+        Some((rest, grpc)) => Subject::running(rest, grpc).await?,
+    };
+    if design == Design::Original && matches!(subject, Subject::Running(_)) {
+        let why = "--host has no meaning for the original's comparison, which is about servers of our own";
+        return Err(UsageError(why.to_owned()).into());
+    }
+    let arms = match design {
+        Design::Arms => arms(&options, &subject).await,
+        Design::Original => vec![Arm::JsonHttp1, Arm::Grpc],
     };
     let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
     let name = options
         .folder()
         .unwrap_or_else(|| PathBuf::from(REPORTS).join(name));
-    let mut run = Run {
-        schema: SCHEMA,
-        started: begun.to_rfc3339_opts(SecondsFormat::Secs, true),
+    let run = Run {
+        format: FORMAT,
+        started_at: begun.to_rfc3339_opts(SecondsFormat::Secs, true),
         command: cli::typed(),
+        seed: options.seed.unwrap_or_else(cli::random_seed),
+        mode: extent.mode,
+        plan: plan::empty(&extent),
+        objective: options.slo,
+        service: subject.service(),
+        ceiling: Vec::new(),
+        capacity: Vec::new(),
+        thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),
-        machine: machine::machine(),
-        load: load(&options),
-        service: if running.is_some() {
-            Service::Running
-        } else {
-            Service::Embedded
-        },
-        arms: Vec::new(),
+        machines: vec![machine::machine()],
     };
     if let Some(dashboard) = options.dashboard() {
-        eprintln!("goose's dashboard, while a protocol is tested: {dashboard}");
+        eprintln!("goose's dashboard, while a block is measured: {dashboard}");
     }
+    let folder = Folder::begin(&name)?;
     let mut comparison = Comparison {
-        display: Display::new(ORDER.len(), options.run_seconds()),
-        users: run.load.users,
-        running,
-        folder: Folder::begin(&name)?,
-        stop: shutdown_on_signal()?,
+        lab: Lab {
+            subject,
+            cores: cores.generator.clone(),
+            window_us: extent.window_us,
+            warm_up_us: extent.warm_up_us,
+            folder: folder.path().to_owned(),
+            display: Display::new(extent.window_us, extent.warm_up_us),
+            stop: shutdown_on_signal()?,
+            options: cli::options_of_blocks(),
+        },
+        random: ChaCha8Rng::seed_from_u64(run.seed),
+        run,
+        blocks: Vec::new(),
+        has_bad_answers: false,
+        too_many_void: false,
     };
-    (run.arms, run.cut_short) = comparison.measure_all().await?;
-    let folder = write(&run, comparison.folder)?;
-    Ok(Finished { run, folder })
+    comparison.lab.display.say(&format!(
+        "{} arms, seed {}",
+        arms.len(),
+        comparison.run.seed
+    ));
+    if extent.closed_pairs as usize >= LEAST_PAIRS {
+        comparison.ceiling(&options, &arms, &cores.server).await?;
+    }
+    match design {
+        Design::Arms => comparison.measure_all(&options, &extent, &arms).await?,
+        Design::Original => {
+            let users = options.users();
+            let floor = plan::closed(&extent, &arms, 1)
+                .first()
+                .and_then(|like| plan::aa(&extent, like));
+            let cells = floor.into_iter().chain(original::cells(&extent, users));
+            comparison.cells(cells.collect()).await?;
+        }
+    }
+    comparison.finish(folder)
 }
 
-/// What a comparison needs while it measures.
+/// The arms to compare: those that were named, or all, without what a running service does not
+/// answer.
+async fn arms(options: &Options, subject: &Subject) -> Vec<Arm> {
+    if !options.arms.is_empty() {
+        return options.arms.clone();
+    }
+    let mut arms = Vec::new();
+    for arm in Arm::ALL {
+        match subject.lacks(arm).await {
+            None => arms.push(arm),
+            Some(why) => eprintln!("{} is left out: {why}", arm.name()),
+        }
+    }
+    arms
+}
+
+/// A comparison while it measures.
 struct Comparison {
-    display: Display,
-    users: usize,
-    /// REST and gRPC of a service that runs already; none where dual-mode is to be started.
-    running: Option<[Running; 2]>,
-    folder: Folder,
-    stop: CancellationToken,
-}
-
-/// One side of a service that runs already.
-struct Running {
-    target: Target,
-    processes: Vec<u32>,
+    lab: Lab,
+    random: ChaCha8Rng,
+    run: Run,
+    blocks: Vec<BlockRecord>,
+    has_bad_answers: bool,
+    too_many_void: bool,
 }
 
 impl Comparison {
-    /// Measures each protocol in turn. Returns what was measured, and why that is not all of it.
-    async fn measure_all(&mut self) -> anyhow::Result<(Vec<Arm>, Option<String>)> {
-        let mut arms: Vec<Arm> = Vec::new();
-        for protocol in ORDER {
-            match self.measure(protocol).await {
-                Ok(arm) => arms.push(arm),
-                Err(error) if arms.is_empty() => return Err(error),
-                Err(error) => return Ok((arms, Some(format!("{}: {error:#}", protocol.name())))),
-            }
-            if self.stop.is_cancelled() {
-                ensure!(arms.iter().any(|arm| arm.requests > 0), Interrupted);
-                return Ok((arms, Some(INTERRUPTED.to_owned())));
-            }
-        }
-        Ok((arms, None))
-    }
-
-    async fn measure(&mut self, protocol: Protocol) -> anyhow::Result<Arm> {
-        self.display.begin();
-        if let Some([rest, grpc]) = &self.running {
-            let side = if protocol == Protocol::Rest {
-                rest
-            } else {
-                grpc
-            };
-            let (target, processes) = (side.target.clone(), side.processes.clone());
-            return self.block(protocol, target, processes).await;
-        }
-        // Each arm gets a fresh server, so that none inherits the other's memory.
-        let own = Embedded::start().await?;
-        let target = match protocol {
-            Protocol::Rest => own.rest.clone(),
-            Protocol::Grpc => own.grpc.clone(),
-        };
-        let arm = self
-            .block(protocol, target, own.id().into_iter().collect())
-            .await;
-        if let Err(error) = own.stop().await {
-            eprintln!("warning: {error:#}");
-        }
-        arm
-    }
-
-    async fn block(
+    /// Measures the generator's own limit, which stands beside every result.
+    async fn ceiling(
         &mut self,
-        protocol: Protocol,
-        target: Target,
-        server: Vec<u32>,
-    ) -> anyhow::Result<Arm> {
-        let goose_report = self.folder.path().join(format!("{}.html", protocol.slug()));
-        let args = std::env::args_os().skip(1);
-        let mut child = Child::start(std::iter::once("block".into()).chain(args))?;
-        let spec = Spec {
-            protocol,
-            target,
-            server,
-            users: self.users,
-            goose_report,
-        };
-        child.tell(&spec).await?;
-        let result = self.listen(&mut child, protocol).await;
-        self.display.clear();
-        let ended = child.end().await;
-        // A child that broke says why by how it ended.
-        let mut arm = result.map_err(|error| ended.err().unwrap_or(error))?;
-        if let Err(error) = make_offline(&spec.goose_report) {
-            eprintln!("warning: goose's own report is left out: {error:#}");
-            let _ = fs::remove_file(&spec.goose_report);
-            arm.goose_report = None;
-        }
-        Ok(arm)
-    }
-
-    /// Listens to a block until it is done, and tells it to end when a signal asks for that.
-    async fn listen(&mut self, child: &mut Child, protocol: Protocol) -> anyhow::Result<Arm> {
-        loop {
-            let event = tokio::select! {
-                event = child.hear() => event?,
-                () = self.stop.cancelled() => break,
-            };
-            if let Some(arm) = self.take(event, protocol)? {
-                return Ok(arm);
+        options: &Options,
+        arms: &[Arm],
+        server: &[usize],
+    ) -> anyhow::Result<()> {
+        self.lab.display.plan(arms.len());
+        for block in ceiling::blocks(arms, options.users()) {
+            if self.is_over() {
+                break;
+            }
+            self.run
+                .ceiling
+                .extend(ceiling::measure(&mut self.lab, &block, server).await?);
+            if self.lab.stop.is_cancelled() {
+                self.run.cut_short = Some(INTERRUPTED.to_owned());
             }
         }
-        self.display.clear();
-        eprintln!("stopping; what was measured until now will be written");
-        child.tell_to_end();
-        timeout(STOPPED, async {
-            loop {
-                let event = child.hear().await?;
-                if let Some(arm) = self.take(event, protocol)? {
-                    return Ok(arm);
+        Ok(())
+    }
+
+    async fn measure_all(
+        &mut self,
+        options: &Options,
+        extent: &plan::Extent,
+        arms: &[Arm],
+    ) -> anyhow::Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let users = options.users();
+        let open = |rate| plan::open(extent, arms, users, rate);
+        let with_floor = |cells: Vec<Cell>| {
+            let aa = cells.first().and_then(|cell| plan::aa(extent, cell));
+            aa.into_iter().chain(cells).collect::<Vec<_>>()
+        };
+        if options.closed {
+            return self
+                .cells(with_floor(plan::closed(extent, arms, users)))
+                .await;
+        }
+        let mut rate = options.rate;
+        if rate.is_none() {
+            // Planned already, so that it is known how long all of it takes.
+            let later = plan::blocks(&with_floor(vec![open(1.0)]));
+            self.lab.display.plan(later);
+            self.cells(plan::closed(extent, arms, users)).await?;
+            self.lab.display.unplan(later);
+            rate = plan::common_rate(&self.blocks);
+        }
+        let Some(rate) = rate.filter(|_| !self.is_over()) else {
+            return Ok(());
+        };
+        self.cells(with_floor(vec![open(rate)])).await?;
+        self.capacity(arms, users, rate).await
+    }
+
+    /// Searches for what each arm can do, where an objective was given.
+    async fn capacity(&mut self, arms: &[Arm], users: u32, first: f64) -> anyhow::Result<()> {
+        let Some(objective) = self.run.objective else {
+            return Ok(());
+        };
+        for arm in arms {
+            if self.is_over() {
+                break;
+            }
+            let known = self.blocks.len();
+            let found = capacity::search(
+                &mut self.lab,
+                (*arm, users),
+                objective,
+                first,
+                &mut self.blocks,
+            );
+            self.run.capacity.push(found.await?);
+            for block in &self.blocks[known..] {
+                store::write_block(&self.lab.folder, block)?;
+            }
+            if self.lab.stop.is_cancelled() {
+                self.run.cut_short = Some(INTERRUPTED.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures `cells` one after the other.
+    async fn cells(&mut self, cells: Vec<Cell>) -> anyhow::Result<()> {
+        self.lab.display.plan(plan::blocks(&cells));
+        for cell in cells {
+            self.run.plan.cells.push(cell.clone());
+            for block in plan::order(&cell, &mut self.random) {
+                self.until_valid(block).await?;
+                if self.is_over() {
+                    return Ok(());
                 }
             }
-        })
-        .await
-        .unwrap_or_else(|_| bail!("the load of {} did not stop", protocol.name()))
-    }
-
-    /// Shows or passes on what a block tells.
-    fn take(&mut self, event: Option<Event>, protocol: Protocol) -> anyhow::Result<Option<Arm>> {
-        match event {
-            Some(Event::Progress(progress)) => {
-                self.display.show(protocol, self.users, &progress);
-                Ok(None)
-            }
-            Some(Event::Done(arm)) => Ok(Some(*arm)),
-            Some(Event::Refused(option)) => bail!(UsageError(option)),
-            Some(Event::Failed(reason)) => bail!(reason),
-            None => bail!("the load of {} ended without a result", protocol.name()),
         }
+        Ok(())
+    }
+
+    /// Measures a block, again where it is VOID, up to a bound.
+    async fn until_valid(&mut self, mut block: Planned) -> anyhow::Result<()> {
+        for attempt in 1..=ATTEMPTS {
+            block.attempt = attempt;
+            block.number = u32::try_from(self.blocks.len() + 1).unwrap_or(u32::MAX);
+            if let Subject::Fresh(spec) = &mut self.lab.subject {
+                spec.kind = original::kind(&block);
+            }
+            let report = self.goose_report(&block);
+            let outcome = match self.lab.measure(&block, report).await {
+                Ok(outcome) => outcome,
+                Err(error) if self.blocks.is_empty() => return Err(error),
+                Err(error) => {
+                    self.run.cut_short = Some(format!("{}: {error:#}", block.arm.name()));
+                    return Ok(());
+                }
+            };
+            let void = outcome.void();
+            self.keep(outcome)?;
+            let Some(reason) = void.filter(|_| !self.is_over()) else {
+                break;
+            };
+            let number = block.number;
+            self.lab.display.say(&format!(
+                "block {number}, {}, is VOID: {reason}",
+                block.arm.name()
+            ));
+        }
+        self.lab.display.done();
+        Ok(())
+    }
+
+    /// Goose's own report is kept of the first block of each arm.
+    fn goose_report(&self, block: &Planned) -> Option<PathBuf> {
+        let is_first = self.blocks.iter().all(|known| known.arm != block.arm);
+        let file = format!("goose-{}.html", block.arm.slug());
+        is_first.then(|| self.lab.folder.join(file))
+    }
+
+    fn keep(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+        let Outcome {
+            record,
+            bad_answers,
+            thresholds_missed,
+            aborted,
+        } = outcome;
+        for (text, count) in &bad_answers {
+            let name = record.arm.name();
+            self.lab
+                .display
+                .say(&format!("{name}: {count} × {text}, warm-up included"));
+        }
+        self.has_bad_answers |= !bad_answers.is_empty();
+        for missed in thresholds_missed {
+            let missed = format!("block {}, {}: {missed}", record.number, record.arm.name());
+            self.run.thresholds_missed.push(missed);
+        }
+        if self.lab.stop.is_cancelled() {
+            self.run.cut_short = Some(INTERRUPTED.to_owned());
+        } else if aborted.is_some() {
+            self.run.cut_short = aborted;
+        }
+        store::write_block(&self.lab.folder, &record)?;
+        self.blocks.push(record);
+        self.too_many_void = validity::too_many_void(&self.blocks);
+        Ok(())
+    }
+
+    /// Whether no more blocks are to be measured.
+    fn is_over(&self) -> bool {
+        self.run.cut_short.is_some() || self.too_many_void || self.lab.stop.is_cancelled()
+    }
+
+    fn finish(self, folder: Folder) -> anyhow::Result<Finished> {
+        let Self { run, blocks, .. } = self;
+        ensure!(
+            blocks.iter().any(|block| block.requests > 0)
+                || run.cut_short.as_deref() != Some(INTERRUPTED),
+            Interrupted
+        );
+        store::write_run(folder.path(), &run, &blocks)?;
+        let recording = Recording { run, blocks };
+        folder.write("index.html", report::verdict::render(&recording))?;
+        folder.write(report::goose::ECHARTS_FILE, report::goose::ECHARTS)?;
+        Ok(Finished {
+            verdict: Verdict::of(&recording),
+            has_bad_answers: self.has_bad_answers,
+            folder: folder.keep()?,
+            recording,
+        })
     }
 }
 
-/// Gives goose's report at `path` the script for its charts from beside it.
-fn make_offline(path: &Path) -> anyhow::Result<()> {
-    let page = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    fs::write(path, report::goose::offline(&page)?)?;
-    Ok(())
-}
-
-/// Makes sure that something answers at `target`, and finds its process where it is on this machine.
-async fn reach(target: Target, protocol: Protocol) -> anyhow::Result<Running> {
-    let address = target.reach(protocol).await?;
-    Ok(Running {
-        target,
-        processes: usage::listening_processes(address),
-    })
-}
-
-/// Goose truncates the files it is told to write; what stands there already is not ours to lose.
+/// Goose truncates the files it is told to write; what stands there already is not ours to lose. The
+/// names of the blocks' files begin like the name that was given.
 fn refuse_to_overwrite(options: &mut Options) -> anyhow::Result<()> {
     for output in outputs(&mut options.goose)
         .into_iter()
         .filter(|output| output.file != RUN_FOLDER)
     {
-        for protocol in ORDER {
-            let file = of_protocol(output.file.as_ref(), protocol);
-            ensure!(
-                !file.exists(),
-                UsageError(format!(
-                    "{} would overwrite {}",
-                    output.option,
-                    file.display()
-                ))
-            );
+        let file: &Path = output.file.as_ref();
+        if let Some(taken) = namesake(file) {
+            return Err(UsageError(format!(
+                "{} would overwrite {}",
+                output.option,
+                taken.display()
+            ))
+            .into());
         }
     }
     Ok(())
 }
 
-fn load(options: &Options) -> Load {
-    let goose = &options.goose;
-    let users = goose.users.unwrap_or_default();
-    let ramp = match (&goose.increase_time, &goose.increase_rate) {
-        (Some(time), _) => format!("all {users} within {time}"),
-        (None, Some(rate)) => format!("{rate} users/s"),
-        (None, None) => "all at once".to_owned(),
+/// A file that a block could write where `file` is asked for.
+fn namesake(file: &Path) -> Option<PathBuf> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
-    let run_time = goose.run_time.clone().unwrap_or_default();
-    Load {
-        users,
-        connections: users,
-        in_flight_per_connection: 1,
-        ramp,
-        run_time,
-    }
-}
-
-fn write(run: &Run, folder: Folder) -> anyhow::Result<PathBuf> {
-    folder.write("run.json", serde_json::to_vec_pretty(run)?)?;
-    folder.write("index.html", report::page::render(run))?;
-    folder.write(report::goose::ECHARTS_FILE, report::goose::ECHARTS)?;
-    folder.keep()
+    let stem = file.file_stem()?.to_str()?;
+    let is_of_block = |name: &Path| {
+        let rest = name
+            .file_stem()?
+            .to_str()?
+            .strip_prefix(stem)?
+            .strip_prefix('-')?;
+        let (number, slug) = rest.split_once('-')?;
+        let is_arm = Arm::ALL.iter().any(|arm| arm.slug() == slug);
+        Some(number.parse::<u32>().is_ok() && is_arm && name.extension() == file.extension())
+    };
+    let mut names = std::fs::read_dir(folder).ok()?.flatten();
+    let taken = names.find(|entry| is_of_block(Path::new(&entry.file_name())).unwrap_or(false))?;
+    Some(file.with_file_name(taken.file_name()))
 }

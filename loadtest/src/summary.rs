@@ -1,70 +1,114 @@
-//! The result of a run for the terminal. The report has more.
+//! The figures of a run for the terminal: medians over valid blocks, an arm in each column. The
+//! report has more.
 
 use std::fmt::Write;
 
-use crate::result::{Arm, Protocol, Run};
+use crate::{
+    original,
+    record::{Arm, BlockRecord, Cell, Load, Purpose},
+    run::Finished,
+    statistics,
+    verdict::{
+        cells::{Cells, Measured},
+        sentence,
+    },
+};
 
-/// One line of the table: its name, how it is read off an arm, and whether a ratio says anything
-/// where answers were bad or an arm was cut short.
-type Row = (&'static str, fn(&Arm) -> Option<f64>, Ratio);
+/// One line of a table: its name, and how it is read off a block.
+type Row = (&'static str, fn(&BlockRecord) -> Option<f64>);
 
-#[derive(Clone, Copy, PartialEq)]
-enum Ratio {
-    Always,
-    OfGoodRuns,
-    Never,
-}
-
-const ROWS: [Row; 7] = [
-    (
-        "requests/s",
-        |arm| Some(arm.requests_per_second),
-        Ratio::OfGoodRuns,
-    ),
-    ("p50, µs", |arm| percentile(arm, 50.0), Ratio::Always),
-    ("p99, µs", |arm| percentile(arm, 99.0), Ratio::Always),
-    ("p99.9, µs", |arm| percentile(arm, 99.9), Ratio::Always),
+const ROWS: [Row; 6] = [
+    ("requests/s", |block| Some(block.requests_per_second())),
+    ("p50, µs", |block| percentile(block, 50.0)),
+    ("p99, µs", |block| percentile(block, 99.0)),
     (
         "server CPU, µs each",
-        |arm| Some(arm.server.as_ref()?.cpu_micros_per_request),
-        Ratio::OfGoodRuns,
+        BlockRecord::server_cpu_us_per_request,
     ),
     (
         "generator CPU, µs each",
-        |arm| Some(arm.generator.cpu_micros_per_request),
-        Ratio::OfGoodRuns,
+        BlockRecord::generator_cpu_us_per_request,
     ),
-    ("bad answers", |arm| Some(arm.failures as f64), Ratio::Never),
+    ("bytes each", |block| {
+        let wire = block.wire?;
+        Some(wire.sent_bytes_per_request + wire.received_bytes_per_request)
+    }),
 ];
 
-/// The figures of `run` side by side, and what should be known about them.
-pub fn of(run: &Run) -> String {
-    let arm = |protocol| run.arms.iter().find(|arm| arm.protocol == protocol);
-    let (rest, grpc) = (arm(Protocol::Rest), arm(Protocol::Grpc));
-    let mut text = format!(
-        "\n{:<22} {:>10} {:>10} {:>10}\n",
-        "", "REST", "gRPC", "gRPC/REST"
-    );
-    for (name, read, ratio) in ROWS {
-        let (rest, grpc) = (rest.and_then(read), grpc.and_then(read));
-        let says = ratio == Ratio::Always || ratio == Ratio::OfGoodRuns && run.is_comparable();
-        let ratio = rest.zip(grpc).filter(|(rest, _)| says && *rest > 0.0);
-        let ratio = ratio.map_or("-".to_owned(), |(rest, grpc)| format!("{:.2}", grpc / rest));
-        let _ = writeln!(
-            text,
-            "{name:<22} {:>10} {:>10} {ratio:>10}",
-            figure(rest),
-            figure(grpc)
-        );
+/// The figures of a run, and what should be known about them.
+pub fn of(finished: &Finished) -> String {
+    let mut text = String::new();
+    for cell in Cells::of(&finished.recording).all() {
+        let _ = writeln!(text, "\n{}", table(cell));
     }
     text.push('\n');
-    for note in notes(run) {
+    for note in notes(finished) {
         let _ = writeln!(text, "{note}");
+    }
+    let steps = &finished.verdict.seed;
+    if steps.is_empty() {
+        let _ = writeln!(text, "\n{}", finished.verdict.sentence());
+    }
+    for step in steps {
+        let _ = writeln!(text, "\n{}", sentence::of(step));
     }
     text
 }
 
-fn notes(run: &Run) -> Vec<String> {
+fn table(measured: &Measured<'_>) -> String {
+    let arms = &measured.cell.arms;
+    let width = |label: &str| label.chars().count().max(10);
+    let mut text = title(measured.cell);
+    let mut line = |name: &str, of: &dyn Fn(&(Arm, String)) -> String| {
+        let _ = write!(text, "\n{name:<22}");
+        for arm in arms {
+            let _ = write!(text, " {:>1$}", of(arm), width(&arm.1));
+        }
+    };
+    line("", &|arm| arm.1.clone());
+    for (name, read) in ROWS {
+        line(name, &|arm| figure(typical(measured, arm, read)));
+    }
+    if measured.cell.purpose == Purpose::Seed {
+        line("p50, whole ms", &|arm| {
+            let median = typical(measured, arm, |block| percentile(block, 50.0));
+            figure(median.map(original::whole_milliseconds))
+        });
+    }
+    line("valid pairs", &|arm| {
+        measured.valid_blocks(arm).len().to_string()
+    });
+    text
+}
+
+/// The median over the valid blocks of an arm.
+fn typical(
+    measured: &Measured<'_>,
+    arm: &(Arm, String),
+    read: fn(&BlockRecord) -> Option<f64>,
+) -> Option<f64> {
+    let blocks = measured.valid_blocks(arm).into_iter();
+    median(blocks.filter_map(read).collect())
+}
+
+fn title(cell: &Cell) -> String {
+    let load = match cell.load {
+        Load::Closed => "closed loop".to_owned(),
+        Load::Open { per_second } => format!("open loop, {per_second} calls/s"),
+    };
+    let why = match cell.purpose {
+        Purpose::Aa => "A/A, one arm under two names; ",
+        Purpose::Seed => "the original's comparison; ",
+        _ => "",
+    };
+    format!(
+        "{why}{load}, {} connections × {} in flight",
+        cell.connections, cell.in_flight
+    )
+}
+
+fn notes(finished: &Finished) -> Vec<String> {
+    let (run, blocks) = (&finished.recording.run, &finished.recording.blocks);
     let mut notes = Vec::new();
     if let Some(reason) = &run.cut_short {
         notes.push(format!(
@@ -77,34 +121,47 @@ fn notes(run: &Run) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let unknown = |arm: &Arm| arm.latency.count > 0 && percentile(arm, 99.9).is_none();
-    if run.arms.iter().any(unknown) {
-        notes.push(
-            "-: fewer than 100 samples lie beyond that percentile; measure longer.".to_owned(),
-        );
+    for block in blocks.iter().filter(|block| !block.is_valid()) {
+        let reasons: Vec<_> = block.void.iter().map(ToString::to_string).collect();
+        notes.push(format!(
+            "VOID: block {}, {}: {}",
+            block.number,
+            block.arm.name(),
+            reasons.join("; ")
+        ));
     }
-    for arm in &run.arms {
-        let name = arm.protocol.name();
-        for status in arm.statuses.iter().filter(|status| !status.ok) {
-            notes.push(format!(
-                "{name}: {} × {}, warm-up included",
-                status.count, status.status
-            ));
-        }
-        for missed in &arm.thresholds_missed {
-            notes.push(format!("{name}: threshold missed: {missed}"));
-        }
+    for found in &run.capacity {
+        let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate}/s"));
+        notes.push(format!(
+            "Capacity of {}: {} met the objective, {} missed it{}",
+            found.arm.name(),
+            rate(found.met_per_second),
+            rate(found.missed_per_second),
+            if found.generator_bound {
+                "; the generator can give no more"
+            } else {
+                ""
+            }
+        ));
     }
+    notes.extend(
+        run.thresholds_missed
+            .iter()
+            .map(|missed| format!("Threshold missed: {missed}")),
+    );
     notes
 }
 
-fn percentile(arm: &Arm, percentile: f64) -> Option<f64> {
-    let found = arm
-        .latency
-        .percentiles
-        .iter()
-        .find(|p| p.percentile == percentile)?;
-    found.micros
+/// A percentile, from the intended start where there is one, with enough samples beyond it.
+fn percentile(block: &BlockRecord, percentile: f64) -> Option<f64> {
+    let latency = &block.latency;
+    let times = latency.corrected.as_ref().unwrap_or(&latency.uncorrected);
+    statistics::percentile_us(times, percentile)
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
 }
 
 /// A number with as many digits as mean something.

@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::result::Protocol;
+use crate::record::Arm;
 
 /// How long a target may take to accept a first connection: long enough for a name server and a
 /// round trip across the world, short enough to wait for at a prompt.
@@ -125,18 +125,18 @@ impl Target {
         Ok(connection)
     }
 
-    /// Whether something answers there, and at which address.
+    /// Whether something answers there, for `arm`, and at which address.
     ///
     /// # Errors
     /// [`TargetError::Unreachable`], within a few seconds.
-    pub async fn reach(&self, protocol: Protocol) -> Result<SocketAddr, TargetError> {
+    pub async fn reach(&self, arm: Arm) -> Result<SocketAddr, TargetError> {
         let unreachable = |reason: String| TargetError::Unreachable {
-            name: protocol.name(),
+            name: if arm == Arm::Grpc { "gRPC" } else { "REST" },
             url: self.url(),
             reason,
-            option: match protocol {
-                Protocol::Rest => "--host",
-                Protocol::Grpc => "--grpc-host",
+            option: match arm {
+                Arm::Grpc => "--grpc-host",
+                _ => "--host",
             },
         };
         let host = self.host.trim_matches(['[', ']']);

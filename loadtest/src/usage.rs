@@ -1,6 +1,6 @@
 //! What processes take of this machine: CPU time and memory.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -11,12 +11,35 @@ pub fn own_cpu() -> Duration {
 }
 
 /// The use that processes make of the machine at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Usage {
     /// CPU time since they began, all threads together. The kernel counts in ticks of 10 ms.
-    pub cpu: Duration,
-    /// Resident memory in bytes.
-    pub memory: u64,
+    ticks: Duration,
+    /// CPU time of each thread that lives, to the nanosecond, where the kernel tells.
+    threads: BTreeMap<i32, Duration>,
+    /// Resident memory in KiB.
+    pub memory_kib: u64,
+}
+
+impl Usage {
+    /// The CPU time that was taken since `before`; none where it is not of the same processes.
+    pub fn cpu_since(&self, before: &Self) -> Option<Duration> {
+        let told = !self.threads.is_empty() && self.threads.values().any(|time| !time.is_zero());
+        // Ticks count threads that have ended too.
+        if told && self.threads.keys().eq(before.threads.keys()) {
+            return Some(self.threads_since(before).values().sum());
+        }
+        self.ticks.checked_sub(before.ticks)
+    }
+
+    /// The CPU time that each thread took since `before`.
+    pub fn threads_since(&self, before: &Self) -> BTreeMap<i32, Duration> {
+        let since = |(id, now): (&i32, &Duration)| {
+            let then = before.threads.get(id).copied().unwrap_or_default();
+            (*id, now.saturating_sub(then))
+        };
+        self.threads.iter().map(since).collect()
+    }
 }
 
 /// The use of all of `pids` together, or none where there are none, one of them is gone, or the
@@ -24,22 +47,83 @@ pub struct Usage {
 #[cfg(target_os = "linux")]
 pub fn of_processes(pids: &[u32]) -> Option<Usage> {
     let mut sum = Usage {
-        cpu: Duration::ZERO,
-        memory: 0,
+        ticks: Duration::ZERO,
+        threads: BTreeMap::new(),
+        memory_kib: 0,
     };
     for pid in pids {
-        let stat = procfs::process::Process::new(i32::try_from(*pid).ok()?)
-            .ok()?
-            .stat()
-            .ok()?;
+        let process = procfs::process::Process::new(i32::try_from(*pid).ok()?).ok()?;
+        let stat = process.stat().ok()?;
         if matches!(stat.state, 'Z' | 'X') {
             return None;
         }
         let ticks = stat.utime + stat.stime;
-        sum.cpu += Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
-        sum.memory += stat.rss * procfs::page_size();
+        sum.ticks += Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
+        sum.memory_kib += stat.rss * procfs::page_size() / 1024;
+        // A thread that ends meanwhile, or a kernel that does not tell: ticks must do.
+        for task in process.tasks().into_iter().flatten().flatten() {
+            if let Ok(scheduled) = task.schedstat() {
+                let time = Duration::from_nanos(scheduled.sum_exec_runtime);
+                sum.threads.insert(task.tid, time);
+            }
+        }
     }
     (!pids.is_empty()).then_some(sum)
+}
+
+/// The id of the calling thread, as [`Usage::threads_since`] names it.
+#[cfg(target_os = "linux")]
+pub fn this_thread() -> i32 {
+    thread_local! {
+        static ID: i32 = rustix::thread::gettid().as_raw_nonzero().get();
+    }
+    ID.with(|id| *id)
+}
+
+/// Time of all cores since the system began, and how much of it the hypervisor took, in the same
+/// unit; none where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn stolen() -> Option<(u64, u64)> {
+    use procfs::CurrentSI;
+    let time = procfs::KernelStats::current().ok()?.total;
+    let stolen = time.steal?;
+    let others = [
+        time.user,
+        time.nice,
+        time.system,
+        time.idle,
+        time.iowait.unwrap_or_default(),
+        time.irq.unwrap_or_default(),
+        time.softirq.unwrap_or_default(),
+    ];
+    Some((others.iter().sum::<u64>() + stolen, stolen))
+}
+
+/// Keeps this process, with the threads it starts from now on, on `cores`; none stands for all.
+///
+/// # Errors
+/// When the system refuses.
+#[cfg(target_os = "linux")]
+pub fn pin(cores: &[usize]) -> std::io::Result<()> {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+    if cores.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for core in cores.iter().filter(|core| **core < CpuSet::MAX_CPU) {
+        set.set(*core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// The cores that this process may run on.
+#[cfg(target_os = "linux")]
+pub fn cores() -> Vec<usize> {
+    use rustix::thread::{CpuSet, sched_getaffinity};
+    let set = sched_getaffinity(None).unwrap_or_default();
+    (0..CpuSet::MAX_CPU)
+        .filter(|core| set.is_set(*core))
+        .collect()
 }
 
 /// The processes that hold the socket which listens at `address`, where that is on this machine and
@@ -98,6 +182,33 @@ pub fn of_processes(_pids: &[u32]) -> Option<Usage> {
     None
 }
 
+/// The id of the calling thread: not asked for on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn this_thread() -> i32 {
+    0
+}
+
+/// What the hypervisor took: not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn stolen() -> Option<(u64, u64)> {
+    None
+}
+
+/// Keeps this process on `cores`: not done on this system.
+///
+/// # Errors
+/// Never.
+#[cfg(not(target_os = "linux"))]
+pub fn pin(_cores: &[usize]) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// The cores that this process may be kept on: none on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn cores() -> Vec<usize> {
+    Vec::new()
+}
+
 /// The processes that listen at `address`: not known on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn listening_processes(_address: SocketAddr) -> Vec<u32> {
@@ -126,5 +237,22 @@ mod tests {
         assert!(of_processes(&[]).is_none());
         child.wait().unwrap();
         assert!(of_processes(&[std::process::id(), pid]).is_none());
+    }
+
+    #[test]
+    fn the_cpu_time_of_a_busy_thread_is_seen_as_its_own() {
+        let own = [std::process::id()];
+        let before = of_processes(&own).unwrap();
+        let begun = std::time::Instant::now();
+        while own_cpu_of_this_thread() < Duration::from_millis(100) {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
+        let after = of_processes(&own).unwrap();
+        let mine = after.threads_since(&before)[&this_thread()];
+        assert!(mine >= Duration::from_millis(50), "{mine:?}");
+    }
+
+    fn own_cpu_of_this_thread() -> Duration {
+        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
     }
 }

@@ -17,7 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Starts the tool for far longer than the test will let it run, and waits until it says `text`.
 fn started(mut tool: Command, text: &str) -> Child {
     let mut child = tool
-        .args(["--run-time", "5m"])
+        .args([
+            "--run-time",
+            "5m",
+            "--closed",
+            "--pairs",
+            "1",
+            "--arms",
+            "A",
+        ])
         .spawn()
         .expect("the tool was built");
     let stderr = child.stderr.take().expect("it is piped");
@@ -39,27 +47,26 @@ fn send(child: &Child, signal: Signal) {
 #[test]
 fn ctrl_c_writes_what_was_measured_and_marks_it() {
     let room = Room::new();
-    let mut tool = started(room.bare_tool(&["--users", "2"]), "REST  measuring");
+    let mut tool = started(room.bare_tool(&["--users", "2"]), "HTTP/1.1: measuring");
     send(&tool, Signal::INT);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
-    let run = room.run_json();
-    assert_eq!(run.cut_short.as_deref(), Some("stopped by a signal"));
-    assert_eq!(run.arms.len(), 1, "gRPC was not begun");
-    assert!(
-        run.arms[0].requests > 0 && run.arms[0].failures == 0,
-        "{:?}",
-        run.arms[0].statuses
+    let recording = room.recording();
+    assert_eq!(
+        recording.run.cut_short.as_deref(),
+        Some("stopped by a signal")
     );
-    assert!(run.arms[0].cut_short.is_some());
-    let page = std::fs::read_to_string(room.report().join("index.html")).unwrap();
-    assert!(page.contains("Cut short"));
+    assert_eq!(recording.blocks.len(), 1, "no other block was begun");
+    let block = &recording.blocks[0];
+    assert!(block.requests > 0 && block.error_count() == 0);
+    assert!(!block.is_valid());
+    assert!(room.report().join("index.html").exists());
 }
 
 #[test]
 fn sigterm_before_anything_was_measured_writes_nothing() {
     let room = Room::new();
     let slow = ["--users", "2", "--increase-time", "2m"];
-    let mut tool = started(room.bare_tool(&slow), "REST  starting users");
+    let mut tool = started(room.bare_tool(&slow), "HTTP/1.1: starting users");
     send(&tool, Signal::TERM);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
     assert!(names(&room.path().join("reports")).is_empty());
@@ -83,7 +90,7 @@ fn ctrl_c_breaks_off_calls_that_hang() {
         "--grpc-host",
         &service.grpc,
     ];
-    let mut tool = started(room.bare_tool(&hosts), "REST  measuring");
+    let mut tool = started(room.bare_tool(&hosts), "HTTP/1.1: measuring");
     let begun = Instant::now();
     send(&tool, Signal::INT);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
@@ -98,7 +105,7 @@ fn ctrl_c_breaks_off_calls_that_hang() {
 #[test]
 fn a_killed_run_takes_its_children_with_it() {
     let room = Room::new();
-    let mut tool = started(room.bare_tool(&["--users", "2"]), "REST  measuring");
+    let mut tool = started(room.bare_tool(&["--users", "2"]), "HTTP/1.1: measuring");
     let children = children(tool.id());
     assert_eq!(children.len(), 2, "the server and the block");
     send(&tool, Signal::KILL);

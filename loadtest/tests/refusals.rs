@@ -41,6 +41,14 @@ fn a_wrong_option_is_named() {
         (&["--output-dir", "."], "--output-dir ."),
         (&["--run-time", "5x"], "--run-time \"5x\""),
         (&["--run-time", "0"], "--run-time \"0\""),
+        (&["--rate", "0"], "--rate 0"),
+        (&["--rate", "nan"], "--rate NaN"),
+        (&["--rate", "10", "--closed"], "--closed"),
+        (&["--pairs", "0"], "--pairs 0"),
+        (&["--slo", "p99"], "write it like p99<5ms"),
+        (&["--slo", "p99<5ms", "--closed"], "--closed"),
+        (&["--arms", "A,F"], "the arms are A, B, C, D and E"),
+        (&["--arms", "A,A"], "--arms names an arm twice"),
         (&["--increase-rate", "fast"], "--increase-rate"),
         (&["--timeout", "zero"], "--timeout \"zero\""),
         (&["--test-plan", "1,1s"], "--test-plan"),
@@ -98,7 +106,7 @@ fn the_help_tells_this_tools_defaults_and_not_gooses() {
     for (flag, told) in [
         ("-h", "[default: 32]"),
         ("--help", "[default: 32]"),
-        ("--help", "[default: 15s]"),
+        ("--help", "thorough: 12s]"),
     ] {
         let output = Room::new().bare_tool(&[flag]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

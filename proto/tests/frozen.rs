@@ -6,41 +6,27 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-/// Every field that has ever been published: (message, number, name, type).
-const FIELDS: [(&str, i32, &str, Type); 9] = [
-    ("unary.Message", 1, "message", Type::String),
-    ("unary.MessageResponse", 1, "message", Type::String),
-    ("unary.MessageResponse", 2, "received", Type::Bool),
-    ("bidirectional.Message", 1, "message", Type::String),
-    (
-        "rest_grpc_dual_mode.RequestMessage",
-        1,
-        "dataCommType",
-        Type::String,
-    ),
-    (
-        "rest_grpc_dual_mode.RequestMessage",
-        2,
-        "messageType",
-        Type::String,
-    ),
-    ("rest_grpc_dual_mode.RequestMessage", 3, "year", Type::Int32),
-    (
-        "rest_grpc_dual_mode.ResponseMessage",
-        1,
-        "greetings",
-        Type::String,
-    ),
-    (
-        "rest_grpc_dual_mode.ResponseMessage",
-        2,
-        "messageReceived",
-        Type::Bool,
-    ),
+const DUAL: &str = "rest_grpc_dual_mode";
+
+/// Every field that has ever been published: (package, message, number, name, label, type, type of
+/// the message that it holds).
+#[rustfmt::skip]
+const FIELDS: [(&str, &str, i32, &str, Label, Type, &str); 11] = [
+    ("unary", "Message", 1, "message", Label::Optional, Type::String, ""),
+    ("unary", "MessageResponse", 1, "message", Label::Optional, Type::String, ""),
+    ("unary", "MessageResponse", 2, "received", Label::Optional, Type::Bool, ""),
+    ("bidirectional", "Message", 1, "message", Label::Optional, Type::String, ""),
+    (DUAL, "RequestMessage", 1, "dataCommType", Label::Optional, Type::String, ""),
+    (DUAL, "RequestMessage", 2, "messageType", Label::Optional, Type::String, ""),
+    (DUAL, "RequestMessage", 3, "year", Label::Optional, Type::Int32, ""),
+    (DUAL, "ResponseMessage", 1, "greetings", Label::Optional, Type::String, ""),
+    (DUAL, "ResponseMessage", 2, "messageReceived", Label::Optional, Type::Bool, ""),
+    (DUAL, "BatchRequestMessage", 1, "requests", Label::Repeated, Type::Message, ".rest_grpc_dual_mode.RequestMessage"),
+    (DUAL, "BatchResponseMessage", 1, "responses", Label::Repeated, Type::Message, ".rest_grpc_dual_mode.ResponseMessage"),
 ];
 
 /// Every method that has ever been published: (path, request, answer, client streams, server streams).
-const METHODS: [(&str, &str, &str, bool, bool); 3] = [
+const METHODS: [(&str, &str, &str, bool, bool); 4] = [
     (
         "/unary.Unary/GetServerResponse",
         ".unary.Message",
@@ -59,6 +45,13 @@ const METHODS: [(&str, &str, &str, bool, bool); 3] = [
         "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings",
         ".rest_grpc_dual_mode.RequestMessage",
         ".rest_grpc_dual_mode.ResponseMessage",
+        false,
+        false,
+    ),
+    (
+        "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetingsBatch",
+        ".rest_grpc_dual_mode.BatchRequestMessage",
+        ".rest_grpc_dual_mode.BatchResponseMessage",
         false,
         false,
     ),
@@ -82,11 +75,11 @@ fn files() -> Vec<prost_types::FileDescriptorProto> {
 #[test]
 fn every_published_field_keeps_its_number_name_and_type() {
     let files = files();
-    for (message, number, name, kind) in FIELDS {
+    for (package, message, number, name, label, kind, holds) in FIELDS {
         let field = files
             .iter()
             .flat_map(|file| file.message_type.iter().map(move |m| (file.package(), m)))
-            .find(|(package, m)| format!("{package}.{}", m.name()) == message)
+            .find(|(p, m)| (*p, m.name()) == (package, message))
             .unwrap_or_else(|| panic!("message {message} is gone"))
             .1
             .field
@@ -95,7 +88,8 @@ fn every_published_field_keeps_its_number_name_and_type() {
             .unwrap_or_else(|| panic!("field {number} of {message} is gone"));
         assert_eq!(field.name(), name, "name of field {number} of {message}");
         assert_eq!(field.r#type(), kind, "type of {message}.{name}");
-        assert_eq!(field.label(), Label::Optional, "label of {message}.{name}");
+        assert_eq!(field.label(), label, "label of {message}.{name}");
+        assert_eq!(field.type_name(), holds, "type of {message}.{name}");
         assert_eq!(field.json_name(), name, "JSON key of {message}.{name}");
     }
 }

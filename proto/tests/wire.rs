@@ -80,3 +80,17 @@ fn fields_of_a_later_contract_are_skipped() {
     let message = proto::unary::Message::decode(&b"\x0a\x02hi\x9a\x06\x03new"[..]).unwrap();
     assert_eq!(message.message, "hi");
 }
+
+#[test]
+fn a_batch_is_its_requests_one_after_the_other() {
+    use proto::rest_grpc_dual_mode::{BatchRequestMessage, RequestMessage};
+    let request = |year| RequestMessage {
+        year,
+        ..Default::default()
+    };
+    let requests = vec![request(1), request(2)];
+    check(
+        &BatchRequestMessage { requests },
+        b"\x0a\x02\x18\x01\x0a\x02\x18\x02",
+    );
+}

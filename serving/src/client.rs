@@ -79,6 +79,24 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Whether this is what gRPC calls UNAVAILABLE: the server was not there, said so itself, or the
+    /// connection broke. In the last case the work may have been done, so that only a call which may
+    /// be done twice should be tried again.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Unreachable { .. }
+                | Self::Broken { .. }
+                | Self::Status {
+                    code: Code::Unavailable,
+                    ..
+                }
+        )
+    }
+}
+
 /// The name of `code` as the gRPC specification writes it, such as `INVALID_ARGUMENT`.
 pub fn code_name(code: Code) -> &'static str {
     match code {
@@ -125,6 +143,12 @@ pub fn say(line: impl Display) {
     }
 }
 
+/// How often an open connection with a call on it is asked for a sign of life: below the idle time
+/// of common NATs, as the servers here do.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the sign may take: a round trip across the world takes less than a second.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Connects to `address` (`http://host:port`, or `host:port` as the original wrote it). Put it and
 /// the call it is for into [`within`]: connecting has no end of its own.
 ///
@@ -135,6 +159,8 @@ pub async fn connect(address: &str) -> Result<Channel, CallError> {
     resolve(&uri).await?;
     Endpoint::from(uri.clone())
         .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .connect()
         .await
         .map_err(|error| connect_error(&uri, &error))

@@ -1,31 +1,31 @@
 //! One connection, with hyper's limits set and an end to each of its states.
 
 use std::{
-    convert::Infallible,
-    future::Future,
+    future::{Future, pending},
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
+use http::Request;
 use hyper::{
     body::Incoming,
     rt::Executor,
     server::conn::{http1, http2},
+    service::Service,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
-use tower::Service;
 
 use crate::{
-    chunk::Open, guard::Guard, io::Connection, limits::Limits, refusal::Refuse, server::Shared,
-    stall::Unstalled,
+    chunk::Open, guard::Guard, io::Connection, jitter::jittered, limits::Limits, refusal::Refuse,
+    server::Shared, service::HttpService, stall::Unstalled,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -34,22 +34,17 @@ const LINGER: Duration = Duration::from_secs(1);
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1: REST.
+    /// HTTP/1.1 only.
     Http1,
-    /// HTTP/2 with prior knowledge: gRPC.
+    /// HTTP/2 with prior knowledge only: gRPC.
     Http2,
+    /// Either of the two, told apart by the first bytes: REST, and gRPC with gRPC-Web beside it.
+    Either,
 }
 
-pub(crate) async fn serve<S, R, B>(stream: TcpStream, shared: &Shared<S, R>)
+pub(crate) async fn serve<S, R>(stream: TcpStream, shared: &Shared<S, R>)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: HttpService,
     R: Refuse + Sync,
 {
     let limits = &shared.limits;
@@ -60,50 +55,75 @@ where
         calls: Arc::clone(&shared.calls),
         open: Arc::clone(&open),
     };
+    let service = Noting {
+        service: guard,
+        asked: Arc::default(),
+    };
     let mut stream = Connection::new(stream, limits.stalled_write);
-    match shared.protocol {
-        Protocol::Http1 => {
-            let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), guard);
-            until_end(
-                connection,
-                shared,
-                &open,
-                http1::Connection::graceful_shutdown,
-            )
-            .await;
-        }
-        Protocol::Http2 => {
-            tokio::select! {
-                biased;
-                preface = stream.expect_http2(limits.first_bytes) => if preface.is_err() { return },
-                () = shared.closing.cancelled() => return,
+    let first_bytes = Instant::now() + limits.first_bytes;
+    let http2 = shared.protocol != Protocol::Http1
+        && tokio::select! {
+            biased;
+            http2 = timeout_at(first_bytes, stream.speaks_http2()) => match http2 {
+                Ok(Ok(http2)) => http2,
+                Ok(Err(_)) | Err(_) => return,
+            },
+            () = shared.closing.cancelled() => return,
+        };
+    let stream = TokioIo::new(stream);
+    if http2 {
+        let connection = http2_builder(limits).serve_connection(stream, service);
+        let go_away = http2::Connection::graceful_shutdown;
+        until_end(connection, shared, &open, pending(), go_away).await;
+    } else if shared.protocol != Protocol::Http2 {
+        let asked = Arc::clone(&service.asked);
+        // hyper bounds each head by itself, from when it begins to read.
+        let silent = async {
+            sleep_until(first_bytes).await;
+            if asked.load(Relaxed) {
+                pending::<()>().await;
             }
-            let connection = http2_builder(limits).serve_connection(TokioIo::new(stream), guard);
-            until_end(
-                connection,
-                shared,
-                &open,
-                http2::Connection::graceful_shutdown,
-            )
-            .await;
-        }
+        };
+        let connection = http1_builder(limits).serve_connection(stream, service);
+        let go_away = http1::Connection::graceful_shutdown;
+        until_end(connection, shared, &open, silent, go_away).await;
     }
 }
 
-/// Runs `connection` until it ends, is too old, or has to go.
+/// Notes that a connection was asked for something.
+struct Noting<S> {
+    service: S,
+    asked: Arc<AtomicBool>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noting<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.asked.store(true, Relaxed);
+        self.service.call(request)
+    }
+}
+
+/// Runs `connection` until it ends, is `silent`, is too old, or has to go.
 async fn until_end<C, E, S, R>(
     connection: C,
     shared: &Shared<S, R>,
     open: &Open,
+    silent: impl Future<Output = ()>,
     go_away: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
 {
     let mut connection = pin!(connection);
-    let age = jittered(shared.limits.connection_age);
+    // Connections that came together do not go together.
+    let age = jittered(shared.limits.connection_age, 0.1);
     tokio::select! {
         result = connection.as_mut() => return closed(result),
+        () = silent => return,
         () = shared.closing.cancelled() => {}
         () = sleep(age) => {}
     }
@@ -131,13 +151,6 @@ fn closed<E: std::fmt::Display>(result: Result<(), E>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection broke");
     }
-}
-
-/// `age`, give or take a tenth, so that connections that came together do not go together.
-fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0_u8) % 2001;
-    age.mul_f64(0.9 + 0.2 * random as f64 / 2000.0)
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {

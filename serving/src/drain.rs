@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// Calls were still open when the grace ended, and were cut.
-    #[error("{name} was cut: {calls} calls were still open {} after the listener closed", humantime::format_duration(*.grace))]
+    #[error("{name} was cut {} after its listener closed; calls still open: {calls}", humantime::format_duration(*.grace))]
     Cut {
         /// What was cut, such as "gRPC".
         name: &'static str,

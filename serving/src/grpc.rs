@@ -5,11 +5,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
+
+use crate::service::BoxError;
 
 /// Sends the calls of one service straight to it, and all others to the operators' services, whose
 /// router would cost every call more than the call itself.
@@ -29,9 +31,10 @@ impl<S> WithOperations<S> {
     }
 }
 
-impl<S> Service<Request<Incoming>> for WithOperations<S>
+impl<S, B> Service<Request<B>> for WithOperations<S>
 where
-    S: NamedService + Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S: NamedService + Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -41,7 +44,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         // The path is /package.Service/Method.
         let method = request
             .uri()

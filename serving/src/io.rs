@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Sleep, sleep, timeout},
+    time::{Sleep, sleep},
 };
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4).
@@ -42,28 +42,26 @@ impl Connection {
         }
     }
 
-    /// Reads the preface of HTTP/2 with the head of the SETTINGS frame that ends it, and keeps both to
-    /// be read again. h2 itself would wait for SETTINGS without an end.
+    /// Whether the peer speaks HTTP/2, by its first bytes, which are kept to be read again: the preface
+    /// with the head of the SETTINGS frame that ends it, for which h2 itself would wait without an
+    /// end. Whatever deviates from the preface is taken for HTTP/1.
     ///
     /// # Errors
-    /// When it does not come within `limit`, or is something else.
-    pub(crate) async fn expect_http2(&mut self, limit: Duration) -> io::Result<()> {
-        let preface = async {
-            while self.first.len() < PREFACE.len() + FRAME_HEAD {
-                if self.stream.read_buf(&mut self.first).await? == 0 {
-                    return Err(ErrorKind::UnexpectedEof.into());
-                }
-                let length = self.first.len().min(PREFACE.len());
-                if self.first[..length] != PREFACE[..length] {
-                    return Err(ErrorKind::InvalidData.into());
-                }
+    /// When the peer closes before it can be told, or sends another frame than SETTINGS.
+    pub(crate) async fn speaks_http2(&mut self) -> io::Result<bool> {
+        while self.first.len() < PREFACE.len() + FRAME_HEAD {
+            if self.stream.read_buf(&mut self.first).await? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
-            match self.first[PREFACE.len() + 3] {
-                SETTINGS => Ok(()),
-                _ => Err(ErrorKind::InvalidData.into()),
+            let length = self.first.len().min(PREFACE.len());
+            if self.first[..length] != PREFACE[..length] {
+                return Ok(false);
             }
-        };
-        timeout(limit, preface).await?
+        }
+        match self.first[PREFACE.len() + 3] {
+            SETTINGS => Ok(true),
+            _ => Err(ErrorKind::InvalidData.into()),
+        }
     }
 
     /// Passes on how a write went, or that it has waited for too long.

@@ -2,7 +2,6 @@
 //! in order.
 
 use std::{
-    convert::Infallible,
     io::{self, ErrorKind},
     sync::{
         Arc,
@@ -11,17 +10,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service;
 
 use crate::{
     connection::{self, Protocol},
@@ -29,6 +23,7 @@ use crate::{
     guard::Calls,
     limits::Limits,
     refusal::Refuse,
+    service::HttpService,
     workers::Workers,
 };
 
@@ -83,7 +78,7 @@ impl Listener {
     ///
     /// # Errors
     /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
-    pub async fn serve<S, R, B>(
+    pub async fn serve<S, R>(
         self,
         name: &'static str,
         protocol: Protocol,
@@ -92,14 +87,7 @@ impl Listener {
         shutdown: CancellationToken,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S: HttpService,
         R: Refuse + Sync,
     {
         let Self {
@@ -148,20 +136,13 @@ impl Listener {
     }
 }
 
-async fn accept<S, R, B>(
+async fn accept<S, R>(
     socket: TcpListener,
     shared: &Arc<Shared<S, R>>,
     workers: &Workers,
     connections: &TaskTracker,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S: HttpService,
     R: Refuse + Sync,
 {
     let slots = Arc::new(Semaphore::new(shared.limits.connections));
@@ -210,19 +191,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn run<S, R, B>(
-    stream: std::net::TcpStream,
-    shared: &Shared<S, R>,
-    _slot: OwnedSemaphorePermit,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+async fn run<S, R>(stream: std::net::TcpStream, shared: &Shared<S, R>, _slot: OwnedSemaphorePermit)
+where
+    S: HttpService,
     R: Refuse + Sync,
 {
     match TcpStream::from_std(stream) {

@@ -128,6 +128,33 @@ async fn slots_come_back_however_a_call_ends() {
     served.stop().await.0.unwrap();
 }
 
+#[tokio::test]
+async fn no_task_outlives_its_connection() {
+    let mut served = Served::start(Http2, Limits::default()).await;
+    // The server runs on this runtime, whose tasks can be counted.
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    for _ in 0..20 {
+        let talking = peer_with_two_calls(&mut served).await;
+        let silent = wire::connect(served.address).await;
+        assert!(tasks() > before);
+        drop((talking, silent));
+        served.alive(0).await;
+    }
+    let returned = async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let returned = tokio::time::timeout(server::PATIENCE, returned).await;
+    returned.unwrap_or_else(|_| panic!("{} tasks, {before} before", tasks()));
+    served.stop().await.0.unwrap();
+}
+
 /// A peer with two open calls on a connection of its own.
 async fn peer_with_two_calls(served: &mut Served) -> tokio::net::TcpStream {
     use tokio::io::AsyncWriteExt;

@@ -2,7 +2,7 @@
 //!
 //! [`Greeter`] is the service, [`serve`] puts it on a listener, [`ask`] calls it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::unary::{
     FILE_DESCRIPTOR_SET, Message, MessageResponse,
@@ -17,6 +17,7 @@ use serving::{
     grpc::WithOperations,
     operations,
     refusal::GrpcStatus,
+    retry::Retry,
     server::Listener,
 };
 use tonic::{Request, Response, Status};
@@ -60,8 +61,8 @@ pub async fn serve(
         .await
 }
 
-/// Sends `message` to the server at `address` and returns its answer. The whole of it, connecting
-/// included, takes at most `deadline`, which the server is told too.
+/// Sends `message` to the server at `address` and returns its answer, trying again as `retry` has it.
+/// The whole of it, connecting included, takes at most `deadline`, which the server is told too.
 ///
 /// # Errors
 /// [`CallError`]: no connection, the deadline, or the status that the server answered with.
@@ -69,14 +70,21 @@ pub async fn ask(
     address: &str,
     message: String,
     deadline: Duration,
+    retry: Retry,
 ) -> Result<MessageResponse, CallError> {
-    client::within(deadline, async {
+    let end = Instant::now() + deadline;
+    let attempt = || async {
         let channel = client::connect(address).await?;
-        let request = client::with_deadline(Message { message }, deadline);
+        let message = Message {
+            message: message.clone(),
+        };
+        // What the attempts before have left of it.
+        let left = end.saturating_duration_since(Instant::now());
+        let request = client::with_deadline(message, left);
         match UnaryClient::new(channel).get_server_response(request).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(client::call_error(&status, deadline)),
         }
-    })
-    .await
+    };
+    client::within(deadline, retry.run(attempt)).await
 }

@@ -6,7 +6,7 @@ use proto::unary::{
     Message, MessageResponse,
     unary_server::{Unary, UnaryServer},
 };
-use serving::CancellationToken;
+use serving::{CancellationToken, retry::Retry};
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tonic::{
     Request, Response, Status,
@@ -45,7 +45,7 @@ async fn the_answer_quotes_the_message_and_says_that_it_was_received() {
             "Hello I am up and running received \"say \"hi\" {message}\n\\\" message from you",
         ),
     ] {
-        let given = unary::ask(&address, message.to_owned(), PATIENCE).await;
+        let given = unary::ask(&address, message.to_owned(), PATIENCE, Retry::default()).await;
         let expected = MessageResponse {
             message: answer.to_owned(),
             received: true,
@@ -87,7 +87,7 @@ async fn the_server_is_told_the_deadline() {
         (Duration::from_secs(3600), "3600000m"),
         (Duration::MAX, "99999999H"),
     ] {
-        let answer = unary::ask(&address, String::new(), deadline).await;
+        let answer = unary::ask(&address, String::new(), deadline, Retry::default()).await;
         answer.unwrap();
         assert_eq!(headers.recv().await.unwrap().as_deref(), Some(header));
     }

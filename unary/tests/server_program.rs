@@ -1,6 +1,7 @@
 //! The server as a user runs it: what it prints, how it fails, how it ends.
 
 use rustix::process::Signal;
+use serving::retry::Retry;
 use tokio::net::{TcpListener, TcpStream};
 
 #[path = "../../serving/tests/support/program.rs"]
@@ -16,7 +17,13 @@ async fn it_says_that_it_runs_and_where_and_either_signal_ends_it_well() {
         assert_eq!(server.line().await, "Server is running...");
         let address = server.address("gRPC").await;
         assert!(address.ip().is_loopback(), "{address}");
-        let answer = unary::ask(&address.to_string(), "hi".into(), program::PATIENCE).await;
+        let answer = unary::ask(
+            &address.to_string(),
+            "hi".into(),
+            program::PATIENCE,
+            Retry::default(),
+        )
+        .await;
         assert!(answer.unwrap().received);
 
         server.signal(signal);
@@ -94,7 +101,13 @@ async fn the_json_log_is_one_object_a_line_on_standard_error() {
     let mut server = Running::start(program(SERVER, &args));
     assert_eq!(server.line().await, "Server is running...");
     let address = server.address("gRPC").await.to_string();
-    let asked = unary::ask(&address, "two\nlines".into(), program::PATIENCE).await;
+    let asked = unary::ask(
+        &address,
+        "two\nlines".into(),
+        program::PATIENCE,
+        Retry::default(),
+    )
+    .await;
     asked.unwrap();
     server.signal(Signal::INT);
     let ended = server.end().await;

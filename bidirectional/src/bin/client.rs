@@ -13,7 +13,7 @@ use std::{
 use bidirectional::conversation::{self, Event, MESSAGES, Waits};
 use clap::Parser;
 use futures_util::{Stream, StreamExt, stream};
-use serving::client;
+use serving::{client, retry::Retry};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -47,6 +47,10 @@ struct Args {
     /// all is sent
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = serving::args::duration)]
     deadline: Duration,
+
+    /// How often to connect again, within the deadline, when the server is unavailable
+    #[arg(long, value_name = "N", default_value_t = Retry::default().retries)]
+    retries: u32,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
     let waits = Waits {
         patience: args.patience.unwrap_or(patience),
         silence: args.deadline,
+        retry: Retry::times(args.retries),
     };
     let messages = if args.interactive {
         lines_of_standard_input().boxed()

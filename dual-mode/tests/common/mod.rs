@@ -1,8 +1,11 @@
 //! A server with both listeners, and HTTP/1.1 written by hand.
 
+pub(crate) mod wire;
+
 use std::{net::SocketAddr, time::Duration};
 
-use serving::{CancellationToken, drain::ServeError};
+use hyper::header::HeaderValue;
+use serving::{CancellationToken, drain::ServeError, limits::Limits, server::Listener};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,12 +26,29 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn start() -> Self {
+        Self::with(&Limits::default(), &[]).await
+    }
+
+    /// One within `limits`, for the pages of `origins`.
+    pub(crate) async fn with(limits: &Limits, origins: &[&'static str]) -> Self {
         let [(rest, rest_at), (grpc, grpc_at)] = [listen().await, listen().await];
+        let [rest, grpc] = [rest, grpc].map(|socket| Listener {
+            limits: limits.clone(),
+            ..socket.into()
+        });
+        let origins = origins
+            .iter()
+            .map(|origin| HeaderValue::from_static(origin));
         let shutdown = CancellationToken::new();
         Self {
             rest: rest_at,
             grpc: grpc_at,
-            server: tokio::spawn(dual_mode::serve(rest, grpc, shutdown.clone())),
+            server: tokio::spawn(dual_mode::serve_pages_of(
+                origins.collect(),
+                rest,
+                grpc,
+                shutdown.clone(),
+            )),
             shutdown,
         }
     }

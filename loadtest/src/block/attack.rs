@@ -1,19 +1,21 @@
 //! The attack itself: goose's users on one protocol, and what they measured.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use goose::{GooseAttack, GooseError, config::GooseConfiguration};
 use serving::CancellationToken;
 
 use super::{
-    Spec, configuration, latency,
+    Measured, Spec, configuration,
     user::{self, Attack},
     window::{Moment, Window},
 };
 use crate::{
     cli::UsageError,
-    result::{Arm, GeneratorUse, ServerUse},
+    record::{
+        BlockRecord, FORMAT, GeneratorCost, Latency, Load, Nanoseconds, Pacer, ServerCost, Wire,
+    },
 };
 
 /// Why an attack ends when the parent says so.
@@ -25,11 +27,11 @@ pub(super) async fn run(
     mut options: GooseConfiguration,
     window: Arc<Window>,
     stop: CancellationToken,
-) -> anyhow::Result<Arm> {
+) -> anyhow::Result<Measured> {
     let time_limit = configuration::time_limit(&options)?;
     configuration::adapt(&mut options, spec);
     let attack = Arc::new(Attack {
-        protocol: spec.protocol,
+        arm: spec.planned.arm,
         target: spec.target.clone(),
         time_limit,
         window: Arc::clone(&window),
@@ -54,80 +56,146 @@ pub(super) async fn run(
         Some(result) => Some(format!("the threshold {} failed", result.rule)),
         None => goose::is_killswitch_triggered().then(|| CUT_SHORT.to_owned()),
     };
-    let mut arm = measured(spec, &window);
-    arm.cut_short = cut_short;
-    arm.thresholds_missed = missed
-        .iter()
-        .map(|result| format!("{}, observed {}", result.rule, result.observed))
-        .collect();
-    Ok(arm)
-}
-
-/// What the window holds.
-fn measured(spec: &Spec, window: &Window) -> Arm {
-    let recorded = window.recorded();
-    let bounds = window.bounds();
-    let seconds = bounds.map_or(0.0, |(opened, closed)| {
-        (closed.at - opened.at).as_secs_f64()
+    let cut_short = cut_short.or_else(|| {
+        let early = "its users stopped before the window had closed";
+        (!window.is_whole()).then(|| early.to_owned())
     });
-    let per_second = |count: u64| {
-        if seconds > 0.0 {
-            count as f64 / seconds
-        } else {
-            0.0
-        }
-    };
-    // The last second is not whole, and would look like a drop.
-    let whole = recorded.seconds.len().min(seconds as usize);
-    Arm {
-        protocol: spec.protocol,
-        target: spec.target.url(),
-        seconds,
-        requests: recorded.answers,
-        failures: recorded.failures,
-        requests_per_second: per_second(recorded.answers),
-        latency: latency::figures(&recorded.times),
-        throughput: recorded.seconds[..whole].to_vec(),
-        statuses: recorded.statuses(),
-        connections_opened: window.connections(),
-        server: bounds.and_then(|bounds| server_use(window, bounds, recorded.answers)),
-        generator: generator_use(bounds, recorded.answers),
-        thresholds_missed: Vec::new(),
-        cut_short: None,
-        goose_report: spec
-            .goose_report
-            .file_name()
-            .filter(|_| spec.goose_report.exists())
-            .map(|name| name.to_string_lossy().into_owned()),
-    }
-}
-
-fn server_use(
-    window: &Window,
-    (opened, closed): (Moment, Moment),
-    answers: u64,
-) -> Option<ServerUse> {
-    let (pids, memory_at_rest) = window.server_at_rest()?;
-    let (before, after) = (opened.server?, closed.server?);
-    let cpu = (after.cpu.checked_sub(before.cpu)?).as_secs_f64();
-    Some(ServerUse {
-        pids,
-        cpu_micros_per_request: cpu * 1e6 / answers.max(1) as f64,
-        cores_busy: cpu / (closed.at - opened.at).as_secs_f64(),
-        memory_at_rest,
-        memory_under_load: after.memory,
+    let (opened, closed) = window.bounds().unzip();
+    let lost =
+        |opened: &Moment, closed: &Moment| opened.server.is_some() && closed.server.is_none();
+    // Its own statement: it holds a lock that the record needs too.
+    let bad_answers = window.recorded().bad_in_all();
+    Ok(Measured {
+        bad_answers,
+        server_lost: opened
+            .zip(closed)
+            .is_some_and(|(opened, closed)| lost(opened, closed)),
+        thresholds_missed: missed
+            .iter()
+            .map(|result| format!("{}, observed {}", result.rule, result.observed))
+            .collect(),
+        cut_short,
+        aborted: aborted.is_some(),
+        record: record(spec, &window),
     })
 }
 
-fn generator_use(bounds: Option<(Moment, Moment)>, answers: u64) -> GeneratorUse {
-    let (cpu, seconds) = bounds.map_or((0.0, 1.0), |(opened, closed)| {
-        let cpu = closed.own_cpu.saturating_sub(opened.own_cpu);
-        (cpu.as_secs_f64(), (closed.at - opened.at).as_secs_f64())
+/// What the window holds; nothing where it never opened.
+fn record(spec: &Spec, window: &Window) -> BlockRecord {
+    let recorded = window.recorded();
+    let mut record = blank(spec);
+    let Some((opened, closed)) = window.bounds() else {
+        return record;
+    };
+    record.opened_unix_us = micros(opened.since_1970);
+    record.window_us = micros(closed.at - opened.at);
+    record.requests = recorded.answers;
+    record.errors = recorded.bad();
+    record.latency = Latency {
+        uncorrected: Nanoseconds(recorded.uncorrected.clone()),
+        corrected: recorded.corrected.clone().map(Nanoseconds),
+    };
+    record.server = server_cost(window, opened, closed);
+    record.generator = GeneratorCost {
+        cpu_us: micros(
+            closed
+                .own_cpu
+                .saturating_sub(opened.own_cpu)
+                .saturating_sub(waited(opened, closed)),
+        ),
+        busiest_core_share: busiest_thread(opened, closed),
+    };
+    record.wire = wire(opened, closed, recorded.answers);
+    record.pacer = window.pacer.as_ref().map(|pacer| Pacer {
+        offered: (pacer.rate() * record.window_us as f64 / 1e6) as u64,
+        lateness_p99_us: pacer.lateness().value_at_quantile(0.99) as f64 / 1e3,
     });
-    GeneratorUse {
-        cpu_micros_per_request: cpu * 1e6 / answers.max(1) as f64,
-        cores_busy: cpu / seconds,
+    record.steal_share = steal_share(opened, closed);
+    record
+}
+
+/// The record of a block before anything was measured.
+pub(crate) fn blank(spec: &Spec) -> BlockRecord {
+    let planned = &spec.planned;
+    let nothing = || Nanoseconds(super::recorder::times());
+    BlockRecord {
+        format: FORMAT,
+        number: planned.number,
+        pair: planned.pair,
+        attempt: planned.attempt,
+        arm: planned.arm,
+        label: planned.label.clone(),
+        purpose: planned.purpose,
+        connections: planned.connections,
+        in_flight: planned.in_flight,
+        batch: planned.batch,
+        load: planned.load,
+        opened_unix_us: 0,
+        window_us: 0,
+        requests: 0,
+        errors: BTreeMap::new(),
+        latency: Latency {
+            uncorrected: nothing(),
+            corrected: matches!(planned.load, Load::Open { .. }).then(nothing),
+        },
+        server: None,
+        generator: GeneratorCost {
+            cpu_us: 0,
+            busiest_core_share: None,
+        },
+        wire: None,
+        pacer: None,
+        steal_share: None,
+        void: Vec::new(),
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn server_cost(window: &Window, opened: &Moment, closed: &Moment) -> Option<ServerCost> {
+    let (before, after) = (opened.server.as_ref()?, closed.server.as_ref()?);
+    Some(ServerCost {
+        cpu_us: micros(after.cpu_since(before)?),
+        memory_at_rest_kib: window.server_at_rest_kib()?,
+        memory_under_load_kib: after.memory_kib,
+    })
+}
+
+/// CPU time that was spent only to wait.
+fn waited(opened: &Moment, closed: &Moment) -> Duration {
+    let all = |moment: &Moment| moment.spun.values().sum::<Duration>();
+    all(closed).saturating_sub(all(opened))
+}
+
+/// The share of the window that the busiest thread was busy, without what it was awake for only to
+/// wait.
+fn busiest_thread(opened: &Moment, closed: &Moment) -> Option<f64> {
+    let threads = closed.own.as_ref()?.threads_since(opened.own.as_ref()?);
+    let waited = |id| {
+        let of = |moment: &Moment| moment.spun.get(id).copied().unwrap_or_default();
+        of(closed).saturating_sub(of(opened))
+    };
+    let busiest = threads
+        .iter()
+        .map(|(id, cpu)| cpu.saturating_sub(waited(id)))
+        .max()?;
+    Some(busiest.as_secs_f64() / (closed.at - opened.at).as_secs_f64())
+}
+
+fn wire(opened: &Moment, closed: &Moment, answers: u64) -> Option<Wire> {
+    let per_request = |before: u64, after: u64| (after - before) as f64 / answers as f64;
+    (answers > 0).then(|| Wire {
+        sent_bytes_per_request: per_request(opened.bytes.0, closed.bytes.0),
+        received_bytes_per_request: per_request(opened.bytes.1, closed.bytes.1),
+    })
+}
+
+fn steal_share(opened: &Moment, closed: &Moment) -> Option<f64> {
+    let ((all_before, stolen_before), (all, stolen)) = (opened.stolen?, closed.stolen?);
+    let all = all.checked_sub(all_before).filter(|all| *all > 0)?;
+    Some(stolen.checked_sub(stolen_before)? as f64 / all as f64)
 }
 
 /// Goose's complaint about an option, in the words of the command line.

@@ -5,13 +5,10 @@ use std::{
     time::Duration,
 };
 
-use goose::{
-    config::{GooseConfiguration, RUN_FOLDER},
-    util::parse_timespan,
-};
+use goose::config::{GooseConfiguration, RUN_FOLDER};
 
-use super::{Spec, window::WARM_UP};
-use crate::{cli::UsageError, result::Protocol};
+use super::Spec;
+use crate::{cli::UsageError, plan::Planned};
 
 /// How long a call may take where the user does not say: far longer than any call here should,
 /// short enough that a run against a stalled server ends.
@@ -21,31 +18,32 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     options.host = Some(spec.target.url());
     options.no_telnet = true;
-    // Goose counts from the last user's start, the figures from the end of the warm-up.
-    let run_time = options.run_time.as_deref().and_then(parse_timespan);
-    options.run_time = run_time.map(|seconds| format!("{}s", seconds + WARM_UP.as_secs() as usize));
+    options.users = Some(spec.planned.users());
+    // Goose counts whole seconds from the last user's start; the window closes by itself.
+    let run_time = (spec.warm_up_us + spec.window_us).div_ceil(1_000_000);
+    options.run_time = Some(format!("{run_time}s"));
     if options.verbose == 0 && options.running_metrics.is_none() {
         options.quiet = options.quiet.max(1);
         options.no_print_metrics = true;
     }
-    let folder = spec.goose_report.parent().unwrap_or(Path::new(""));
+    let folder = &spec.folder;
     for Output { file, bare, .. } in outputs(options) {
         let asked = match file.as_str() {
             RUN_FOLDER => folder.join(bare),
             path => PathBuf::from(path),
         };
-        *file = of_protocol(&asked, spec.protocol)
+        *file = of_block(&asked, &spec.planned)
             .to_string_lossy()
             .into_owned();
     }
     // Where the dashboard saves a report.
     options.output_dir = options.dashboard.then(|| {
-        let saved = folder.join(format!("dashboard-{}", spec.protocol.slug()));
+        let saved = folder.join(of_block("dashboard".as_ref(), &spec.planned));
         saved.to_string_lossy().into_owned()
     });
-    options
-        .report_file
-        .push(spec.goose_report.to_string_lossy().into_owned());
+    let report = spec.goose_report.iter();
+    let report = report.map(|file| file.to_string_lossy().into_owned());
+    options.report_file.extend(report);
 }
 
 /// How long a call may take: `--timeout`, or the default.
@@ -67,10 +65,10 @@ pub(super) fn time_limit(options: &GooseConfiguration) -> Result<Duration, Usage
     })
 }
 
-/// `file` with the protocol in its name, `log.json` → `log-rest.json`: each block writes its own.
-pub(crate) fn of_protocol(file: &Path, protocol: Protocol) -> PathBuf {
+/// `file` with the block in its name, `log.json` → `log-7-grpc.json`: each block writes its own.
+pub(crate) fn of_block(file: &Path, block: &Planned) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let mut name = format!("{stem}-{}", protocol.slug());
+    let mut name = format!("{stem}-{}-{}", block.number, block.arm.slug());
     if let Some(extension) = file.extension() {
         name = format!("{name}.{}", extension.to_string_lossy());
     }
@@ -135,16 +133,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_protocol_writes_files_of_its_own() {
-        for (file, rest) in [
-            ("report.html", "report-rest.html"),
-            ("logs/a.b.json", "logs/a.b-rest.json"),
-            ("/tmp/log", "/tmp/log-rest"),
+    fn each_block_writes_files_of_its_own() {
+        let mut block = Spec::example(1).planned;
+        block.number = 7;
+        for (file, named) in [
+            ("report.html", "report-7-json_http1.html"),
+            ("logs/a.b.json", "logs/a.b-7-json_http1.json"),
+            ("/tmp/log", "/tmp/log-7-json_http1"),
         ] {
-            assert_eq!(
-                of_protocol(Path::new(file), Protocol::Rest),
-                Path::new(rest)
-            );
+            assert_eq!(of_block(Path::new(file), &block), Path::new(named));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     error::Error as _,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,7 +21,8 @@ use tonic::{Code, body::Body};
 
 use super::{
     recorder::Outcome,
-    user::{Attack, ConnectError, GREETING},
+    user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
+    wire::Counted,
 };
 
 /// The path of the call.
@@ -37,6 +39,7 @@ impl Connection {
     pub(super) async fn open(attack: &Attack) -> Result<Self, ConnectError> {
         let target = &attack.target;
         let stream = target.connect().await?;
+        let stream = Counted::new(stream, Arc::clone(&attack.window.bytes));
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         // It ends when the sender is dropped, the server closes, or the attack is stopped.
@@ -55,8 +58,8 @@ impl Connection {
     pub(super) async fn call(&mut self) -> Outcome {
         let request = RequestMessage {
             data_comm_type: "gRPC".to_owned(),
-            message_type: super::user::MESSAGE_TYPE.to_owned(),
-            year: super::user::YEAR,
+            message_type: MESSAGE_TYPE.to_owned(),
+            year: YEAR,
         };
         match self.stub.grpc_get_greetings(request).await {
             Ok(answer) => {

@@ -9,13 +9,15 @@
 mod attack;
 pub(crate) mod configuration;
 mod grpc;
-mod latency;
+mod http;
+mod pacer;
 mod recorder;
-mod rest;
 mod user;
 mod window;
+mod wire;
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, Write},
     path::PathBuf,
     sync::Arc,
@@ -30,9 +32,14 @@ use serving::CancellationToken;
 
 use crate::{
     cli::UsageError,
-    result::{Arm, Protocol},
+    plan::Planned,
+    record::{Arm, BlockRecord, Load, Purpose},
     target::Target,
+    usage,
 };
+pub(crate) use attack::blank;
+use user::Attack;
+pub(crate) use user::GREETING;
 use window::Window;
 
 /// How often the parent hears how far the block is.
@@ -41,19 +48,29 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How long calls may go on when an attack is stopped: most take less than a hundredth of it.
 const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
 
+/// How long a probe may take: a call takes less than a thousandth of it, or a round trip across the
+/// world.
+const PROBE: Duration = Duration::from_secs(3);
+
 /// What the parent asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
-    /// The protocol to speak.
-    pub protocol: Protocol,
-    /// Where to send it.
+    /// Its place in the plan.
+    pub planned: Planned,
+    /// Where to send the load.
     pub target: Target,
     /// The server's processes, where they are on this machine.
     pub server: Vec<u32>,
-    /// Users to start.
-    pub users: usize,
-    /// Where goose writes its HTML report.
-    pub goose_report: PathBuf,
+    /// The cores to run on; none stands for all.
+    pub cores: Vec<usize>,
+    /// Length of the window.
+    pub window_us: u64,
+    /// Length of what comes before it, once all users have started.
+    pub warm_up_us: u64,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Where goose writes its HTML report, if it is to.
+    pub goose_report: Option<PathBuf>,
 }
 
 /// What the child tells.
@@ -62,11 +79,28 @@ pub enum Event {
     /// How far it is.
     Progress(Progress),
     /// What it measured. The last event.
-    Done(Box<Arm>),
+    Done(Box<Measured>),
     /// Which option it cannot carry out. The last event.
     Refused(String),
     /// Why it measured nothing. The last event.
     Failed(String),
+}
+
+/// What a block measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measured {
+    /// For the report. Its rules are not checked yet.
+    pub record: BlockRecord,
+    /// Bad answers over the whole attack, ramp included, by their text.
+    pub bad_answers: BTreeMap<String, u64>,
+    /// Whether the server's processes were there at the beginning and not at the end.
+    pub server_lost: bool,
+    /// Thresholds that were missed, as goose words them.
+    pub thresholds_missed: Vec<String>,
+    /// Why the attack ended before its time, if it did.
+    pub cut_short: Option<String>,
+    /// Whether a threshold ended it, which is meant to end the run.
+    pub aborted: bool,
 }
 
 /// How far a block is.
@@ -90,7 +124,8 @@ pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let spec: Spec = serde_json::from_str(&line).context("standard input is not a block to run")?;
-    let window = Arc::new(Window::new(spec.users, spec.server.clone()));
+    usage::pin(&spec.cores).context("the generator cannot be kept on its cores")?;
+    let window = Arc::new(Window::new(&spec));
 
     let stop = CancellationToken::new();
     stop_when_the_parent_says_so(Arc::clone(&window), stop.clone());
@@ -98,7 +133,7 @@ pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
     let event = match runtime.block_on(attack::run(&spec, options, window, stop)) {
-        Ok(arm) => Event::Done(Box::new(arm)),
+        Ok(measured) => Event::Done(Box::new(measured)),
         Err(error) if error.is::<UsageError>() => Event::Refused(error.to_string()),
         Err(error) => Event::Failed(format!("{error:#}")),
     };
@@ -147,4 +182,58 @@ fn tell_progress(window: Arc<Window>) {
             thread::sleep(PROGRESS_EVERY);
         }
     });
+}
+
+/// Makes one call of `arm` to `target`, and says what was wrong with the answer, if anything.
+pub async fn probe(arm: Arm, target: &Target) -> Option<String> {
+    let spec = Spec::single(arm, target.clone());
+    let attack = Attack {
+        arm,
+        target: spec.target.clone(),
+        time_limit: PROBE,
+        window: Arc::new(Window::new(&spec)),
+        stop: CancellationToken::new(),
+    };
+    let outcome = user::once(&attack).await;
+    attack.stop.cancel();
+    (!outcome.is_ok()).then(|| outcome.to_string())
+}
+
+impl Spec {
+    /// A block of one user in a closed loop.
+    fn single(arm: Arm, target: Target) -> Self {
+        Self {
+            planned: Planned {
+                number: 1,
+                pair: 1,
+                attempt: 1,
+                arm,
+                label: arm.letter().to_owned(),
+                purpose: Purpose::Primary,
+                connections: 1,
+                in_flight: 1,
+                batch: 1,
+                load: Load::Closed,
+            },
+            target,
+            server: Vec::new(),
+            cores: Vec::new(),
+            window_us: 1_500_000,
+            warm_up_us: 500_000,
+            folder: PathBuf::new(),
+            goose_report: None,
+        }
+    }
+
+    /// A block of `users` in a closed loop, for tests.
+    #[cfg(test)]
+    pub(crate) fn example(users: u32) -> Self {
+        let target = Target {
+            host: "localhost".to_owned(),
+            port: 1,
+        };
+        let mut spec = Self::single(Arm::JsonHttp1, target);
+        spec.planned.connections = users;
+        spec
+    }
 }

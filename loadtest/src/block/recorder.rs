@@ -1,11 +1,9 @@
 //! What one user records, and what all of them together did.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 use tonic::Code;
-
-use crate::result::StatusCount;
 
 /// The longest time that is told apart, in nanoseconds: longer than any call's time limit.
 const LONGEST: u64 = 3_600_000_000_000;
@@ -49,93 +47,112 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Its size does not depend on how long the attack runs, but for 8 bytes a second.
-#[derive(Clone)]
-pub(super) struct Recorder {
-    /// Times of the good answers in the window, in nanoseconds.
-    pub(super) times: Histogram<u64>,
-    /// Answers in each second of the window.
-    pub(super) seconds: Vec<u64>,
-    /// Answers in the window.
-    pub(super) answers: u64,
-    /// Bad ones among them.
-    pub(super) failures: u64,
-    /// Each kind of answer, ramp included.
-    outcomes: Vec<(Outcome, u64)>,
+/// How long a call took, to its last decoded byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// From just before the call.
+    pub(super) uncorrected: Duration,
+    /// From when it was due, in an open loop.
+    pub(super) corrected: Option<Duration>,
 }
 
+/// An empty histogram of nanoseconds.
+pub(super) fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are in order")
+}
+
+/// What one user, or all of them, recorded. Its size does not depend on how long the attack runs.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    /// Times of the good answers in the window, from just before the call.
+    pub(super) uncorrected: Histogram<u64>,
+    /// The same from when the calls were due; none in a closed loop.
+    pub(super) corrected: Option<Histogram<u64>>,
+    /// Answers in the window.
+    pub(super) answers: u64,
+    /// Kinds of bad answers in the window.
+    bad: Kinds,
+    /// Kinds of bad answers over the whole attack, ramp included.
+    bad_in_all: Kinds,
+}
+
+/// Kinds of answers, and how many there were of each: few kinds, and mostly none.
+type Kinds = Vec<(Outcome, u64)>;
+
 impl Recorder {
-    pub(super) fn new() -> Self {
+    /// An empty one, for an open loop or a closed one.
+    pub(super) fn new(is_open_loop: bool) -> Self {
         Self {
-            times: Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are in order"),
-            seconds: Vec::new(),
+            uncorrected: times(),
+            corrected: is_open_loop.then(times),
             answers: 0,
-            failures: 0,
-            outcomes: Vec::new(),
+            bad: Kinds::new(),
+            bad_in_all: Kinds::new(),
         }
     }
 
-    /// Records an answer that took `time` and came at `position` in the window, or outside it.
-    pub(super) fn record(&mut self, outcome: Outcome, time: Duration, position: Option<Duration>) {
-        self.count(outcome, 1);
-        let Some(position) = position else { return };
-        let second = usize::try_from(position.as_secs()).unwrap_or(usize::MAX);
-        if self.seconds.len() <= second {
-            self.seconds.resize(second + 1, 0);
+    /// Records an answer that came in the window, or outside it.
+    pub(super) fn record(&mut self, outcome: Outcome, times: Times, in_window: bool) {
+        if !outcome.is_ok() {
+            count(&mut self.bad_in_all, outcome, 1);
         }
-        self.seconds[second] += 1;
+        if !in_window {
+            return;
+        }
         self.answers += 1;
-        if outcome.is_ok() {
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
-            self.times.saturating_record(nanos);
-        } else {
-            self.failures += 1;
+        if !outcome.is_ok() {
+            count(&mut self.bad, outcome, 1);
+            return;
+        }
+        self.uncorrected.saturating_record(nanos(times.uncorrected));
+        if let (Some(histogram), Some(time)) = (&mut self.corrected, times.corrected) {
+            histogram.saturating_record(nanos(time));
         }
     }
 
     /// Takes over what `other` recorded.
     pub(super) fn add(&mut self, other: &Self) {
-        self.times
-            .add(&other.times)
-            .expect("both have the same bounds");
-        if self.seconds.len() < other.seconds.len() {
-            self.seconds.resize(other.seconds.len(), 0);
-        }
-        for (sum, more) in self.seconds.iter_mut().zip(&other.seconds) {
-            *sum += more;
+        const SAME: &str = "all have the same bounds";
+        self.uncorrected.add(&other.uncorrected).expect(SAME);
+        if let (Some(sum), Some(more)) = (&mut self.corrected, &other.corrected) {
+            sum.add(more).expect(SAME);
         }
         self.answers += other.answers;
-        self.failures += other.failures;
-        for (outcome, count) in &other.outcomes {
-            self.count(*outcome, *count);
+        for (outcome, more) in &other.bad {
+            count(&mut self.bad, *outcome, *more);
+        }
+        for (outcome, more) in &other.bad_in_all {
+            count(&mut self.bad_in_all, *outcome, *more);
         }
     }
 
-    /// Each kind of answer and its count, the most frequent first.
-    pub(super) fn statuses(&self) -> Vec<StatusCount> {
-        let mut statuses: Vec<_> = self
-            .outcomes
-            .iter()
-            .map(|(outcome, count)| StatusCount {
-                status: outcome.to_string(),
-                ok: outcome.is_ok(),
-                count: *count,
-            })
-            .collect();
-        statuses.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.status.cmp(&b.status)));
-        statuses
+    /// Bad answers in the window by their text.
+    pub(super) fn bad(&self) -> BTreeMap<String, u64> {
+        by_text(&self.bad)
     }
 
-    fn count(&mut self, outcome: Outcome, more: u64) {
-        match self
-            .outcomes
-            .iter_mut()
-            .find(|(known, _)| *known == outcome)
-        {
-            Some((_, count)) => *count += more,
-            None => self.outcomes.push((outcome, more)),
-        }
+    /// Bad answers over the whole attack by their text.
+    pub(super) fn bad_in_all(&self) -> BTreeMap<String, u64> {
+        by_text(&self.bad_in_all)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(LONGEST)
+}
+
+fn count(kinds: &mut Kinds, outcome: Outcome, more: u64) {
+    match kinds.iter_mut().find(|(known, _)| *known == outcome) {
+        Some((_, count)) => *count += more,
+        None => kinds.push((outcome, more)),
+    }
+}
+
+fn by_text(kinds: &Kinds) -> BTreeMap<String, u64> {
+    let texts = kinds
+        .iter()
+        .map(|(outcome, count)| (outcome.to_string(), *count));
+    texts.collect()
 }
 
 #[cfg(test)]
@@ -144,47 +161,46 @@ mod tests {
 
     const OK: Outcome = Outcome::Http(200);
     const BAD: Outcome = Outcome::Broken("no answer in time");
+    const TIMES: Times = Times {
+        uncorrected: Duration::from_millis(1),
+        corrected: Some(Duration::from_millis(2)),
+    };
 
     #[test]
-    fn what_comes_outside_the_window_counts_only_as_a_kind_of_answer() {
-        let mut recorder = Recorder::new();
-        recorder.record(BAD, Duration::from_millis(1), None);
-        assert_eq!(
-            (recorder.answers, recorder.failures, recorder.times.len()),
-            (0, 0, 0)
-        );
-        assert_eq!(recorder.statuses()[0].count, 1);
-        assert!(recorder.seconds.is_empty());
+    fn what_comes_outside_the_window_counts_only_where_it_is_bad() {
+        let mut recorder = Recorder::new(false);
+        recorder.record(BAD, TIMES, false);
+        recorder.record(OK, TIMES, false);
+        assert_eq!((recorder.answers, recorder.uncorrected.len()), (0, 0));
+        assert!(recorder.bad().is_empty());
+        assert_eq!(recorder.bad_in_all()["no answer in time"], 1);
     }
 
     #[test]
-    fn only_good_answers_are_timed_and_each_lands_in_its_second() {
-        let mut recorder = Recorder::new();
-        let at = |millis| Some(Duration::from_millis(millis));
-        recorder.record(OK, Duration::from_millis(1), at(999));
-        recorder.record(OK, Duration::from_millis(1), at(1000));
-        recorder.record(BAD, Duration::from_millis(1), at(2500));
-        assert_eq!(recorder.seconds, [1, 1, 1]);
+    fn only_good_answers_are_timed() {
+        let mut recorder = Recorder::new(true);
+        recorder.record(OK, TIMES, true);
+        recorder.record(BAD, TIMES, true);
+        let corrected = recorder.corrected.as_ref().unwrap();
+        assert_eq!((recorder.uncorrected.len(), corrected.len()), (1, 1));
+        assert_eq!(corrected.max() / 1_000_000, 2, "in nanoseconds");
         assert_eq!(
-            (recorder.answers, recorder.failures, recorder.times.len()),
-            (3, 1, 2)
+            (recorder.answers, recorder.bad()["no answer in time"]),
+            (2, 1)
         );
     }
 
     #[test]
     fn recorders_add_up() {
-        let (mut one, mut two) = (Recorder::new(), Recorder::new());
-        one.record(OK, Duration::from_millis(1), Some(Duration::ZERO));
-        two.record(OK, Duration::from_millis(3), Some(Duration::from_secs(1)));
-        two.record(BAD, Duration::from_millis(3), Some(Duration::from_secs(1)));
+        let (mut one, mut two) = (Recorder::new(true), Recorder::new(true));
+        one.record(OK, TIMES, true);
+        two.record(OK, TIMES, true);
+        two.record(BAD, TIMES, true);
+        two.record(BAD, TIMES, false);
         one.add(&two);
-        assert_eq!(one.seconds, [1, 2]);
-        assert_eq!((one.answers, one.failures, one.times.len()), (3, 1, 2));
-        let statuses = one.statuses();
-        assert_eq!((statuses[0].status.as_str(), statuses[0].count), ("200", 2));
-        assert_eq!(
-            (statuses[1].status.as_str(), statuses[1].ok),
-            ("no answer in time", false)
-        );
+        assert_eq!((one.answers, one.uncorrected.len()), (3, 2));
+        assert_eq!(one.corrected.as_ref().unwrap().len(), 2);
+        assert_eq!(one.bad()["no answer in time"], 1);
+        assert_eq!(one.bad_in_all()["no answer in time"], 2);
     }
 }

@@ -1,4 +1,5 @@
-//! A goose user: one connection, one call in flight, and the next call as soon as the answer came.
+//! A goose user: one connection and one call in flight. In a closed loop the next call starts as soon
+//! as the answer has come, in an open loop when the pacer says so.
 
 use std::{
     io,
@@ -15,19 +16,18 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    grpc,
-    recorder::{Outcome, Recorder},
-    rest,
+    grpc, http,
+    recorder::{Outcome, Recorder, Times},
     window::Window,
 };
-use crate::{result::Protocol, target::Target};
+use crate::{record::Arm, target::Target};
 
 /// The occasion that every call asks for, as the original's load test did.
 pub(super) const MESSAGE_TYPE: &str = "Diwali";
 /// The year that every call asks for.
 pub(super) const YEAR: i32 = 2023;
 /// The greeting that every call must get.
-pub(super) const GREETING: &str =
+pub(crate) const GREETING: &str =
     "Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
 /// How long a user waits before it connects again: a refused connection fails within microseconds,
@@ -50,7 +50,7 @@ pub(super) enum ConnectError {
 
 /// What every user of an attack shares.
 pub(super) struct Attack {
-    pub(super) protocol: Protocol,
+    pub(super) arm: Arm,
     pub(super) target: Target,
     /// How long a call, or connecting, may take.
     pub(super) time_limit: Duration,
@@ -60,7 +60,7 @@ pub(super) struct Attack {
 }
 
 enum Connection {
-    Rest(rest::Connection),
+    Http(http::Connection),
     Grpc(grpc::Connection),
 }
 
@@ -80,33 +80,38 @@ impl Clone for User {
 
 impl User {
     fn new(attack: Arc<Attack>) -> Self {
+        let is_open_loop = attack.window.pacer.is_some();
         Self {
             attack,
             connection: None,
-            recorder: Recorder::new(),
+            recorder: Recorder::new(is_open_loop),
         }
     }
 
-    /// Connects if need be, makes one call, and records it. Connecting is not part of the time.
-    async fn call(&mut self) -> (Outcome, Duration) {
+    /// Waits until a call is due, connects if need be, makes the call, and records it. Connecting is
+    /// part of the corrected time alone. None where no call was due for a while.
+    async fn call(&mut self) -> Option<(Outcome, Duration)> {
+        let due = match &self.attack.window.pacer {
+            Some(pacer) => Some(pacer.turn().await?),
+            None => None,
+        };
         let begun = Instant::now();
         let mut connection = match self.open_connection().await {
             Ok(connection) => connection,
             Err(outcome) => {
-                self.record(outcome, begun.elapsed());
+                self.record(outcome, begun, due);
                 sleep(RECONNECT_PAUSE).await;
-                return (outcome, begun.elapsed());
+                return Some((outcome, begun.elapsed()));
             }
         };
         let begun = Instant::now();
         let outcome = connection.call(self.attack.time_limit).await;
-        let time = begun.elapsed();
-        self.record(outcome, time);
+        let time = self.record(outcome, begun, due);
         // The answer to a call that was given up may still come, and must not be taken for the next.
         if outcome != TOO_LATE {
             self.connection = Some(connection);
         }
-        (outcome, time)
+        Some((outcome, time))
     }
 
     /// The connection of the last call, or a new one where that is closed.
@@ -115,36 +120,39 @@ impl User {
             return Ok(connection);
         }
         match timeout(self.attack.time_limit, Connection::open(&self.attack)).await {
-            Ok(Ok(connection)) => {
-                self.attack.window.count_connection();
-                Ok(connection)
-            }
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(error.outcome()),
             Err(_) => Err(TOO_LATE),
         }
     }
 
-    fn record(&mut self, outcome: Outcome, time: Duration) {
+    /// Records a call that has just ended, and says how long it took.
+    fn record(&mut self, outcome: Outcome, begun: Instant, due: Option<Instant>) -> Duration {
+        let now = Instant::now();
+        let times = Times {
+            uncorrected: now - begun,
+            corrected: due.map(|due| now - due),
+        };
         let window = &self.attack.window;
         if !window.is_abandoned() {
-            self.recorder
-                .record(outcome, time, window.position(Instant::now()));
+            self.recorder.record(outcome, times, window.contains(now));
             window.count(outcome.is_ok());
         }
+        times.uncorrected
     }
 }
 
 impl Connection {
     async fn open(attack: &Attack) -> Result<Self, ConnectError> {
-        Ok(match attack.protocol {
-            Protocol::Rest => Self::Rest(rest::Connection::open(attack).await?),
-            Protocol::Grpc => Self::Grpc(grpc::Connection::open(attack).await?),
+        Ok(match attack.arm {
+            Arm::Grpc => Self::Grpc(grpc::Connection::open(attack).await?),
+            _ => Self::Http(http::Connection::open(attack).await?),
         })
     }
 
     fn is_open(&self) -> bool {
         match self {
-            Self::Rest(connection) => connection.is_open(),
+            Self::Http(connection) => connection.is_open(),
             Self::Grpc(connection) => connection.is_open(),
         }
     }
@@ -152,7 +160,7 @@ impl Connection {
     async fn call(&mut self, time_limit: Duration) -> Outcome {
         let call = async {
             match self {
-                Self::Rest(connection) => connection.call().await,
+                Self::Http(connection) => connection.call().await,
                 Self::Grpc(connection) => connection.call().await,
             }
         };
@@ -180,6 +188,15 @@ fn is_too_many_files(error: &io::Error) -> bool {
         .contains(&error.raw_os_error())
 }
 
+/// Connects and makes one call.
+pub(super) async fn once(attack: &Attack) -> Outcome {
+    match timeout(attack.time_limit, Connection::open(attack)).await {
+        Ok(Ok(mut connection)) => connection.call(attack.time_limit).await,
+        Ok(Err(error)) => error.outcome(),
+        Err(_) => TOO_LATE,
+    }
+}
+
 /// The scenario of `attack`'s users: connect, call for ever, hand over what was recorded.
 pub(super) fn scenario(attack: &Arc<Attack>) -> Result<Scenario, GooseError> {
     let starting = Arc::clone(attack);
@@ -187,7 +204,7 @@ pub(super) fn scenario(attack: &Arc<Attack>) -> Result<Scenario, GooseError> {
         Arc::new(move |goose| Box::pin(start(goose, Arc::clone(&starting))));
     let call: TransactionFunction = Arc::new(|goose| Box::pin(call(goose)));
     let stop: TransactionFunction = Arc::new(|goose| Box::pin(stop(goose)));
-    Ok(Scenario::new(attack.protocol.name())
+    Ok(Scenario::new(attack.arm.name())
         .register_transaction(Transaction::new(start).set_name("connect").set_on_start())
         .register_transaction(Transaction::new(call).set_name("call"))
         .register_transaction(Transaction::new(stop).set_name("hand over").set_on_stop()))
@@ -204,11 +221,13 @@ async fn start(goose: &mut GooseUser, attack: Arc<Attack>) -> TransactionResult 
 
 async fn call(goose: &mut GooseUser) -> TransactionResult {
     let user = goose.get_session_data_unchecked_mut::<User>();
-    let (method, name) = match user.attack.protocol {
-        Protocol::Rest => ("POST", rest::PATH),
-        Protocol::Grpc => ("gRPC", grpc::PATH),
+    let (method, name) = match user.attack.arm {
+        Arm::Grpc => ("gRPC", grpc::PATH),
+        _ => ("POST", http::PATH),
     };
-    let (outcome, time) = user.call().await;
+    let Some((outcome, time)) = user.call().await else {
+        return Ok(());
+    };
     let error = (!outcome.is_ok()).then(|| outcome.to_string());
     goose
         .record_custom_request_duration(

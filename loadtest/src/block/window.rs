@@ -1,74 +1,107 @@
-//! The stretch of an attack that counts: from [`WARM_UP`] after the last user has started until the
-//! first of them stops. What comes before is warm-up, what comes after is fewer users than asked for.
+//! The stretch of an attack that counts: it opens when all users have started and warmed up, and
+//! closes after its length, or earlier where a user stops.
 
 use std::{
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use super::{Progress, recorder::Recorder};
-use crate::usage;
-
-/// How long the users call before it counts, once all have started: caches fill, and the kernel
-/// spreads the threads over the cores.
-pub(super) const WARM_UP: Duration = Duration::from_secs(1);
+use super::{Progress, Spec, pacer::Pacer, recorder::Recorder, wire};
+use crate::{record::Load, usage};
 
 /// Shared by the users of one attack.
 pub(super) struct Window {
     users: usize,
+    warm_up: Duration,
+    length: Duration,
     server: Vec<u32>,
+    /// In an open loop, when calls fall due.
+    pub(super) pacer: Option<Pacer>,
+    /// What goes over the connections.
+    pub(super) bytes: Arc<wire::Bytes>,
     started: AtomicUsize,
     answers: AtomicU64,
     failures: AtomicU64,
-    connections: AtomicU64,
     opened: OnceLock<Moment>,
     closed: OnceLock<Moment>,
-    at_rest: Option<u64>,
+    at_rest_kib: Option<u64>,
     abandoned: AtomicBool,
     sink: Mutex<Recorder>,
 }
 
-/// A moment, and what the processes had taken of the machine until then.
-#[derive(Clone, Copy)]
+/// A moment, and what had been taken of the machine until then.
+#[derive(Clone)]
 pub(super) struct Moment {
     pub(super) at: Instant,
+    pub(super) since_1970: Duration,
     pub(super) own_cpu: Duration,
+    pub(super) own: Option<usage::Usage>,
     pub(super) server: Option<usage::Usage>,
+    /// Of all time, the hypervisor's.
+    pub(super) stolen: Option<(u64, u64)>,
+    /// Bytes sent and received.
+    pub(super) bytes: (u64, u64),
+    /// How long each thread was awake only to wait.
+    pub(super) spun: std::collections::BTreeMap<i32, Duration>,
 }
 
 impl Window {
-    /// A window that opens when `users` have started.
-    pub(super) fn new(users: usize, server: Vec<u32>) -> Self {
+    /// The window of the block that `spec` asks for.
+    pub(super) fn new(spec: &Spec) -> Self {
+        let pacer = match spec.planned.load {
+            Load::Closed => None,
+            Load::Open { per_second } => Some(Pacer::new(per_second)),
+        };
         Self {
-            users,
-            at_rest: usage::of_processes(&server).map(|usage| usage.memory),
+            users: spec.planned.users(),
+            warm_up: Duration::from_micros(spec.warm_up_us),
+            length: Duration::from_micros(spec.window_us),
+            at_rest_kib: usage::of_processes(&spec.server).map(|usage| usage.memory_kib),
             abandoned: AtomicBool::new(false),
-            server,
+            server: spec.server.clone(),
+            bytes: Arc::default(),
             started: AtomicUsize::new(0),
             answers: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
             opened: OnceLock::new(),
             closed: OnceLock::new(),
-            sink: Mutex::new(Recorder::new()),
+            sink: Mutex::new(Recorder::new(pacer.is_some())),
+            pacer,
         }
     }
 
-    /// One more user has started; after the last one and the warm-up the window opens.
+    /// One more user has started. With the last one the warm-up begins.
     pub(super) fn user_started(self: &Arc<Self>) {
-        if self.started.fetch_add(1, Relaxed) + 1 == self.users {
+        if self.started.fetch_add(1, Relaxed) + 1 < self.users {
+            return;
+        }
+        let window = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(window.warm_up).await;
+            window.open();
+            tokio::time::sleep(window.length).await;
+            window.close();
+        });
+        if self.pacer.is_some() {
             let window = Arc::clone(self);
             tokio::spawn(async move {
-                tokio::time::sleep(WARM_UP).await;
-                window.open();
+                if let Some(pacer) = &window.pacer
+                    && let Err(error) = pacer.run().await
+                {
+                    // No call falls due any more, and the block ends as one that fell behind.
+                    eprintln!("warning: the system gives no timer: {error}");
+                }
             });
         }
     }
 
     fn open(&self) {
+        if let Some(pacer) = &self.pacer {
+            pacer.forget_lateness();
+        }
         self.opened.get_or_init(|| self.now());
     }
 
@@ -89,24 +122,19 @@ impl Window {
         }
     }
 
-    /// A user stops; the first one closes the window. What it recorded is taken over.
+    /// A user stops; the first one closes the window at the latest. What it recorded is taken over.
     pub(super) fn user_stopped(&self, recorder: &Recorder) {
-        if self.opened.get().is_some() {
-            self.closed.get_or_init(|| self.now());
-        }
+        self.close();
         self.sink
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .add(recorder);
     }
 
-    /// Where in the window `now` lies, if it does.
-    pub(super) fn position(&self, now: Instant) -> Option<Duration> {
-        let opened = self.opened.get()?;
-        match self.closed.get() {
-            Some(closed) if now > closed.at => None,
-            _ => now.checked_duration_since(opened.at),
-        }
+    /// Whether `now` lies in it.
+    pub(super) fn contains(&self, now: Instant) -> bool {
+        let opened = self.opened.get().is_some_and(|opened| now >= opened.at);
+        opened && self.closed.get().is_none_or(|closed| now <= closed.at)
     }
 
     /// Counts an answer, for the progress.
@@ -115,11 +143,6 @@ impl Window {
         if !ok {
             self.failures.fetch_add(1, Relaxed);
         }
-    }
-
-    /// Counts a connection that was opened.
-    pub(super) fn count_connection(&self) {
-        self.connections.fetch_add(1, Relaxed);
     }
 
     /// How far the attack is.
@@ -136,18 +159,19 @@ impl Window {
     }
 
     /// When it opened and closed, if it did both.
-    pub(super) fn bounds(&self) -> Option<(Moment, Moment)> {
-        Some((*self.opened.get()?, *self.closed.get()?))
+    pub(super) fn bounds(&self) -> Option<(&Moment, &Moment)> {
+        Some((self.opened.get()?, self.closed.get()?))
     }
 
-    /// Connections opened so far.
-    pub(super) fn connections(&self) -> u64 {
-        self.connections.load(Relaxed)
+    /// Whether it was open for its whole length.
+    pub(super) fn is_whole(&self) -> bool {
+        self.bounds()
+            .is_some_and(|(opened, closed)| closed.at - opened.at >= self.length)
     }
 
-    /// The server's processes, and their memory in bytes before the first call.
-    pub(super) fn server_at_rest(&self) -> Option<(Vec<u32>, u64)> {
-        Some((self.server.clone(), self.at_rest?))
+    /// The memory of the server in KiB before the first call.
+    pub(super) fn server_at_rest_kib(&self) -> Option<u64> {
+        self.at_rest_kib
     }
 
     /// Everything that the users recorded until they stopped.
@@ -156,10 +180,16 @@ impl Window {
     }
 
     fn now(&self) -> Moment {
+        let own_cpu = usage::own_cpu();
         Moment {
-            at: Instant::now(),
-            own_cpu: usage::own_cpu(),
+            own: usage::of_processes(&[std::process::id()]),
             server: usage::of_processes(&self.server),
+            own_cpu,
+            stolen: usage::stolen(),
+            bytes: self.bytes.now(),
+            spun: self.pacer.as_ref().map(Pacer::spun).unwrap_or_default(),
+            since_1970: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+            at: Instant::now(),
         }
     }
 }
@@ -168,32 +198,43 @@ impl Window {
 mod tests {
     use super::*;
 
+    fn window() -> Arc<Window> {
+        Arc::new(Window::new(&Spec {
+            warm_up_us: 1_000_000,
+            window_us: 5_000_000,
+            ..Spec::example(2)
+        }))
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn it_opens_a_moment_after_the_last_user_started_and_closes_with_the_first_that_stops() {
-        let window = Arc::new(Window::new(2, Vec::new()));
+    async fn it_opens_when_the_last_user_has_warmed_up_and_closes_with_the_first_that_stops() {
+        let window = window();
         window.user_started();
-        tokio::time::sleep(2 * WARM_UP).await;
-        assert!(
-            window.position(Instant::now()).is_none(),
-            "one user is missing"
-        );
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!window.contains(Instant::now()), "one user is missing");
         window.user_started();
-        assert!(
-            window.position(Instant::now()).is_none(),
-            "it is warming up"
-        );
-        tokio::time::sleep(2 * WARM_UP).await;
-        assert!(window.position(Instant::now()).is_some());
-        window.user_stopped(&Recorder::new());
+        assert!(!window.contains(Instant::now()), "it is warming up");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(window.contains(Instant::now()));
+        window.user_stopped(&Recorder::new(false));
         let late = Instant::now() + Duration::from_secs(1);
-        assert!(window.position(late).is_none());
+        assert!(!window.contains(late));
+        assert!(window.bounds().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_closes_after_its_length() {
+        let window = window();
+        window.user_started();
+        window.user_started();
+        tokio::time::sleep(Duration::from_secs(7)).await;
         assert!(window.bounds().is_some());
     }
 
     #[test]
     fn a_user_that_stops_before_it_opened_leaves_no_bounds() {
-        let window = Window::new(2, Vec::new());
-        window.user_stopped(&Recorder::new());
+        let window = window();
+        window.user_stopped(&Recorder::new(false));
         assert!(window.bounds().is_none());
     }
 }

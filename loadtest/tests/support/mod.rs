@@ -25,10 +25,16 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use loadtest::result::{Arm, Protocol, Run};
+use loadtest::record::{Arm, BlockRecord, Recording};
 use prost::Message;
 use proto::rest_grpc_dual_mode::ResponseMessage;
 use tempfile::TempDir;
+
+/// One block of REST and one of gRPC: too few for a verdict.
+pub const ONE_PAIR: [&str; 5] = ["--closed", "--pairs", "1", "--arms", "A,E"];
+
+/// The exit code of a run without a verdict.
+pub const CANNOT_TELL: Option<i32> = Some(6);
 
 /// An empty working directory, and the tool run in it.
 pub struct Room(TempDir);
@@ -42,9 +48,10 @@ impl Room {
         self.0.path()
     }
 
-    /// The tool with a small load, to be started.
+    /// The tool with a small load, one block of REST and one of gRPC, to be started.
     pub fn tool(&self, args: &[&str]) -> Command {
         let mut tool = self.bare_tool(&["--users", "2", "--run-time", "1s"]);
+        tool.args(ONE_PAIR);
         tool.args(args);
         tool
     }
@@ -72,21 +79,22 @@ impl Room {
     }
 
     /// What the only report says.
-    pub fn run_json(&self) -> Run {
+    pub fn recording(&self) -> Recording {
         read_run(&self.report())
     }
 }
 
 /// What the report in `folder` says.
-pub fn read_run(folder: &Path) -> Run {
-    let json = std::fs::read_to_string(folder.join("run.json")).expect("a report has a run.json");
-    serde_json::from_str(&json).expect("run.json is a run")
+pub fn read_run(folder: &Path) -> Recording {
+    Recording::read(folder).expect("a report has its raw data")
 }
 
-/// The arm of `protocol`.
-pub fn arm(run: &Run, protocol: Protocol) -> &Arm {
-    let mut arms = run.arms.iter().filter(|arm| arm.protocol == protocol);
-    arms.next().expect("the protocol was measured")
+/// The last block of `arm`.
+pub fn block(recording: &Recording, arm: Arm) -> &BlockRecord {
+    let mut blocks = recording.blocks.iter().rev();
+    blocks
+        .find(|block| block.arm == arm)
+        .expect("the arm was measured")
 }
 
 /// The names in `folder`, sorted; none where there is no such folder.
@@ -104,15 +112,28 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What a side of the service speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Rest,
+    Grpc,
+}
+
 /// How the service answers.
 #[derive(Clone, Copy, Default)]
 pub struct Behaviour {
     /// Between the head of an answer and its body.
     pub delay: Duration,
+    /// More of it on gRPC.
+    pub more_on_grpc: Duration,
+    /// When after the first call, and for how long, no answer is given.
+    pub stall: Option<(Duration, Duration)>,
     /// Refuse every call: 503, UNAVAILABLE.
     pub refuse: bool,
     /// Refuse the calls of the first second only.
     pub refuse_at_first: bool,
+    /// Refuse what is not JSON: 415.
+    pub json_only: bool,
     /// Answer with another greeting than the one asked for.
     pub nonsense: bool,
 }
@@ -165,11 +186,26 @@ fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
                 .expect("it was just pushed")
                 .1
         };
+        let is_json = request
+            .headers()
+            .get("content-type")
+            .is_some_and(|media| media == "application/json");
         // Reading the question to its end keeps the connection usable.
         let _ = request.into_body().collect().await;
         let early = first.elapsed() < Duration::from_secs(1);
         let refuse = behaviour.refuse || behaviour.refuse_at_first && early;
+        if let Some((after, length)) = behaviour.stall {
+            let (now, end) = (first.elapsed(), after + length);
+            if (after..end).contains(&now) {
+                tokio::time::sleep(end - now).await;
+            }
+        }
+        let mut behaviour = behaviour;
+        if protocol == Protocol::Grpc {
+            behaviour.delay += behaviour.more_on_grpc;
+        }
         match protocol {
+            Protocol::Rest if behaviour.json_only && !is_json => unsupported(),
             Protocol::Rest => rest_answer(behaviour, refuse),
             Protocol::Grpc => grpc_answer(behaviour, refuse),
         }
@@ -188,6 +224,11 @@ fn late(behaviour: Behaviour, frames: Vec<Frame<Bytes>>) -> Body {
         stream::iter(frames.into_iter().map(Ok::<_, Infallible>))
     });
     Body::new(StreamBody::new(frames.flatten()))
+}
+
+fn unsupported() -> Response {
+    let head = Response::builder().status(415);
+    head.body(Body::empty()).expect("the parts are valid")
 }
 
 fn rest_answer(behaviour: Behaviour, refuse: bool) -> Response {

@@ -75,7 +75,9 @@ impl Served {
         let stop = shutdown.clone();
         let server = tokio::spawn(async move {
             match protocol {
-                Protocol::Http1 => listener.serve("REST", protocol, service, Plain, stop).await,
+                Protocol::Http1 | Protocol::Either => {
+                    listener.serve("REST", protocol, service, Plain, stop).await
+                }
                 Protocol::Http2 => {
                     let refuse = GrpcStatus;
                     listener

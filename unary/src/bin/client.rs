@@ -6,7 +6,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use serving::client;
+use serving::{client, retry::Retry};
 
 /// Sends one message to the unary server and prints its answer
 #[derive(Parser)]
@@ -23,6 +23,10 @@ struct Args {
     /// How long to wait for the answer, such as 500ms or 5s; the server is told
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = serving::args::duration)]
     deadline: Duration,
+
+    /// How often to try again, within the deadline, when the server is unavailable
+    #[arg(long, value_name = "N", default_value_t = Retry::default().retries)]
+    retries: u32,
 }
 
 fn main() -> ExitCode {
@@ -30,9 +34,15 @@ fn main() -> ExitCode {
         message,
         address,
         deadline,
+        retries,
     } = Args::parse();
     client::say(format_args!("request: message: {message}"));
-    match client::block_on(unary::ask(&address, message, deadline)) {
+    match client::block_on(unary::ask(
+        &address,
+        message,
+        deadline,
+        Retry::times(retries),
+    )) {
         Ok(answer) => {
             client::say(format_args!("answer: message: {}", answer.message));
             client::say(format_args!("answer: received: {}", answer.received));

@@ -6,7 +6,7 @@ use super::{
     siege::{Siege, Target},
 };
 
-const BAD: [&[u8]; 22] = [
+const BAD: [&[u8]; 23] = [
     b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
     b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
     b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: +1\r\n\r\nx",
@@ -28,7 +28,9 @@ const BAD: [&[u8]; 22] = [
     b"GET /\r\n\r\n",
     b"G\x80T / HTTP/1.1\r\nhost: a\r\n\r\n",
     b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    // A preface whose last byte is another, and one that goes on with another frame than SETTINGS.
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\r\0\0\0\x04\0\0\0\0\0",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x06\0\0\0\0\0",
 ];
 
 /// Where the request line is fine and only the rest is bad, an answer of 200 would mean that the

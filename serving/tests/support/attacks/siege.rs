@@ -31,6 +31,8 @@ use crate::program::{PATIENCE, Running, program};
 const MOST_MEMORY: usize = 64 * 1024;
 const HONEST_PAUSE: Duration = Duration::from_millis(20);
 const HONEST_LIMIT: Duration = Duration::from_secs(10);
+/// Half of the shortest time after which an attacked server closes an idle connection.
+const MAYBE_IDLE: Duration = Duration::from_millis(500);
 /// How many honest calls must come after the attack at least.
 const AFTERWARDS: usize = 10;
 
@@ -111,11 +113,11 @@ impl Siege {
         let channel = Endpoint::from_shared(format!("http://{grpc}")).expect("an address");
         let channel = channel.connect().await.expect("the server listens");
         (target.call)(channel.clone()).await.expect("a first call");
-        let mut connection = None;
+        let mut keep_alive = None;
         if let Some(rest) = rest {
-            let mut stream = TcpStream::connect(rest).await.expect("the server listens");
-            get(&mut stream, target.get).await.expect("a first answer");
-            connection = Some(stream);
+            let mut connection = KeepAlive::connect(rest).await;
+            connection.get(target.get).await;
+            keep_alive = Some(connection);
         }
         let memory = memory(&process);
         let idle = Arc::new(Idle {
@@ -131,12 +133,11 @@ impl Siege {
             let answer = call(channel.clone()).await;
             answer.expect("an honest call should succeed");
         }))];
-        if let Some(mut stream) = connection {
+        if let Some(mut connection) = keep_alive {
             let request = target.get;
-            honest.push(tokio::spawn(Arc::clone(&idle).calls(async move || {
-                let answer = get(&mut stream, request).await;
-                answer.expect("an honest request should be answered");
-            })));
+            honest.push(tokio::spawn(
+                Arc::clone(&idle).calls(async move || connection.get(request).await),
+            ));
         }
         Self {
             server,
@@ -214,6 +215,38 @@ impl Idle {
             self.calls.fetch_add(1, Relaxed);
             self.most.fetch_max(memory(&self.process), Relaxed);
         }
+    }
+}
+
+/// The connection of an honest client of REST.
+struct KeepAlive {
+    address: SocketAddr,
+    stream: TcpStream,
+    used: Instant,
+}
+
+impl KeepAlive {
+    async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await;
+        Self {
+            address,
+            stream: stream.expect("the server listens"),
+            used: Instant::now(),
+        }
+    }
+
+    /// Asks, and is answered. Only where this client was kept from asking until the server may have
+    /// taken the connection for an idle one does it ask again on another, as every client of
+    /// HTTP/1.1 has to.
+    async fn get(&mut self, request: &str) {
+        let late = self.used.elapsed() > MAYBE_IDLE;
+        let mut answer = get(&mut self.stream, request).await;
+        if answer.is_err() && late {
+            *self = Self::connect(self.address).await;
+            answer = get(&mut self.stream, request).await;
+        }
+        answer.expect("an honest request should be answered");
+        self.used = Instant::now();
     }
 }
 

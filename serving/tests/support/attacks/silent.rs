@@ -54,12 +54,15 @@ pub(crate) async fn silent_connections_to_rest_are_cut(target: &Target) {
 
 pub(crate) async fn idle_connections_to_rest_are_cut(target: &Target) {
     let siege = Siege::begin(target, &SOON).await;
-    let mut connections = connect(siege.rest(), 200, &[]).await;
-    for stream in &mut connections {
-        let answer = get(stream, target.get).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        // Each asks as soon as it is open: one that waits for the others could be cut before.
+        let mut opened = connect(siege.rest(), 1, &[]).await;
+        let answer = get(&mut opened[0], target.get).await;
         answer.expect("a request should be answered");
+        idle.append(&mut opened);
     }
-    are_cut(connections).await;
+    are_cut(idle).await;
     siege.end().await;
 }
 

@@ -1,0 +1,121 @@
+//! What comes in at the gRPC port: gRPC, gRPC-Web from browsers, and what is neither.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::http::{
+    Method, Request, Response, Version,
+    header::{CONTENT_TYPE, ORIGIN},
+};
+use futures_util::future::{BoxFuture, Either};
+use hyper::body::Incoming;
+use serving::body::Unpaused;
+use tonic::body::Body;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service};
+use tower_http::cors::Cors;
+
+use crate::{cors::Origins, faults::Fault, rest::problem};
+
+type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+/// A gRPC service, for browsers too.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<S> {
+    grpc: S,
+    web: Cors<GrpcWebService<S>>,
+    body_pause: Duration,
+}
+
+impl<S> Entry<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+{
+    /// `grpc`, whose answers the pages of `origins` may read, and whose requests over gRPC-Web may
+    /// pause for at most `body_pause`.
+    pub(super) fn new(grpc: S, origins: Origins, body_pause: Duration) -> Self {
+        let web = GrpcWebLayer::new().layer(grpc.clone());
+        Self {
+            grpc,
+            web: origins.layer().layer(web),
+            body_pause,
+        }
+    }
+}
+
+impl<S> Service<Request<Incoming>> for Entry<S>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<<S as Service<Request<Incoming>>>::Future, Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
+        // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
+        let kind = content_type.strip_prefix(b"application/grpc");
+        match kind {
+            Some(_) if request.method() != Method::POST && request.method() != Method::OPTIONS => {
+                let allow = "POST, OPTIONS";
+                refused(&Fault::MethodNotAllowed { allow }, &request)
+            }
+            Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
+                Either::Left(self.grpc.call(request))
+            }
+            Some([b'-', b'w', b'e', b'b', ..]) => Either::Right(self.browser(request)),
+            _ if request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN) => {
+                Either::Right(self.browser(request))
+            }
+            _ => {
+                let form = match (kind, content_type) {
+                    (Some(_), _) => "gRPC over HTTP/1.1".to_owned(),
+                    (None, b"") => "a request without a content type".to_owned(),
+                    (None, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
+                };
+                let accept = "application/grpc over HTTP/2, or application/grpc-web";
+                refused(&Fault::UnsupportedMediaType { form, accept }, &request)
+            }
+        }
+    }
+}
+
+/// What is no call is answered as HTTP answers it.
+fn refused<F>(fault: &Fault, request: &Request<Incoming>) -> Either<F, Answer> {
+    let answer = problem(fault, request.headers()).map(Body::new);
+    Either::Right(Box::pin(async { Ok(answer) }))
+}
+
+impl<S> Entry<S>
+where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static,
+{
+    fn browser(&self, request: Request<Incoming>) -> Answer {
+        let pause = self.body_pause;
+        let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
+        Box::pin(self.web.clone().call(request))
+    }
+}

@@ -1,0 +1,103 @@
+//! The gRPC adapter: proto messages to the core and back. It decides nothing.
+
+mod entry;
+mod reworded;
+mod status;
+
+use axum::http::HeaderMap;
+use prost::Message;
+use proto::rest_grpc_dual_mode::{
+    BatchRequestMessage, BatchResponseMessage, FILE_DESCRIPTOR_SET, RequestMessage,
+    ResponseMessage,
+    greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
+};
+use serving::{
+    CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations,
+    limits::Limits, operations, server::Listener, service::HttpService,
+};
+use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
+
+use crate::{COMPRESSED_FROM, cors::Origins, faults, greetings, messages};
+use entry::Entry;
+use reworded::Reworded;
+use status::{Refused, status};
+
+/// How the adapter names itself in the log where the caller does not.
+const GRPC: &str = "gRPC";
+
+/// The service over gRPC.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Greetings;
+
+#[tonic::async_trait]
+impl GreetingsGenerator for Greetings {
+    async fn grpc_get_greetings(
+        &self,
+        request: Request<RequestMessage>,
+    ) -> Result<Response<ResponseMessage>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
+        let answer = crate::answer(GRPC, &message.into());
+        let answer = answer.map_err(|fault| refused(fault, &headers))?;
+        Ok(written(answer.into(), &headers))
+    }
+
+    async fn grpc_get_greetings_batch(
+        &self,
+        request: Request<BatchRequestMessage>,
+    ) -> Result<Response<BatchResponseMessage>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
+        let answers = crate::answer_batch(GRPC, &messages::requests(message));
+        let answers = answers.map_err(|fault| refused(fault, &headers))?;
+        Ok(written(messages::responses(answers), &headers))
+    }
+}
+
+fn refused(fault: greetings::Fault, headers: &HeaderMap) -> Status {
+    status(&fault.into(), faults::request_id(headers))
+}
+
+/// `message` as the answer to a request with `headers`. Many clients take compressed messages
+/// whatever their size; a short one would only grow.
+fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {
+    let short = headers.contains_key("grpc-accept-encoding")
+        && message.encoded_len() < COMPRESSED_FROM.into();
+    let mut response = Response::new(message);
+    if short {
+        response.disable_compression();
+    }
+    response
+}
+
+/// The service with what operators expect beside it, for browsers of `origins` too. The token that
+/// comes back is cancelled when all who asked for its health have been told of `shutdown`.
+pub(crate) async fn service(
+    limits: &Limits,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> (impl HttpService, CancellationToken) {
+    let (operations, told) = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let service = GreetingsGeneratorServer::new(Greetings)
+        .max_decoding_message_size(limits.message)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip);
+    let service = Reworded::new(WithOperations::new(service, operations), limits.message);
+    (Entry::new(service, origins, limits.body_pause), told)
+}
+
+/// Serves gRPC on `listener`, to browsers of `origins` too, until `shutdown` is cancelled and the
+/// calls in flight have finished.
+///
+/// # Errors
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve(
+    listener: Listener,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let (service, shutdown) = service(&listener.limits, origins, shutdown).await;
+    listener
+        .serve("gRPC", Protocol::Either, service, Refused, shutdown)
+        .await
+}

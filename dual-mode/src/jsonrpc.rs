@@ -1,0 +1,204 @@
+//! The JSON-RPC 2.0 adapter at `POST /rpc`: a third transport, in one file (jsonrpc.org). It decides
+//! nothing.
+//!
+//! Its methods are `get_greetings` and `get_greetings_batch`, with the fields of the contract as
+//! params by name. Calls may come several in one array; those without an id are not answered.
+
+use std::borrow::Cow;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, StatusCode, header::CONTENT_TYPE},
+    response::Response,
+    routing::post,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{error::Category, value::RawValue};
+use tonic::Code;
+
+use crate::{
+    faults::{Fault, request_id},
+    rest::{AnswerBody, BatchBody, Details, Form, json, only, problem, whole},
+};
+
+/// How the adapter names itself in the log where the caller does not.
+const JSON_RPC: &str = "JSON-RPC";
+
+/// The most calls in one array. A call takes two bytes, and the answer to it a hundred times as many.
+const MOST_CALLS: usize = 100;
+
+/// `POST /rpc`, whose requests have at most `longest` bytes.
+pub(crate) fn routes(longest: usize) -> Router {
+    let call = async move |request| respond(request, longest).await;
+    Router::new().route("/rpc", only(post(call), "POST, OPTIONS"))
+}
+
+async fn respond(request: Request<Body>, longest: usize) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match Form::of_request(&head.headers) {
+        Ok(Form::Json) => whole(body, &head.headers, longest).await,
+        Ok(form) => Err(Fault::UnsupportedMediaType {
+            form: form.media_type().to_owned(),
+            accept: "application/json",
+        }),
+        Err(fault) => Err(fault),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(fault) => return problem(&fault, &head.headers),
+    };
+    let answer = answers(&body, request_id(&head.headers));
+    let mut response = Response::new(Body::empty());
+    match answer {
+        None => *response.status_mut() = StatusCode::NO_CONTENT,
+        Some(answer) => {
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            *response.body_mut() = Body::from(answer);
+        }
+    }
+    response
+}
+
+/// One call.
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "there")]
+    id: Option<&'a RawValue>,
+}
+
+/// A member that is there, even if it is null.
+fn there<'de, D: Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(json).map(Some)
+}
+
+/// What is answered to one call.
+#[derive(Serialize)]
+struct Answered<'a> {
+    jsonrpc: &'static str,
+    #[serde(flatten)]
+    outcome: Outcome<'a>,
+    id: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome<'a> {
+    Result(Box<RawValue>),
+    Error(Error<'a>),
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: i32,
+    message: String,
+    data: Details<'a>,
+}
+
+/// The answer to a whole request, if there is any.
+fn answers(body: &[u8], request_id: Option<&str>) -> Option<Vec<u8>> {
+    if !body.trim_ascii_start().starts_with(b"[") {
+        return answer(body, request_id);
+    }
+    let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
+        Ok(calls) => calls,
+        Err(error) => return Some(unreadable(&error, request_id)),
+    };
+    if !(1..=MOST_CALLS).contains(&calls.len()) {
+        let fault = Fault::Malformed(format!("an array must hold 1 to {MOST_CALLS} calls"));
+        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL, request_id));
+    }
+    let answers = calls.iter();
+    let answers = answers.filter_map(|call| answer(call.get().as_bytes(), request_id));
+    let answers: Vec<_> = answers.collect();
+    (!answers.is_empty()).then(|| [&b"["[..], &answers.join(&b","[..]), b"]"].concat())
+}
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+
+/// The answer to one call, if it wants one.
+fn answer(call: &[u8], request_id: Option<&str>) -> Option<Vec<u8>> {
+    let call: Call<'_> = match serde_json::from_slice(call) {
+        Ok(call) => call,
+        Err(error) => return Some(unreadable(&error, request_id)),
+    };
+    let id = call.id.unwrap_or(RawValue::NULL);
+    // An id is a text, a number or null.
+    let valid_id = !id.get().starts_with(['{', '[', 't', 'f']);
+    if call.jsonrpc != "2.0" || !valid_id {
+        let fault = Fault::Malformed("this is not a call of JSON-RPC 2.0".to_owned());
+        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL, request_id));
+    }
+    let outcome = result(&call.method, call.params);
+    call.id?;
+    Some(match outcome {
+        Ok(result) => written(Outcome::Result(result), id),
+        Err(fault) => refusal(&fault, code(fault.row().code), id, request_id),
+    })
+}
+
+fn result(method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, Fault> {
+    let params = params.map_or(&b"{}"[..], |params| params.get().as_bytes());
+    match method {
+        "get_greetings" => {
+            let answer = crate::answer(JSON_RPC, &json::request(params)?)?;
+            Ok(raw(&AnswerBody::from(&answer)))
+        }
+        "get_greetings_batch" => {
+            let answers = crate::answer_batch(JSON_RPC, &json::batch(params)?)?;
+            Ok(raw(&BatchBody::from(&answers[..])))
+        }
+        _ => Err(Fault::UnknownMethod),
+    }
+}
+
+/// What JSON-RPC calls a fault.
+fn code(code: Code) -> i32 {
+    match code {
+        Code::Unimplemented => -32601,
+        Code::InvalidArgument => -32602,
+        Code::Internal => -32603,
+        _ => -32000,
+    }
+}
+
+fn unreadable(error: &serde_json::Error, request_id: Option<&str>) -> Vec<u8> {
+    let (code, text) = match error.classify() {
+        Category::Data => (INVALID_REQUEST, "this is not a call of JSON-RPC 2.0"),
+        _ => (PARSE_ERROR, "the body is not JSON"),
+    };
+    let fault = Fault::Malformed(format!("{text}: {error}"));
+    refusal(&fault, code, RawValue::NULL, request_id)
+}
+
+fn refusal(fault: &Fault, code: i32, id: &RawValue, request_id: Option<&str>) -> Vec<u8> {
+    let error = Error {
+        code,
+        message: fault.to_string(),
+        data: Details::of(fault, request_id),
+    };
+    written(Outcome::Error(error), id)
+}
+
+const ALWAYS: &str = "texts, numbers and truth values are always JSON";
+
+fn written(outcome: Outcome<'_>, id: &RawValue) -> Vec<u8> {
+    let answered = Answered {
+        jsonrpc: "2.0",
+        outcome,
+        id,
+    };
+    serde_json::to_vec(&answered).expect(ALWAYS)
+}
+
+fn raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect(ALWAYS)
+}

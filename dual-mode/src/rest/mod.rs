@@ -1,0 +1,161 @@
+//! The REST adapter: queries, JSON and protobuf to the core and back. It decides nothing.
+
+mod calls;
+mod extras;
+pub(crate) mod json;
+mod media;
+mod number;
+mod problem;
+mod query;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue, Request, StatusCode,
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, VARY},
+    },
+    response::Response,
+    routing::{MethodRouter, get, post},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serving::{
+    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError, limits::Limits,
+    server::Listener, service::HttpService,
+};
+use tower::ServiceExt;
+
+use crate::{cors::Origins, faults::Fault};
+use calls::Call;
+use extras::Extras;
+pub(crate) use json::{AnswerBody, BatchBody};
+pub(crate) use media::Form;
+use problem::Refused;
+pub(crate) use problem::{Details, problem};
+
+/// The service over REST, ready to be served or called by a test.
+pub fn app() -> Router {
+    routes(Limits::default().message)
+}
+
+/// The service, whose requests have at most `longest` bytes.
+fn routes(longest: usize) -> Router {
+    let one = |State(longest), request| by_body(request, longest, calls::one);
+    let batch = |State(longest), request| by_body(request, longest, calls::batch);
+    Router::new()
+        .route(
+            "/v1/get_greetings",
+            only(get(by_query).post(one), "GET, HEAD, POST, OPTIONS"),
+        )
+        .route(
+            "/v1/get_greetings:batch",
+            only(post(batch), "POST, OPTIONS"),
+        )
+        .fallback(async |request: Request<Body>| problem(&Fault::UnknownPath, request.headers()))
+        .with_state(longest)
+        .merge(crate::jsonrpc::routes(longest))
+}
+
+/// `methods`, which are called `allow`, with the answers to OPTIONS and to all others.
+pub(crate) fn only<S>(methods: MethodRouter<S>, allow: &'static str) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    methods
+        .options(async move || {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            let allow = HeaderValue::from_static(allow);
+            response.headers_mut().insert(ALLOW, allow);
+            response
+        })
+        .fallback(async move |request: Request<Body>| {
+            problem(&Fault::MethodNotAllowed { allow }, request.headers())
+        })
+}
+
+/// The service with the probes of orchestrators beside it, for pages of `origins` too.
+pub(crate) fn service(
+    limits: &Limits,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> impl HttpService {
+    let routes = routes(limits.message).merge(crate::probes::routes(shutdown));
+    let body_pause = limits.body_pause;
+    Extras::new(routes, origins).map_request(move |request: Request<Incoming>| {
+        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+    })
+}
+
+/// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
+/// in flight have finished.
+///
+/// # Errors
+/// [`ServeError`], when calls have to be cut at the end of the grace.
+pub async fn serve(
+    listener: Listener,
+    origins: Origins,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let service = service(&listener.limits, origins, shutdown.clone());
+    listener
+        .serve("REST", Protocol::Either, service, Refused, shutdown)
+        .await
+}
+
+async fn by_query(request: Request<Body>) -> Response {
+    let form = Form::Json.of_answer(request.headers());
+    let read = query::request(request.uri().query().unwrap_or_default());
+    let answer = read.and_then(|request| calls::greet(&request, form));
+    let mut response = respond(answer, form, request.headers());
+    // Caches keep answers to GET by what made them so.
+    let accept = HeaderValue::from_static("accept");
+    response.headers_mut().append(VARY, accept);
+    response
+}
+
+async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response {
+    let (head, body) = request.into_parts();
+    let form = match Form::of_request(&head.headers) {
+        Ok(form) => form,
+        Err(fault) => return problem(&fault, &head.headers),
+    };
+    let answer = form.of_answer(&head.headers);
+    let called = match whole(body, &head.headers, longest).await {
+        Ok(body) => call(form, body, answer),
+        Err(fault) => Err(fault),
+    };
+    respond(called, answer, &head.headers)
+}
+
+/// All of a body that has at most `limit` bytes. One that says it has more is not read at all.
+pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Fault> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok());
+    if length.is_some_and(|length| {
+        length
+            .parse()
+            .is_ok_and(|length: u64| length > limit as u64)
+    }) {
+        return Err(Fault::TooLarge { limit });
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Fault::TooLarge { limit }),
+        Err(_) => Err(Fault::Incomplete),
+    }
+}
+
+fn respond(answer: Result<Bytes, Fault>, form: Form, headers: &HeaderMap) -> Response {
+    match answer {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            let form = HeaderValue::from_static(form.media_type());
+            response.headers_mut().insert(CONTENT_TYPE, form);
+            response
+        }
+        Err(fault) => problem(&fault, headers),
+    }
+}

@@ -1,0 +1,110 @@
+//! A fault as REST says it: RFC 9457, problem details.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderMap, HeaderValue, Response,
+        header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    },
+};
+use bytes::Bytes;
+use http_body_util::Full;
+use serde::Serialize;
+use serving::refusal::{Refusal, Refuse};
+
+use crate::faults::{self, DOMAIN, Fault};
+
+/// The answer to a call that came with `headers` and met `fault`.
+pub(crate) fn problem(fault: &Fault, headers: &HeaderMap) -> Response<Body> {
+    render(fault, faults::request_id(headers)).map(Body::from)
+}
+
+/// How REST words what the server around the service refuses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refused;
+
+impl Refuse for Refused {
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        render(&refusal.into(), None).map(Full::from)
+    }
+
+    /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(flatten)]
+    details: Details<'a>,
+}
+
+/// What programs read of a fault, under the names that `google.rpc` has for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Details<'a> {
+    reason: &'static str,
+    domain: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<Wrong<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// One field that is wrong.
+#[derive(Serialize)]
+struct Wrong<'a> {
+    field: &'a str,
+    description: &'static str,
+}
+
+impl<'a> Details<'a> {
+    /// Those of `fault`, in the call that the log knows by `request_id`.
+    pub(crate) fn of(fault: &'a Fault, request_id: Option<&'a str>) -> Self {
+        let violations = fault.violations().iter().map(|violation| Wrong {
+            field: &violation.field,
+            description: violation.rule,
+        });
+        Self {
+            reason: fault.row().reason,
+            domain: DOMAIN,
+            violations: violations.collect(),
+            request_id,
+        }
+    }
+}
+
+fn render(fault: &Fault, request_id: Option<&str>) -> Response<Bytes> {
+    let row = fault.row();
+    let problem = Problem {
+        title: row.status.canonical_reason().unwrap_or_default(),
+        status: row.status.as_u16(),
+        detail: fault.to_string(),
+        details: Details::of(fault, request_id),
+    };
+    let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = row.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if let Some(delay) = row.retry {
+        headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs()));
+    }
+    match fault {
+        Fault::MethodNotAllowed { allow } => {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        Fault::UnsupportedMediaType { accept, .. } => {
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,279 @@
+//! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
+//!
+//! Each step offers a rate for one block. The rate is doubled until one misses the objective, and
+//! then the distance between the highest that met it and the lowest that missed it is halved, on the
+//! scale of ratios, until they are close.
+
+use crate::{
+    lab::Lab,
+    plan::Planned,
+    record::{Arm, BlockRecord, Capacity, Load, Objective, Purpose, Void},
+    statistics::{SAMPLES_BEYOND, is_known},
+};
+
+/// The search ends where the rates that met and missed are closer than this: blocks at the edge
+/// differ by more.
+const CLOSE: f64 = 1.05;
+
+/// The most rates that are tried: from a thousandth of the first to a thousand times it takes ten
+/// steps, and to come close another five.
+const MOST_STEPS: u32 = 15;
+
+/// Below this rate no objective is searched for, in calls per second.
+const LOWEST: f64 = 1.0;
+
+/// How often a rate is tried whose blocks tell nothing.
+const ATTEMPTS: u32 = 3;
+
+/// The longest block of a search, in microseconds. A percentile that is not known by then is not
+/// known at this rate.
+const LONGEST_US: u64 = 60_000_000;
+
+/// Reads an objective such as `p99<5ms`: a percentile, and the time it must stay below, in us, ms
+/// or s.
+///
+/// # Errors
+/// A sentence that says how to write one.
+pub fn parse(text: &str) -> Result<Objective, String> {
+    let how = || format!("{text:?} is no objective; write it like p99<5ms or p99.9<800us");
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let (percentile, below) = compact
+        .strip_prefix('p')
+        .and_then(|rest| rest.split_once('<'))
+        .ok_or_else(how)?;
+    let percentile: f64 = percentile.parse().map_err(|_| how())?;
+    let units = [("us", 1.0), ("µs", 1.0), ("ms", 1e3), ("s", 1e6)];
+    let below = units
+        .iter()
+        .find_map(|(unit, us)| Some(below.strip_suffix(unit)?.parse::<f64>().ok()? * us));
+    let below_us = below
+        .filter(|us| (1.0..=3.6e9).contains(us))
+        .ok_or_else(how)?;
+    if !(0.0..=99.99).contains(&percentile) || percentile == 0.0 {
+        return Err(format!(
+            "{text:?} names a percentile that is not above 0 and at most 99.99"
+        ));
+    }
+    Ok(Objective {
+        percentile,
+        below_us: below_us.round() as u64,
+    })
+}
+
+/// What a step of the search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Met,
+    Missed,
+    /// The generator could not offer the rate.
+    GeneratorBound,
+    /// Nothing: the block was disturbed.
+    Disturbed,
+}
+
+/// The rates between which the objective stops being met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bracket {
+    met: Option<f64>,
+    missed: Option<f64>,
+}
+
+impl Bracket {
+    /// The rate to try next, beginning with `first`; none where the search is over.
+    fn next(&self, first: f64) -> Option<f64> {
+        match (self.met, self.missed) {
+            (None, None) => Some(first),
+            (Some(met), None) => Some(met * 2.0),
+            (None, Some(missed)) => Some(missed / 2.0).filter(|rate| *rate >= LOWEST),
+            (Some(met), Some(missed)) if missed / met > CLOSE => Some((met * missed).sqrt()),
+            _ => None,
+        }
+    }
+
+    /// Takes over what was found at `rate`.
+    fn tell(&mut self, rate: f64, met: bool) {
+        let side = if met { &mut self.met } else { &mut self.missed };
+        *side = Some(rate);
+    }
+}
+
+/// Searches for the capacity of `arm` with `users`, beginning at the rate `first`. The blocks are
+/// added to `blocks`, whose length numbers the next one.
+///
+/// # Errors
+/// When a process cannot be started, or an option cannot be carried out.
+pub async fn search(
+    lab: &mut Lab,
+    (arm, users): (Arm, u32),
+    objective: Objective,
+    first: f64,
+    blocks: &mut Vec<BlockRecord>,
+) -> anyhow::Result<Capacity> {
+    let mut bracket = Bracket::default();
+    let mut generator_bound = false;
+    let window_us = lab.window_us;
+    for step in 1..=MOST_STEPS {
+        let Some(rate) = bracket.next(first.max(LOWEST)) else {
+            break;
+        };
+        let rate = rate.round().max(LOWEST);
+        lab.window_us = window(objective, rate, window_us);
+        let found = try_rate(lab, (arm, users), objective, (rate, step), blocks).await;
+        lab.window_us = window_us;
+        match found? {
+            Step::Met => bracket.tell(rate, true),
+            Step::Missed => bracket.tell(rate, false),
+            Step::GeneratorBound => {
+                // What lies above is not the service's limit.
+                generator_bound = true;
+                bracket.tell(rate, false);
+            }
+            Step::Disturbed => break,
+        }
+        lab.display.say(&format!(
+            "capacity of {}: {rate} calls/s, met {}, missed {}",
+            arm.name(),
+            bracket.met.map_or("-".to_owned(), |rate| rate.to_string()),
+            bracket
+                .missed
+                .map_or("-".to_owned(), |rate| rate.to_string()),
+        ));
+        if lab.stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(Capacity {
+        arm,
+        connections: users,
+        in_flight: 1,
+        batch: 1,
+        met_per_second: bracket.met,
+        missed_per_second: bracket.missed.filter(|_| !generator_bound),
+        generator_bound,
+    })
+}
+
+async fn try_rate(
+    lab: &mut Lab,
+    (arm, users): (Arm, u32),
+    objective: Objective,
+    (rate, step): (f64, u32),
+    blocks: &mut Vec<BlockRecord>,
+) -> anyhow::Result<Step> {
+    let mut found = Step::Disturbed;
+    for attempt in 1..=ATTEMPTS {
+        let block = Planned {
+            number: u32::try_from(blocks.len() + 1).unwrap_or(u32::MAX),
+            pair: step,
+            attempt,
+            arm,
+            label: arm.letter().to_owned(),
+            purpose: Purpose::Capacity,
+            connections: users,
+            in_flight: 1,
+            batch: 1,
+            load: Load::Open { per_second: rate },
+        };
+        let record = lab.measure(&block, None).await?.record;
+        found = judge(&record, objective);
+        blocks.push(record);
+        if !matches!(found, Step::Disturbed | Step::GeneratorBound) || lab.stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// How long a block must be so that the percentile is known, with a tenth to spare.
+fn window(objective: Objective, rate: f64, usual_us: u64) -> u64 {
+    let calls = 1.1 * SAMPLES_BEYOND * 100.0 / (100.0 - objective.percentile);
+    let needed = calls / rate * 1e6;
+    usual_us.max((needed as u64).min(LONGEST_US))
+}
+
+/// What a block says about its rate. One whose server fell behind has missed every objective,
+/// however late its calls were let go then.
+fn judge(record: &BlockRecord, objective: Objective) -> Step {
+    let is = |test: fn(&Void) -> bool| record.void.iter().any(test);
+    if is(|void| matches!(void, Void::GeneratorBusy { .. })) {
+        return Step::GeneratorBound;
+    }
+    if is(|void| matches!(void, Void::Behind { .. } | Void::Errors { .. })) {
+        return Step::Missed;
+    }
+    if !record.is_valid() {
+        return Step::Disturbed;
+    }
+    let Some(times) = &record.latency.corrected else {
+        return Step::Disturbed;
+    };
+    if !is_known(times.count(), objective.percentile) {
+        return Step::Disturbed;
+    }
+    if times.percentile_us(objective.percentile) < objective.below_us as f64 {
+        Step::Met
+    } else {
+        Step::Missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objective_is_a_percentile_and_a_time() {
+        for (text, percentile, below_us) in [
+            ("p99<5ms", 99.0, 5_000),
+            ("p99.9 < 800us", 99.9, 800),
+            ("p50<0.5s", 50.0, 500_000),
+            ("p95<100µs", 95.0, 100),
+        ] {
+            let found = parse(text).unwrap();
+            assert_eq!(
+                (found.percentile, found.below_us),
+                (percentile, below_us),
+                "{text}"
+            );
+        }
+        for text in [
+            "", "p99", "99<5ms", "p99<5", "p99>5ms", "p0<1ms", "p100<1ms", "p99<0ms", "p99<-1ms",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_search_closes_in_on_the_edge_from_wherever_it_begins() {
+        for truth in [3.0, 700.0, 9_000.0, 55_000.0] {
+            for first in [10.0, 4_000.0, 50_000.0] {
+                let mut bracket = Bracket::default();
+                let mut steps = 0;
+                while let Some(rate) = bracket.next(first) {
+                    bracket.tell(rate, rate <= truth);
+                    steps += 1;
+                    assert!(steps <= 30, "{truth} from {first}");
+                }
+                let (met, missed) = (bracket.met.unwrap(), bracket.missed.unwrap());
+                assert!(met <= truth && truth < missed && missed / met <= CLOSE);
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_that_nothing_meets_ends() {
+        let mut bracket = Bracket::default();
+        while let Some(rate) = bracket.next(1000.0) {
+            bracket.tell(rate, false);
+        }
+        assert_eq!(bracket.met, None);
+    }
+
+    #[test]
+    fn a_slow_block_is_as_long_as_its_percentile_takes() {
+        let objective = parse("p99<5ms").unwrap();
+        assert_eq!(window(objective, 100_000.0, 1_500_000), 1_500_000);
+        assert_eq!(window(objective, 1_100.0, 1_500_000), 10_000_000);
+        assert_eq!(window(objective, 1.0, 1_500_000), LONGEST_US);
+    }
+}

@@ -1,0 +1,158 @@
+//! The instrument against services whose behaviour is known, as far as a busy machine can tell.
+
+mod support;
+
+use std::time::Duration;
+
+use loadtest::record::{Arm, Void};
+use support::{Behaviour, CANNOT_TELL, Room, block, service, stderr};
+
+#[test]
+fn a_stall_shows_in_times_from_the_intended_start_and_hides_in_the_others() {
+    let service = service(Behaviour {
+        stall: Some((Duration::from_secs(2), Duration::from_secs(1))),
+        ..Behaviour::default()
+    });
+    let room = Room::new();
+    let open = [
+        "--users",
+        "2",
+        "--rate",
+        "100",
+        "--run-time",
+        "4s",
+        "--pairs",
+        "1",
+        "--arms",
+        "A",
+    ];
+    let output = room
+        .bare_tool(&open)
+        .args(["--host", &service.rest, "--grpc-host", &service.grpc])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let recording = room.recording();
+    // The service stalls once, after its first call.
+    let latency = &recording.blocks[0].latency;
+    let corrected = latency.corrected.as_ref().unwrap();
+    // A quarter of the calls fell due in the stall, and half of these waited for half of it.
+    let shown = corrected.percentile_us(100.0 - 100.0 / 8.0);
+    assert!(shown >= 400_000.0, "{shown} µs");
+    // Two calls of four hundred were open in it.
+    let hidden = latency.uncorrected.percentile_us(100.0 - 100.0 / 8.0);
+    assert!(hidden <= shown / 2.0, "{hidden} µs of {shown} µs");
+}
+
+#[test]
+fn asked_for_more_than_it_can_give_the_generator_says_void() {
+    let room = Room::new();
+    let too_much = [
+        "--users",
+        "1",
+        "--rate",
+        "1000000",
+        "--run-time",
+        "1s",
+        "--pairs",
+        "1",
+        "--arms",
+        "A,E",
+    ];
+    let output = room.bare_tool(&too_much).output().unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    for block in room.recording().blocks {
+        let is_behind = |void: &Void| matches!(void, Void::Behind { .. });
+        assert!(block.void.iter().any(is_behind), "{:?}", block.void);
+    }
+}
+
+#[test]
+fn the_generators_own_limit_is_measured_for_each_arm() {
+    let room = Room::new();
+    let ceiling = ["ceiling", "--users", "2", "--run-time", "1s"];
+    let output = room.bare_tool(&ceiling).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for arm in Arm::ALL {
+        let line = table.lines().find(|line| line.starts_with(arm.name()));
+        let figures = line.unwrap_or_else(|| panic!("no {} in {table}", arm.name()));
+        let figures: Vec<f64> = figures[arm.name().len()..]
+            .split_whitespace()
+            .map(|figure| figure.parse().unwrap())
+            .collect();
+        assert!(
+            figures.len() == 2 && figures.iter().all(|f| *f > 0.0),
+            "{table}"
+        );
+    }
+    assert!(support::names(room.path()).is_empty(), "it leaves no files");
+}
+
+#[test]
+fn a_slower_arm_is_found_slower_by_about_what_it_is() {
+    // Sleeping 80 ms and 160 ms: the ratio is 2, and a busy machine adds little to either. Below
+    // 40 ms it would be the delayed acknowledgement of the head that is measured.
+    let (rest, grpc) = (Duration::from_millis(80), Duration::from_millis(160));
+    let service = service(Behaviour {
+        delay: rest,
+        more_on_grpc: grpc - rest,
+        ..Behaviour::default()
+    });
+    let room = Room::new();
+    let closed = [
+        "--users",
+        "2",
+        "--closed",
+        "--run-time",
+        "1s",
+        "--arms",
+        "A,E",
+        "--pairs",
+        "3",
+    ];
+    let output = room
+        .bare_tool(&closed)
+        .args(["--host", &service.rest, "--grpc-host", &service.grpc])
+        .output()
+        .unwrap();
+    let recording = room.recording();
+    let (rest, grpc) = (
+        block(&recording, Arm::JsonHttp1),
+        block(&recording, Arm::Grpc),
+    );
+    let median =
+        |block: &loadtest::record::BlockRecord| block.latency.uncorrected.percentile_us(50.0);
+    let ratio = median(grpc) / median(rest);
+    assert!((1.3..=2.7).contains(&ratio), "{ratio} {}", stderr(&output));
+    assert_eq!(recording.run.ceiling.len(), 2, "stands beside the result");
+}
+
+#[test]
+fn the_originals_comparison_is_made_on_a_server_that_closes_connections_and_on_one_that_keeps_them()
+{
+    let room = Room::new();
+    let original = [
+        "original",
+        "--users",
+        "2",
+        "--run-time",
+        "1s",
+        "--pairs",
+        "1",
+    ];
+    let output = room.bare_tool(&original).output().unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let recording = room.recording();
+    assert_eq!(recording.blocks.len(), 8, "four steps of two");
+    let valid = |block: &loadtest::record::BlockRecord| block.is_valid() && block.requests > 0;
+    assert!(recording.blocks.iter().all(valid), "{}", stderr(&output));
+    let bytes = |label: &str| {
+        let mut blocks = recording.blocks.iter();
+        let block = blocks.find(|block| block.label == label).unwrap();
+        block.wire.unwrap().received_bytes_per_request
+    };
+    // "connection: close" and its line end.
+    let more = bytes("REST that closes each connection") - bytes("REST that keeps it");
+    assert!((15.0..=25.0).contains(&more), "{more} bytes");
+}

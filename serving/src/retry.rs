@@ -1,0 +1,71 @@
+//! Trying again: only where the server is unavailable, a bounded number of times, and not all
+//! callers at once.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{client::CallError, jitter::jittered};
+
+/// How often, and how long after the last attempt, a call is tried again.
+///
+/// The pause doubles from attempt to attempt, give or take a fifth, as gRPC's retry design has it
+/// (gRFC A6). Only what is UNAVAILABLE is tried again, a broken connection included, so use it for
+/// calls that may be done twice. Put the whole of it into [`crate::client::within`]: the deadline is that of all attempts
+/// together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Before the first of them.
+    pub first_pause: Duration,
+    /// Before any of them, the jitter aside.
+    pub longest_pause: Duration,
+}
+
+impl Default for Retry {
+    /// Three within about 0.7 s: enough for a connection that was just told to go away, too little
+    /// to make a person wait for a server that does not run.
+    fn default() -> Self {
+        Self {
+            retries: 3,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How far a pause may be from its mean: callers that were turned away together do not come back
+/// together.
+const JITTER: f64 = 0.2;
+
+impl Retry {
+    /// The default, with another number of retries.
+    pub fn times(retries: u32) -> Self {
+        Self {
+            retries,
+            ..Self::default()
+        }
+    }
+
+    /// Runs `attempt` until it succeeds, fails for another reason than that the server is
+    /// unavailable, or was tried often enough.
+    ///
+    /// # Errors
+    /// The error of the last attempt.
+    pub async fn run<T, F>(self, mut attempt: impl FnMut() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let mut pause = self.first_pause.min(self.longest_pause);
+        for _ in 0..self.retries {
+            match attempt().await {
+                Err(error) if error.is_unavailable() => {}
+                result => return result,
+            }
+            sleep(jittered(pause, JITTER)).await;
+            pause = (pause * 2).min(self.longest_pause);
+        }
+        attempt().await
+    }
+}

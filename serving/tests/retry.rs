@@ -1,0 +1,86 @@
+//! Which failures are tried again, how often, and with which pauses.
+
+use std::{cell::RefCell, future::ready, time::Duration};
+
+use serving::{
+    client::{CallError, within},
+    retry::Retry,
+};
+use tokio::time::Instant;
+use tonic::Code;
+
+fn status(code: Code) -> CallError {
+    CallError::Status {
+        code,
+        message: String::new(),
+    }
+}
+
+const RETRY: Retry = Retry {
+    retries: 5,
+    first_pause: Duration::from_millis(100),
+    longest_pause: Duration::from_millis(500),
+};
+
+#[tokio::test(start_paused = true)]
+async fn what_is_unavailable_is_tried_again_with_pauses_that_double_up_to_the_longest() {
+    let times = RefCell::new(Vec::new());
+    let result = RETRY.run(|| {
+        times.borrow_mut().push(Instant::now());
+        ready(Err::<(), _>(status(Code::Unavailable)))
+    });
+    assert!(result.await.unwrap_err().is_unavailable());
+    let times = times.into_inner();
+    let pauses: Vec<_> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    assert_eq!(pauses.len(), 5);
+    for (pause, mean) in pauses.iter().zip([100, 200, 400, 500, 500]) {
+        let mean = Duration::from_millis(mean);
+        // Tokio's clock counts in milliseconds.
+        let range = mean.mul_f64(0.8)..=mean.mul_f64(1.2) + Duration::from_millis(1);
+        assert!(range.contains(pause), "{pauses:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_ends_it() {
+    let attempts = RefCell::new(0);
+    let answer = RETRY.run(|| {
+        *attempts.borrow_mut() += 1;
+        ready(match *attempts.borrow() {
+            3 => Ok("answer"),
+            _ => Err(CallError::Refused {
+                address: String::new(),
+            }),
+        })
+    });
+    assert_eq!(answer.await.unwrap(), "answer");
+    assert_eq!(*attempts.borrow(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_other_failure_is_tried_again() {
+    for code in (1..=16).map(Code::from_i32) {
+        let attempts = RefCell::new(0);
+        let result = RETRY.run(|| {
+            *attempts.borrow_mut() += 1;
+            ready(Err::<(), _>(status(code)))
+        });
+        result.await.unwrap_err();
+        let expected = if code == Code::Unavailable { 6 } else { 1 };
+        assert_eq!(attempts.into_inner(), expected, "{code:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_that_of_all_attempts_together() {
+    let start = Instant::now();
+    let retry = Retry {
+        retries: u32::MAX,
+        ..RETRY
+    };
+    let attempts = retry.run(|| ready(Err::<(), _>(status(Code::Unavailable))));
+    let deadline = Duration::from_secs(2);
+    let error = within(deadline, attempts).await.unwrap_err();
+    assert!(matches!(error, CallError::Deadline { .. }), "{error}");
+    assert!(start.elapsed() < deadline * 2);
+}
