@@ -38,12 +38,13 @@ for ports in '--grpc-port 0' '--one-port'; do
     server=
 done
 
-cargo build --quiet -p loadtest --bin loadtest --example sample-report --example sample-verdict
-"$target/loadtest" --users 4 --run-time 3s --output-dir "$work/run" >/dev/null
+cargo build --quiet -p loadtest --bin loadtest --example sample-report
+# On a busy machine, or in a debug build, it may find that it can't tell: code 6.
+"$target/loadtest" --users 4 --pairs 3 --run-time 1s --arms A,E \
+    --output-dir "$work/run" >/dev/null || [ $? -eq 6 ]
 "$target/examples/sample-report" "$work/sample"
-"$target/examples/sample-verdict" "$work/verdict"
-"$target/loadtest" report "$work/verdict" >/dev/null
-"$target/loadtest" compare "$work/verdict" "$work/verdict" --output-dir "$work/compared" >/dev/null
-for report in "$work/run" "$work/sample" "$work/verdict" "$work/compared" reports/reference; do
+"$target/loadtest" report "$work/sample" >/dev/null
+"$target/loadtest" compare "$work/sample" "$work/sample" --output-dir "$work/compared" >/dev/null
+for report in "$work/run" "$work/sample" "$work/compared" reports/reference; do
     PLAYWRIGHT_DIR=$work node .ci/browser/check.mjs "$report"
 done

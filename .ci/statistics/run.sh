@@ -8,12 +8,12 @@ cd "$(dirname "$0")/../.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo build --quiet --locked --package loadtest --example statistics --example sample-verdict
+cargo build --quiet --locked --package loadtest --example statistics --example sample-report
 built=${CARGO_TARGET_DIR:-target}/debug/examples
 python3 -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --requirement .ci/statistics/requirements.txt
 export PYTHONDONTWRITEBYTECODE=1
 "$work/venv/bin/python" .ci/statistics/check.py "$built/statistics"
-"$built/sample-verdict" "$work/run"
+"$built/sample-report" "$work/run"
 "$work/venv/bin/python" .ci/statistics/logs.py "$work/run"

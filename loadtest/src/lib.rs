@@ -31,7 +31,6 @@ pub mod plan;
 pub mod progress;
 pub mod record;
 pub mod report;
-pub mod result;
 pub mod run;
 pub mod selftest;
 pub mod statistics;

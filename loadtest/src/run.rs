@@ -14,6 +14,7 @@ use crate::{
     block::configuration::outputs,
     capacity, ceiling,
     cli::{self, Options, UsageError},
+    commands::report::write_page,
     cores,
     embedded::{self, Kind},
     folder::Folder,
@@ -376,7 +377,7 @@ impl Comparison {
         );
         store::write_run(folder.path(), &run, &blocks)?;
         let recording = Recording { run, blocks };
-        folder.write("index.html", report::verdict::render(&recording))?;
+        write_page(folder.path(), &recording)?;
         folder.write(report::goose::ECHARTS_FILE, report::goose::ECHARTS)?;
         Ok(Finished {
             verdict: Verdict::of(&recording),

@@ -2,14 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::{
-    record::Nanoseconds,
-    report::{
-        charts::scale::{Scale, nines},
-        figures::decimals,
-    },
-    statistics::is_known,
-};
+use super::scale::{Scale, nines};
+use crate::{record::Nanoseconds, report::figures::decimals, statistics::is_known};
 
 /// Points of a curve in each halving of the distance to 100%, as HdrHistogram's tools draw it.
 const POINTS_PER_HALVING: f64 = 8.0;

@@ -11,6 +11,7 @@ mod map;
 mod provenance;
 pub(super) mod range;
 pub(super) mod rows;
+mod scale;
 pub(super) mod steps;
 pub(super) mod table;
 

@@ -2,7 +2,7 @@
 
 /// An axis: from a value to its place, 0 at the start and 1 at the end.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Scale {
+pub(super) enum Scale {
     /// From zero to `end`.
     Linear {
         /// The value at the end.
@@ -28,7 +28,7 @@ const LOG_ABOVE: f64 = 20.0;
 
 impl Scale {
     /// A linear axis that holds `max`.
-    pub(crate) fn linear(max: f64) -> Self {
+    pub(super) fn linear(max: f64) -> Self {
         let step = linear_step(max);
         Self::Linear {
             end: (max / step).ceil().max(1.0) * step,
@@ -36,7 +36,7 @@ impl Scale {
     }
 
     /// An axis that holds positive values from `min` to `max`: linear where that is readable.
-    pub(crate) fn fitting(min: f64, max: f64) -> Self {
+    pub(super) fn fitting(min: f64, max: f64) -> Self {
         if min <= 0.0 || max / min <= LOG_ABOVE {
             return Self::linear(max);
         }
@@ -47,7 +47,7 @@ impl Scale {
     }
 
     /// The place of `value`, kept between 0 and 1.
-    pub(crate) fn place(self, value: f64) -> f64 {
+    pub(super) fn place(self, value: f64) -> f64 {
         let place = match self {
             Self::Linear { end } => value / end,
             Self::Log { start, end } => (value / start).log10() / (end / start).log10(),
@@ -57,7 +57,7 @@ impl Scale {
     }
 
     /// The values to label, rising.
-    pub(crate) fn ticks(self) -> Vec<f64> {
+    pub(super) fn ticks(self) -> Vec<f64> {
         match self {
             Self::Linear { end } => {
                 let step = linear_step(end);
@@ -74,7 +74,7 @@ impl Scale {
 }
 
 /// log10(1 / (1 - p)) of a percentile: 1 for 90%, 2 for 99%.
-pub(crate) fn nines(percentile: f64) -> f64 {
+pub(super) fn nines(percentile: f64) -> f64 {
     (1.0 / (1.0 - percentile / 100.0)).log10()
 }
 
