@@ -201,7 +201,8 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
     if is(|void| matches!(void, Void::Behind { .. } | Void::Errors { .. })) {
         return Step::Missed;
     }
-    if !record.is_valid() {
+    let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
+    if !record.void.iter().all(is_late) {
         return Step::Disturbed;
     }
     let Some(times) = &record.latency.corrected else {
@@ -211,9 +212,12 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
         return Step::Disturbed;
     }
     if times.percentile_us(objective.percentile) < objective.below_us as f64 {
+        // Calls that were let go late only make it harder.
         Step::Met
-    } else {
+    } else if record.is_valid() {
         Step::Missed
+    } else {
+        Step::Disturbed
     }
 }
 

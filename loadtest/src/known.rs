@@ -178,3 +178,37 @@ async fn sleep_until(end: Instant) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_never_comes_before_its_time_and_the_quickest_comes_close_to_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let known = Known {
+            delay_us: 20_000,
+            ..Known::default()
+        };
+        tokio::spawn(serve(listener, known));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut quickest = Duration::MAX;
+        for _ in 0..50 {
+            let begun = Instant::now();
+            client
+                .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .unwrap();
+            let mut answer = [0; 1024];
+            let read = client.read(&mut answer).await.unwrap();
+            assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+            quickest = quickest.min(begun.elapsed());
+        }
+        let delay = Duration::from_millis(20);
+        assert!(quickest >= delay, "{quickest:?}");
+        assert!(quickest < delay + delay / 2, "{quickest:?}");
+    }
+}
