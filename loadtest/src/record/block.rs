@@ -162,7 +162,7 @@ pub enum Void {
     PacerLate {
         /// 99th percentile of the lateness.
         lateness_p99_us: f64,
-        /// At most this, a tenth of the median latency.
+        /// At most this: a tenth of the median latency, or 50 µs where that is more.
         limit_us: f64,
     },
     /// Answers were bad.
@@ -256,7 +256,7 @@ impl fmt::Display for Void {
             } => write!(
                 f,
                 "calls started late: p99 {lateness_p99_us:.0} µs, above {limit_us:.0} µs, \
-                 a tenth of the median latency"
+                 the more of a tenth of the median latency and 50 µs"
             ),
             Self::Errors { count } => write!(f, "{count} bad answers"),
             Self::Steal { share, limit } => write!(
