@@ -144,9 +144,11 @@ fn the_originals_comparison_is_made_on_a_server_that_closes_connections_and_on_o
     let output = room.bare_tool(&original).output().unwrap();
     assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
     let recording = room.recording();
-    assert_eq!(recording.blocks.len(), 8, "four steps of two");
-    let valid = |block: &loadtest::record::BlockRecord| block.is_valid() && block.requests > 0;
-    assert!(recording.blocks.iter().all(valid), "{}", stderr(&output));
+    // Four steps of two. On a busy machine a hypervisor may make some VOID, and they are repeated.
+    let first = recording.blocks.iter().filter(|block| block.attempt == 1);
+    assert_eq!(first.count(), 8, "{}", stderr(&output));
+    let answered = |block: &loadtest::record::BlockRecord| block.requests > 0;
+    assert!(recording.blocks.iter().all(answered), "{}", stderr(&output));
     let bytes = |label: &str| {
         let mut blocks = recording.blocks.iter();
         let block = blocks.find(|block| block.label == label).unwrap();
