@@ -40,7 +40,7 @@ done
 
 cargo build --quiet -p loadtest --bin loadtest --example sample-report
 # On a busy machine, or in a debug build, it may find that it can't tell: code 6.
-"$target/loadtest" --users 4 --pairs 3 --run-time 1s --arms A,E \
+"$target/loadtest" --users 4 --pairs 3 --run-time 6s --arms A,E \
     --output-dir "$work/run" >/dev/null || [ $? -eq 6 ]
 "$target/examples/sample-report" "$work/sample"
 "$target/loadtest" report "$work/sample" >/dev/null

@@ -32,6 +32,9 @@ const LONGEST_RUN_TIME: usize = 24 * 60 * 60;
 /// The highest rate that can be asked for, in calls per second: their distance is a microsecond.
 const HIGHEST_RATE: f64 = 1e6;
 
+/// However short the run time, each block is measured for a tenth of a second.
+const SHORTEST_WINDOW_US: u64 = 100_000;
+
 /// The most pairs: ten thousand blocks of the quick run take half a day.
 const MOST_PAIRS: u32 = 1000;
 
@@ -222,9 +225,10 @@ fn with_our_words(command: clap::Command) -> clap::Command {
         ),
         (
             "run_time",
-            "How long each block is measured [default: 1.5 s; thorough: 12s]",
-            "Counted from the end of the warm-up, which takes 0.5 s; thorough: 3 s.\n\n\
-             Example: --run-time 5s",
+            "How long each arm is measured, in all of its blocks [default: 14s; thorough: 6m]",
+            "It is shared out evenly among the blocks. Warm-up, which takes 0.5 s of each block (thorough: 3 s), \
+             repetitions, A/A runs and the search for the generator's limit come on top.\n\n\
+             Example: --run-time 30s",
         ),
         (
             "output_dir",
@@ -377,10 +381,6 @@ impl Options {
         } else {
             Extent::QUICK
         };
-        let run_time = self.goose.run_time.as_deref().and_then(parse_timespan);
-        if let Some(seconds) = run_time {
-            extent.window_us = seconds as u64 * 1_000_000;
-        }
         if let Some(pairs) = self.pairs {
             extent = Extent {
                 mode: if pairs < Extent::THOROUGH.open_pairs {
@@ -394,7 +394,26 @@ impl Options {
                 ..extent
             };
         }
+        let run_time = self.goose.run_time.as_deref().and_then(parse_timespan);
+        if let Some(seconds) = run_time {
+            let blocks = u64::from(self.blocks_of_an_arm(&extent));
+            extent.window_us = (seconds as u64 * 1_000_000 / blocks).max(SHORTEST_WINDOW_US);
+        }
         extent
+    }
+
+    /// Over how many blocks of the comparison the run time of an arm is spread.
+    fn blocks_of_an_arm(&self, extent: &Extent) -> u32 {
+        let closed = match extent.mode {
+            // Many users, and one.
+            Mode::Thorough => 2 * extent.closed_pairs,
+            _ => extent.closed_pairs,
+        };
+        match (self.closed, self.rate) {
+            (true, _) => closed,
+            (_, Some(_)) => extent.open_pairs,
+            _ => closed + extent.open_pairs,
+        }
     }
 
     /// Users of each block.

@@ -105,7 +105,7 @@ fn a_slower_arm_is_found_slower_by_about_what_it_is() {
         "2",
         "--closed",
         "--run-time",
-        "1s",
+        "3s",
         "--arms",
         "A,E",
         "--pairs",
