@@ -112,7 +112,10 @@ fn a_running_service_is_measured_one_block_after_the_other() {
     }
     let calls = service.calls.lock().unwrap();
     let changes = calls.windows(2).filter(|two| two[0].0 != two[1].0).count();
-    assert_eq!(changes + 1, recording.blocks.len(), "never side by side");
+    // A block that a busy machine made VOID was repeated.
+    let blocks = recording.blocks.windows(2);
+    let turns = blocks.filter(|two| two[0].arm != two[1].arm).count();
+    assert_eq!(changes, turns, "never side by side");
 }
 
 #[test]
