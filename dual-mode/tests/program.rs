@@ -141,12 +141,15 @@ async fn half_a_call(rest: SocketAddr, headers: &str) -> TcpStream {
     connection
 }
 
-/// Asks until another call has taken the only place, and returns how the call too many is refused.
-async fn overload(rest: SocketAddr) -> Answer {
+/// Opens half calls until one has taken the only place, and returns them and how the call too many is
+/// refused.
+async fn overload(rest: SocketAddr) -> (Vec<TcpStream>, Answer) {
+    let mut halves = Vec::new();
     loop {
+        halves.push(half_a_call(rest, "").await);
         let answer = http(rest, GREETING, "", "").await;
         if answer.status != 200 {
-            return answer;
+            return (halves, answer);
         }
     }
 }
@@ -155,8 +158,7 @@ async fn overload(rest: SocketAddr) -> Answer {
 async fn calls_that_outlast_the_grace_are_cut_and_the_exit_code_says_so() {
     let options = ["--grace", "1s", "--body-pause", "1m", "--max-calls", "1"];
     let (server, rest, _) = start(&options).await;
-    let _half = half_a_call(rest, "").await;
-    overload(rest).await;
+    let _halves = overload(rest).await;
     server.signal(Signal::TERM);
     let ended = server.end().await;
     assert_eq!(ended.code, Some(3), "{ended:?}");
@@ -199,8 +201,7 @@ async fn probes_turn_before_the_listeners_close() {
 #[tokio::test]
 async fn what_the_server_refuses_over_rest_is_a_problem_too() {
     let (server, rest, _) = start(&["--max-calls", "1", "--body-pause", "1m"]).await;
-    let half = half_a_call(rest, "").await;
-    let overloaded = overload(rest).await;
+    let (halves, overloaded) = overload(rest).await;
     assert_eq!(overloaded.status, 503, "{overloaded:?}");
     assert_eq!(overloaded.header("retry-after"), Some("1"));
     let malformed = http(rest, GREETING, "grpc-timeout: soon\r\n", "").await;
@@ -212,7 +213,7 @@ async fn what_the_server_refuses_over_rest_is_a_problem_too() {
         let kind = problem.header("content-type");
         assert_eq!(kind, Some("application/problem+json"), "{problem:?}");
     }
-    drop(half);
+    drop(halves);
     // Until its place is free again, the next is refused too.
     let mut late = String::new();
     while late.is_empty() || late.starts_with("HTTP/1.1 503 ") {
