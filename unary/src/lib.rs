@@ -72,14 +72,14 @@ pub async fn ask(
     deadline: Duration,
     retry: Retry,
 ) -> Result<MessageResponse, CallError> {
-    let end = Instant::now() + deadline;
+    let begin = Instant::now();
     let attempt = || async {
         let channel = client::connect(address).await?;
         let message = Message {
             message: message.clone(),
         };
         // What the attempts before have left of it.
-        let left = end.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_sub(begin.elapsed());
         let request = client::with_deadline(message, left);
         match UnaryClient::new(channel).get_server_response(request).await {
             Ok(answer) => Ok(answer.into_inner()),
