@@ -19,7 +19,7 @@ mod common;
 #[path = "../../serving/tests/support/program.rs"]
 mod program;
 use common::{Answer, http};
-use program::{Running, program, run};
+use program::{PATIENCE, Running, program, run};
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
 const ANY: [&str; 6] = [
@@ -113,6 +113,23 @@ async fn a_request_is_logged_when_asked_for_and_prints_nothing_otherwise() {
             assert_eq!(ended.stderr.contains(line), logged, "{}", ended.stderr);
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_no_call() {
+    let (server, rest, grpc) = start(&["--log", "debug"]).await;
+    // Several times what a pipe holds, 64 KiB: nothing reads the log until the server is told to end.
+    let calls = async {
+        for _ in 0..1000 {
+            greet_both(rest, grpc).await;
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, calls).await;
+    answered.expect("calls should be answered");
+    server.signal(Signal::TERM);
+    let ended = server.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.len() > 128 * 1024, "{}", ended.stderr.len());
 }
 
 #[tokio::test]

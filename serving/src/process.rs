@@ -85,7 +85,7 @@ fn start<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    telemetry::start(&args.log, args.log_format)?;
+    let _log = telemetry::start(&args.log, args.log_format)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(args.grpc_max_workers.map_or(cores, usize::from))?;
     let runtime = Builder::new_current_thread()

@@ -14,7 +14,12 @@ use std::io::{IsTerminal, stderr};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+
+/// Lines that may wait to be written, about 2 MiB of them. More are dropped: whoever does not read a
+/// server's log must not stop the server.
+const WAITING_LINES: usize = 8192;
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -34,21 +39,28 @@ pub struct Telemetry {
     pub traces: Option<traces::Traces>,
 }
 
-/// Starts the log of this process. `filter` has the syntax of `tracing_subscriber::EnvFilter`.
+/// Starts the log of this process, which a thread of its own writes until the guard is dropped.
+/// `filter` has the syntax of `tracing_subscriber::EnvFilter`.
 ///
 /// # Errors
 /// When `filter` cannot be read, or a log was started before.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
     let filter = EnvFilter::try_new(filter).with_context(|| {
         format!("--log {filter:?} is not a log filter; try \"info\" or \"debug\"")
     })?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
-        .with_writer(stderr);
+        .with_writer(writer);
     match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     }
-    .map_err(|error| anyhow::anyhow!("the log could not be started: {error}"))
+    .map_err(|error| anyhow::anyhow!("the log could not be started: {error}"))?;
+    Ok(guard)
 }

@@ -1,15 +1,11 @@
 //! Runs the programs of this workspace as a user does. The test files of other crates include it by
 //! path, so that it stands once without a crate of its own.
 
-use std::{
-    net::SocketAddr,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Split},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Split},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
@@ -109,14 +105,21 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
+        let mut log = self.child.stderr.take().expect("stderr is a pipe");
         let end = async {
-            let mut stdout = String::new();
-            while let Ok(Some(line)) = self.lines.next_segment().await {
-                stdout.push_str(&text(line));
-                stdout.push('\n');
-            }
-            let output = self.child.wait_with_output().await;
-            let Output { status, stderr, .. } = output.expect("a child can be awaited");
+            let print = async {
+                let mut stdout = String::new();
+                while let Ok(Some(line)) = self.lines.next_segment().await {
+                    stdout.push_str(&text(line));
+                    stdout.push('\n');
+                }
+                stdout
+            };
+            // At once: a program whose log is not read may wait for that before it ends.
+            let mut stderr = Vec::new();
+            let (stdout, read) = tokio::join!(print, log.read_to_end(&mut stderr));
+            read.expect("a pipe can be read");
+            let status = self.child.wait().await.expect("a child can be awaited");
             Ended {
                 code: status.code(),
                 stdout,
