@@ -101,8 +101,12 @@ fn title(cell: &Cell) -> String {
         Purpose::Seed => "the original's comparison; ",
         _ => "",
     };
+    let greetings = match cell.batch {
+        1 => String::new(),
+        batch => format!(", {batch} greetings per call"),
+    };
     format!(
-        "{why}{load}, {} connections × {} in flight",
+        "{why}{load}, {} connections × {} in flight{greetings}",
         cell.connections, cell.in_flight
     )
 }
