@@ -67,7 +67,16 @@ impl Subject {
     pub async fn lacks(&self, arm: Arm) -> Option<String> {
         match (self, arm) {
             (Self::Fresh(_), _) | (_, Arm::JsonHttp1 | Arm::Grpc) => None,
-            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 1).await,
+        }
+    }
+
+    /// Why `arm` cannot be asked for several greetings at once, if so.
+    pub async fn lacks_batches(&self, arm: Arm) -> Option<String> {
+        match (self, arm) {
+            (Self::Fresh(_), _) => None,
+            (Self::Running([_, grpc]), Arm::Grpc) => block::probe(arm, &grpc.target, 2).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 2).await,
         }
     }
 

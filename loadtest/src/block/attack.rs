@@ -32,6 +32,7 @@ pub(super) async fn run(
     configuration::adapt(&mut options, spec);
     let attack = Arc::new(Attack {
         arm: spec.planned.arm,
+        batch: user::batch(spec.planned.arm, spec.planned.batch),
         target: spec.target.clone(),
         time_limit,
         window: Arc::clone(&window),

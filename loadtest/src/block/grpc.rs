@@ -15,23 +15,33 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proto::rest_grpc_dual_mode::{
-    RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
+    BatchRequestMessage, RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
 };
-use tonic::{Code, body::Body};
+use tonic::{Code, Status, body::Body};
 
 use super::{
+    batch::Batch,
     recorder::Outcome,
     user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
     wire::Counted,
 };
 
-/// The path of the call.
+/// The path of a call for one greeting.
 pub(super) const PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
+
+/// The path of a call for several.
+pub(super) const BATCH_PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetingsBatch";
+
+/// How the caller says it came.
+pub(super) const DATA_COMM_TYPE: &str = "gRPC";
 
 /// One connection.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
     stub: GreetingsGeneratorClient<Http2>,
+    batch: Option<Arc<Batch>>,
+    /// The next call's batch: tonic's client takes it as its own, and REST's need not copy theirs.
+    next: Option<BatchRequestMessage>,
 }
 
 impl Connection {
@@ -46,7 +56,17 @@ impl Connection {
         tokio::spawn(attack.stop.clone().run_until_cancelled_owned(connection));
         let origin: Uri = target.url().parse().expect("a target is a URL");
         let stub = GreetingsGeneratorClient::with_origin(Http2(sender.clone()), origin);
-        Ok(Self { sender, stub })
+        Ok(Self {
+            sender,
+            stub,
+            batch: attack.batch.clone(),
+            next: None,
+        })
+    }
+
+    /// Makes what the next call sends, before it is timed.
+    pub(super) fn prepare(&mut self) {
+        self.next = self.batch.as_ref().map(|batch| batch.to_message());
     }
 
     /// Whether another call can be sent.
@@ -56,24 +76,33 @@ impl Connection {
 
     /// Makes one call, and decodes its answer.
     pub(super) async fn call(&mut self) -> Outcome {
-        let request = RequestMessage {
-            data_comm_type: "gRPC".to_owned(),
-            message_type: MESSAGE_TYPE.to_owned(),
-            year: YEAR,
-        };
-        match self.stub.grpc_get_greetings(request).await {
-            Ok(answer) => {
-                let answer = answer.into_inner();
-                if answer.message_received && answer.greetings == GREETING {
-                    Outcome::Grpc(Code::Ok)
-                } else {
-                    Outcome::Broken("not the greeting asked for")
-                }
+        let result = match &self.batch {
+            Some(batch) => {
+                let asked = self.next.take().unwrap_or_else(|| batch.to_message());
+                let answer = self.stub.grpc_get_greetings_batch(asked).await;
+                answer.map(|answer| batch.is_answered_by(answer.get_ref()))
             }
+            None => self.greeting().await,
+        };
+        match result {
+            Ok(true) => Outcome::Grpc(Code::Ok),
+            Ok(false) => Outcome::Broken("not the greeting asked for"),
             // A status that the server sent has no cause on this side of the wire.
             Err(status) if status.source().is_some() => Outcome::Broken("connection broken"),
             Err(status) => Outcome::Grpc(status.code()),
         }
+    }
+
+    /// Asks for one greeting, and says whether it came.
+    async fn greeting(&mut self) -> Result<bool, Status> {
+        let request = RequestMessage {
+            data_comm_type: DATA_COMM_TYPE.to_owned(),
+            message_type: MESSAGE_TYPE.to_owned(),
+            year: YEAR,
+        };
+        let answer = self.stub.grpc_get_greetings(request).await?;
+        let answer = answer.into_inner();
+        Ok(answer.message_received && answer.greetings == GREETING)
     }
 }
 

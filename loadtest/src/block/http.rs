@@ -12,29 +12,34 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use proto::rest_grpc_dual_mode::{RequestMessage, ResponseMessage};
+use proto::rest_grpc_dual_mode::{BatchResponseMessage, RequestMessage, ResponseMessage};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    batch::Batch,
     recorder::Outcome,
     user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
     wire::Counted,
 };
 use crate::record::Arm;
 
-/// The path of the call.
+/// The path of a call for one greeting.
 pub(super) const PATH: &str = "/v1/get_greetings";
+
+/// The path of a call for several.
+pub(super) const BATCH_PATH: &str = "/v1/get_greetings:batch";
 
 /// The longest answer that is read, in bytes: what tonic's client reads of a message by default.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// How the caller says it came.
-const DATA_COMM_TYPE: &str = "REST";
+pub(super) const DATA_COMM_TYPE: &str = "REST";
 
 /// One connection.
 pub(super) struct Connection {
     sender: Sender,
     codec: Codec,
+    batch: Option<Arc<Batch>>,
     uri: Uri,
     /// HTTP/2 has it in the URI.
     host: Option<HeaderValue>,
@@ -55,17 +60,17 @@ enum Codec {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Question {
-    data_comm_type: &'static str,
-    message_type: &'static str,
-    year: i32,
+pub(super) struct Question {
+    pub(super) data_comm_type: &'static str,
+    pub(super) message_type: &'static str,
+    pub(super) year: i32,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    greetings: String,
-    message_received: bool,
+pub(super) struct Answer {
+    pub(super) greetings: String,
+    pub(super) message_received: bool,
 }
 
 impl Connection {
@@ -74,6 +79,11 @@ impl Connection {
         let stream = attack.target.connect().await?;
         let stream = Counted::new(stream, Arc::clone(&attack.window.bytes));
         let stream = TokioIo::new(stream);
+        let batch = attack.batch.clone();
+        let path = match batch {
+            None => PATH,
+            Some(_) => BATCH_PATH,
+        };
         let codec = match attack.arm {
             Arm::JsonHttp1 | Arm::JsonHttp2 => Codec::Json,
             Arm::ProtobufHttp1 | Arm::ProtobufHttp2 | Arm::Grpc => Codec::Protobuf,
@@ -88,7 +98,8 @@ impl Connection {
                 Self {
                     sender: Sender::Http1(sender),
                     codec,
-                    uri: Uri::from_static(PATH),
+                    batch,
+                    uri: Uri::from_static(path),
                     host: host.ok(),
                     is_closing: false,
                 }
@@ -96,10 +107,11 @@ impl Connection {
             Arm::JsonHttp2 | Arm::ProtobufHttp2 | Arm::Grpc => {
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
                 tokio::spawn(stop.run_until_cancelled_owned(connection));
-                let uri = format!("{}{PATH}", attack.target.url());
+                let uri = format!("{}{path}", attack.target.url());
                 Self {
                     sender: Sender::Http2(sender),
                     codec,
+                    batch,
                     uri: uri.parse().expect("a target is a URL"),
                     host: None,
                     is_closing: false,
@@ -140,7 +152,11 @@ impl Connection {
         if !Outcome::Http(status).is_ok() {
             return Ok(Outcome::Http(status));
         }
-        Ok(if self.codec.is_the_greeting(body) {
+        let is_the_answer = match &self.batch {
+            None => self.codec.is_the_greeting(body),
+            Some(batch) => self.codec.is_the_batch(body, batch),
+        };
+        Ok(if is_the_answer {
             Outcome::Http(status)
         } else {
             Outcome::Broken("not the greeting asked for")
@@ -148,7 +164,11 @@ impl Connection {
     }
 
     fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::from(self.codec.question()));
+        let question = match &self.batch {
+            None => self.codec.question(),
+            Some(batch) => self.codec.question_of(batch),
+        };
+        let mut request = Request::new(Full::from(question));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
@@ -197,6 +217,22 @@ impl Codec {
                 year: YEAR,
             }
             .encode_to_vec(),
+        }
+    }
+
+    fn question_of(self, batch: &Batch) -> Vec<u8> {
+        match self {
+            Self::Json => batch.to_json(),
+            Self::Protobuf => batch.to_protobuf(),
+        }
+    }
+
+    fn is_the_batch(self, body: Bytes, batch: &Batch) -> bool {
+        match self {
+            Self::Json => batch.is_answered_by_json(&body),
+            Self::Protobuf => {
+                BatchResponseMessage::decode(body).is_ok_and(|answer| batch.is_answered_by(&answer))
+            }
         }
     }
 

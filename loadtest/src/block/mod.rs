@@ -7,6 +7,7 @@
 //! [`Event::Refused`] or [`Event::Failed`].
 
 mod attack;
+mod batch;
 pub(crate) mod configuration;
 mod grpc;
 mod http;
@@ -184,11 +185,13 @@ fn tell_progress(window: Arc<Window>) {
     });
 }
 
-/// Makes one call of `arm` to `target`, and says what was wrong with the answer, if anything.
-pub async fn probe(arm: Arm, target: &Target) -> Option<String> {
+/// Makes one call of `arm` to `target` for so many greetings, and says what was wrong with the
+/// answer, if anything.
+pub async fn probe(arm: Arm, target: &Target, greetings: u32) -> Option<String> {
     let spec = Spec::single(arm, target.clone());
     let attack = Attack {
         arm,
+        batch: user::batch(arm, greetings),
         target: spec.target.clone(),
         time_limit: PROBE,
         window: Arc::new(Window::new(&spec)),

@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
 use super::{
+    batch::Batch,
     grpc, http,
     recorder::{Outcome, Recorder, Times},
     window::Window,
@@ -51,12 +52,23 @@ pub(super) enum ConnectError {
 /// What every user of an attack shares.
 pub(super) struct Attack {
     pub(super) arm: Arm,
+    /// What a call asks for where it is not one greeting.
+    pub(super) batch: Option<Arc<Batch>>,
     pub(super) target: Target,
     /// How long a call, or connecting, may take.
     pub(super) time_limit: Duration,
     pub(super) window: Arc<Window>,
     /// Cancelled when open calls are to be broken off.
     pub(super) stop: CancellationToken,
+}
+
+/// What calls of `size` greetings ask for; none where that is one.
+pub(super) fn batch(arm: Arm, size: u32) -> Option<Arc<Batch>> {
+    let data_comm_type = match arm {
+        Arm::Grpc => grpc::DATA_COMM_TYPE,
+        _ => http::DATA_COMM_TYPE,
+    };
+    (size > 1).then(|| Arc::new(Batch::new(size, data_comm_type)))
 }
 
 enum Connection {
@@ -104,6 +116,7 @@ impl User {
                 return Some((outcome, begun.elapsed()));
             }
         };
+        connection.prepare();
         let begun = Instant::now();
         let outcome = connection.call(self.attack.time_limit).await;
         let time = self.record(outcome, begun, due);
@@ -157,6 +170,14 @@ impl Connection {
         }
     }
 
+    /// Makes what the next call takes and its time does not include.
+    fn prepare(&mut self) {
+        match self {
+            Self::Http(_) => {}
+            Self::Grpc(connection) => connection.prepare(),
+        }
+    }
+
     async fn call(&mut self, time_limit: Duration) -> Outcome {
         let call = async {
             match self {
@@ -191,7 +212,10 @@ fn is_too_many_files(error: &io::Error) -> bool {
 /// Connects and makes one call.
 pub(super) async fn once(attack: &Attack) -> Outcome {
     match timeout(attack.time_limit, Connection::open(attack)).await {
-        Ok(Ok(mut connection)) => connection.call(attack.time_limit).await,
+        Ok(Ok(mut connection)) => {
+            connection.prepare();
+            connection.call(attack.time_limit).await
+        }
         Ok(Err(error)) => error.outcome(),
         Err(_) => TOO_LATE,
     }
@@ -221,9 +245,11 @@ async fn start(goose: &mut GooseUser, attack: Arc<Attack>) -> TransactionResult 
 
 async fn call(goose: &mut GooseUser) -> TransactionResult {
     let user = goose.get_session_data_unchecked_mut::<User>();
-    let (method, name) = match user.attack.arm {
-        Arm::Grpc => ("gRPC", grpc::PATH),
-        _ => ("POST", http::PATH),
+    let (method, name) = match (user.attack.arm, &user.attack.batch) {
+        (Arm::Grpc, None) => ("gRPC", grpc::PATH),
+        (Arm::Grpc, Some(_)) => ("gRPC", grpc::BATCH_PATH),
+        (_, None) => ("POST", http::PATH),
+        (_, Some(_)) => ("POST", http::BATCH_PATH),
     };
     let Some((outcome, time)) = user.call().await else {
         return Ok(());
