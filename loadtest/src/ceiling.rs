@@ -52,7 +52,7 @@ pub async fn measure(
     });
     let measured = std::mem::replace(&mut lab.subject, nothing);
     let outcome = lab.measure(block, None).await;
-    lab.display.done();
+    lab.done();
     lab.subject = measured;
     let outcome = outcome?;
     if let Some(reason) = outcome.void() {
@@ -84,7 +84,7 @@ pub async fn command(options: &Options) -> anyhow::Result<String> {
         named => named,
     };
     let mut found = Vec::new();
-    lab.display.plan(arms.len());
+    lab.plan(arms.len());
     for block in blocks(arms, options.users()) {
         found.extend(measure(&mut lab, &block, &server).await?);
         anyhow::ensure!(!lab.stop.is_cancelled(), Interrupted);
@@ -115,7 +115,7 @@ pub fn lab(options: &Options, folder: &Folder) -> anyhow::Result<(Lab, Vec<usize
         window_us: extent.window_us,
         warm_up_us: extent.warm_up_us,
         folder: folder.path().to_owned(),
-        display: Display::new(extent.window_us, extent.warm_up_us),
+        display: Display::default(),
         stop: shutdown_on_signal()?,
         options: cli::options_of_blocks(),
     };

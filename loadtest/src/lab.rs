@@ -64,6 +64,17 @@ pub struct Outcome {
 }
 
 impl Lab {
+    /// So many more blocks are to be measured, as long as the next one.
+    pub fn plan(&mut self, blocks: usize) {
+        let each_us = self.warm_up_us + self.window_us;
+        self.display.plan(blocks, each_us);
+    }
+
+    /// A block has ended that is not repeated.
+    pub fn done(&mut self) {
+        self.display.done(self.warm_up_us + self.window_us);
+    }
+
     /// Measures one block. Where `goose_report` names a file, goose writes its own report there.
     ///
     /// # Errors
@@ -158,7 +169,7 @@ impl Lab {
     fn take(&mut self, event: Option<Event>, block: &Planned) -> anyhow::Result<Option<Measured>> {
         match event {
             Some(Event::Progress(progress)) => {
-                self.display.show(block, &progress);
+                self.display.show(block, self.window_us, &progress);
                 Ok(None)
             }
             Some(Event::Done(measured)) => Ok(Some(*measured)),

@@ -25,6 +25,8 @@ pub fn cells(extent: &Extent, users: u32) -> Vec<Cell> {
         load: Load::Closed,
         arms: vec![base, other],
         pairs: extent.open_pairs,
+        window_us: extent.window_us,
+        warm_up_us: extent.warm_up_us,
     };
     let (rest, grpc) = (Arm::JsonHttp1, Arm::Grpc);
     let text = str::to_owned;

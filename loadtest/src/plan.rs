@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    record::{Arm, BlockRecord, Cell, Load, Mode, Plan, Purpose},
+    record::{Arm, BlockRecord, Cell, Load, Mode, Purpose},
     statistics::LEAST_PAIRS,
 };
 
@@ -22,12 +22,18 @@ pub struct Extent {
     pub window_us: u64,
     /// Length of what is dropped before it.
     pub warm_up_us: u64,
-    /// Pairs of the A/A cell.
+    /// Pairs of each A/A cell.
     pub aa_pairs: u32,
     /// Pairs of the closed loop.
     pub closed_pairs: u32,
     /// Pairs of the open loop.
     pub open_pairs: u32,
+    /// Pairs of each cell that only the break-even map needs; none where no map is made.
+    pub map_pairs: u32,
+    /// Length of what is measured of each of their blocks.
+    pub map_window_us: u64,
+    /// Length of what is dropped before it.
+    pub map_warm_up_us: u64,
 }
 
 impl Extent {
@@ -40,16 +46,25 @@ impl Extent {
         aa_pairs: 4,
         closed_pairs: 3,
         open_pairs: 6,
+        map_pairs: 0,
+        map_window_us: 1_500_000,
+        map_warm_up_us: 500_000,
     };
 
-    /// The full design: METHOD asks for blocks of 10 to 15 s after 2 to 3 s, and for ten pairs.
+    /// The full design: METHOD asks for blocks of 10 to 15 s of which the first 2 to 3 s are dropped,
+    /// and for ten pairs. The map has as many pairs of shorter blocks: with whole ones it would take
+    /// as long again as all the rest.
     pub const THOROUGH: Self = Self {
         mode: Mode::Thorough,
-        window_us: 12_000_000,
-        warm_up_us: 3_000_000,
+        window_us: 8_000_000,
+        warm_up_us: 2_000_000,
         aa_pairs: 10,
         closed_pairs: 10,
         open_pairs: 10,
+        map_pairs: 10,
+        // Goose counts whole seconds, both together.
+        map_window_us: 2_500_000,
+        map_warm_up_us: 500_000,
     };
 }
 
@@ -60,28 +75,86 @@ const AA: [&str; 2] = ["A", "A′"];
 /// half of it queues grow, and CPU per request falls as they do.
 const SHARE_OF_SLOWEST: f64 = 0.4;
 
+/// Greetings in a call, down the break-even map: as many as a batch may hold, in steps of ten.
+const BATCHES: [u32; 4] = [1, 10, 100, 1000];
+
+/// Calls in flight across it, besides as many as there are users.
+const IN_FLIGHT: [u32; 2] = [1, 8];
+
 /// The cells of a closed loop of `users`, which need no rate.
 pub fn closed(extent: &Extent, arms: &[Arm], users: u32) -> Vec<Cell> {
-    let mut cells = vec![Cell {
+    let cell = |purpose, users| Cell {
         pairs: extent.closed_pairs,
-        ..cell(Purpose::Primary, arms, users, Load::Closed)
-    }];
-    if extent.mode == Mode::Thorough {
+        ..cell(extent, purpose, arms, users, Load::Closed)
+    };
+    let mut cells = vec![cell(Purpose::Primary, users)];
+    if extent.mode == Mode::Thorough && users > 1 {
         // Latency without any queue.
-        cells.push(Cell {
-            pairs: extent.closed_pairs,
-            ..cell(Purpose::Shape, arms, 1, Load::Closed)
-        });
+        cells.push(cell(Purpose::Shape, 1));
     }
     cells
 }
 
 /// The cell of an open loop of `users` at `rate`.
 pub fn open(extent: &Extent, arms: &[Arm], users: u32, rate: f64) -> Cell {
+    let load = Load::Open { per_second: rate };
     Cell {
         pairs: extent.open_pairs,
-        ..cell(Purpose::Open, arms, users, Load::Open { per_second: rate })
+        ..cell(extent, Purpose::Open, arms, users, load)
     }
+}
+
+/// The cells that the break-even map needs besides `known`, which it shows too: the first of `arms`
+/// and the last, one call in flight on each connection. Without `batches` a call asks for one
+/// greeting. The first cell is their floor: it has blocks as short as theirs.
+pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Cell]) -> Vec<Cell> {
+    let [first, .., last] = arms else {
+        return Vec::new();
+    };
+    let mut columns: Vec<u32> = IN_FLIGHT.into_iter().filter(|n| *n < users).collect();
+    columns.push(users);
+    let rows = BATCHES.iter().filter(|batch| batches || **batch == 1);
+    let square = |batch: u32, connections: u32| Cell {
+        batch,
+        pairs: extent.map_pairs,
+        window_us: extent.map_window_us,
+        warm_up_us: extent.map_warm_up_us,
+        ..cell(
+            extent,
+            if batch > 1 {
+                Purpose::Payload
+            } else {
+                Purpose::Shape
+            },
+            &[*first, *last],
+            connections,
+            Load::Closed,
+        )
+    };
+    let is_known = |square: &Cell| {
+        known.iter().any(|known| {
+            (known.connections, known.batch, known.load)
+                == (square.connections, square.batch, square.load)
+        })
+    };
+    let cells: Vec<Cell> = rows
+        .flat_map(|batch| {
+            columns
+                .iter()
+                .map(|connections| square(*batch, *connections))
+        })
+        .filter(|square| extent.map_pairs > 0 && !is_known(square))
+        .collect();
+    // One in the middle stands for all of them.
+    let middle = cells.get(cells.len() / 2);
+    let floor = middle.and_then(|like| {
+        let extent = Extent {
+            aa_pairs: extent.map_pairs,
+            ..*extent
+        };
+        aa(&extent, like)
+    });
+    floor.into_iter().chain(cells).collect()
 }
 
 /// The floor under what `like` finds: its baseline against itself, under the same load. None where
@@ -96,8 +169,10 @@ pub fn aa(extent: &Extent, like: &Cell) -> Option<Cell> {
     })
 }
 
-fn cell(purpose: Purpose, arms: &[Arm], users: u32, load: Load) -> Cell {
+fn cell(extent: &Extent, purpose: Purpose, arms: &[Arm], users: u32, load: Load) -> Cell {
     Cell {
+        window_us: extent.window_us,
+        warm_up_us: extent.warm_up_us,
         purpose,
         connections: users,
         in_flight: 1,
@@ -182,21 +257,13 @@ pub fn order(cell: &Cell, random: &mut ChaCha8Rng) -> Vec<Planned> {
     blocks
 }
 
-/// How many blocks `cells` have, none repeated.
-pub fn blocks(cells: &[Cell]) -> usize {
-    cells
-        .iter()
-        .map(|cell| cell.arms.len() * cell.pairs as usize)
-        .sum()
-}
+/// What a block takes besides its warm-up and its window: two processes start and end, and users
+/// start. 0.2 s were measured on two cores.
+pub const AROUND_US: u64 = 250_000;
 
-/// A plan without cells yet.
-pub fn empty(extent: &Extent) -> Plan {
-    Plan {
-        cells: Vec::new(),
-        window_us: extent.window_us,
-        warm_up_us: extent.warm_up_us,
-    }
+/// How many blocks `cell` has, none repeated.
+pub fn blocks(cell: &Cell) -> usize {
+    cell.arms.len() * cell.pairs as usize
 }
 
 #[cfg(test)]
@@ -246,6 +313,56 @@ mod tests {
         assert_eq!(arms, [Arm::Grpc, Arm::Grpc]);
         assert_ne!(aa.arms[0].1, aa.arms[1].1);
         assert_eq!((aa.load, aa.connections), (like.load, 4));
+    }
+
+    #[test]
+    fn the_map_has_every_size_at_every_number_in_flight_once() {
+        let squares = |users, batches| {
+            let known = closed(&Extent::THOROUGH, &Arm::ALL, users);
+            let mut cells = map(&Extent::THOROUGH, &Arm::ALL, users, batches, &known);
+            let floor = cells.remove(0);
+            assert_eq!(floor.purpose, Purpose::Aa);
+            assert_eq!(floor.window_us, cells[0].window_us);
+            let ends = |cell: &Cell| cell.arms.iter().map(|(arm, _)| *arm).collect::<Vec<_>>();
+            assert!(
+                cells
+                    .iter()
+                    .all(|cell| ends(cell) == [Arm::JsonHttp1, Arm::Grpc])
+            );
+            let all = known.iter().chain(&cells);
+            let mut found: Vec<_> = all.map(|cell| (cell.batch, cell.connections)).collect();
+            found.sort_unstable();
+            found
+        };
+        let expected = |columns: &[u32], rows: &[u32]| -> Vec<(u32, u32)> {
+            let row = |batch: &u32| columns.iter().map(|n| (*batch, *n)).collect::<Vec<_>>();
+            rows.iter().flat_map(row).collect()
+        };
+        assert_eq!(squares(32, true), expected(&[1, 8, 32], &BATCHES));
+        assert_eq!(squares(4, true), expected(&[1, 4], &BATCHES));
+        assert_eq!(squares(1, true), expected(&[1], &BATCHES));
+        assert_eq!(squares(32, false), expected(&[1, 8, 32], &[1]));
+    }
+
+    #[test]
+    fn there_is_no_map_of_one_arm_nor_in_the_quick_design() {
+        assert_eq!(map(&Extent::THOROUGH, &[Arm::Grpc], 32, true, &[]), []);
+        assert_eq!(map(&Extent::QUICK, &Arm::ALL, 32, true, &[]), []);
+    }
+
+    #[test]
+    fn the_thorough_design_fits_into_fifty_minutes() {
+        let extent = &Extent::THOROUGH;
+        let closed = closed(extent, &Arm::ALL, 32);
+        let open = open(extent, &Arm::ALL, 32, 1000.0);
+        let floors = [&closed[0], &open].map(|like| aa(extent, like).unwrap());
+        let map = map(extent, &Arm::ALL, 32, true, &closed);
+        let ceiling = Arm::ALL.len() as u64 * (extent.window_us + extent.warm_up_us);
+        let cells = closed.iter().chain([&open]).chain(&floors).chain(&map);
+        let planned: u64 = cells
+            .map(|cell| blocks(cell) as u64 * (cell.window_us + cell.warm_up_us + AROUND_US))
+            .sum();
+        assert!(ceiling + planned < 50 * 60 * 1_000_000, "{planned}");
     }
 
     #[test]

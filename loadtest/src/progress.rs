@@ -6,57 +6,56 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{block::Progress, plan::Planned};
+use crate::{
+    block::Progress,
+    plan::{AROUND_US, Planned},
+};
 
 /// How often a line is printed where standard error is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-
-/// What a block takes besides its warm-up and its window: two processes start and end.
-const AROUND: Duration = Duration::from_secs(1);
 
 /// Shows how far a run is, on standard error.
 #[derive(Debug)]
 pub struct Display {
     terminal: bool,
-    /// Length of a block's window and of the warm-up before it.
-    window: Duration,
-    warm_up: Duration,
     /// Blocks that are planned, without repeats.
     planned: usize,
     done: usize,
+    /// How long those take that have not ended.
+    left: Duration,
     last_line: Option<Instant>,
 }
 
-impl Display {
-    /// A display for blocks of these lengths, in microseconds.
-    pub fn new(window_us: u64, warm_up_us: u64) -> Self {
+/// A display of a run of which nothing is planned yet.
+impl Default for Display {
+    fn default() -> Self {
         Self {
             terminal: stderr().is_terminal(),
-            window: Duration::from_micros(window_us),
-            warm_up: Duration::from_micros(warm_up_us),
             planned: 0,
             done: 0,
+            left: Duration::ZERO,
             last_line: None,
         }
     }
+}
 
-    /// So many more blocks are planned.
-    pub fn plan(&mut self, blocks: usize) {
+impl Display {
+    /// So many more blocks are planned, each of which is warmed up and measured for so many
+    /// microseconds.
+    pub fn plan(&mut self, blocks: usize, each_us: u64) {
         self.planned += blocks;
+        self.left += Duration::from_micros(each_us + AROUND_US).saturating_mul(blocks as u32);
     }
 
-    /// So many fewer are.
-    pub fn unplan(&mut self, blocks: usize) {
-        self.planned = self.planned.saturating_sub(blocks);
-    }
-
-    /// A block has ended that is not repeated.
-    pub fn done(&mut self) {
+    /// A block of that length has ended that is not repeated.
+    pub fn done(&mut self, each_us: u64) {
         self.done += 1;
+        let took = Duration::from_micros(each_us + AROUND_US);
+        self.left = self.left.saturating_sub(took);
     }
 
-    /// Shows how far the block is.
-    pub fn show(&mut self, block: &Planned, progress: &Progress) {
+    /// Shows how far the block is, whose window is so many microseconds long.
+    pub fn show(&mut self, block: &Planned, window_us: u64, progress: &Progress) {
         let due = self
             .last_line
             .is_none_or(|last| last.elapsed() >= LINE_EVERY);
@@ -64,7 +63,7 @@ impl Display {
             return;
         }
         self.last_line = Some(Instant::now());
-        let line = self.line(block, progress);
+        let line = self.line(block, window_us, progress);
         if self.terminal {
             let _ = write!(stderr(), "\r\x1b[2K{line}");
         } else {
@@ -85,14 +84,14 @@ impl Display {
         }
     }
 
-    fn line(&self, block: &Planned, progress: &Progress) -> String {
+    fn line(&self, block: &Planned, window_us: u64, progress: &Progress) -> String {
         let Progress {
             measured,
             users: started,
             answers,
             failures,
         } = *progress;
-        let end = self.window.as_secs_f64();
+        let end = window_us as f64 / 1e6;
         let phase = match measured {
             None => format!("starting users, {started} of {}", block.users()),
             Some(now) => format!("measuring, {:.1} s of {end:.1} s", now.min(end)),
@@ -101,12 +100,13 @@ impl Display {
             1 => String::new(),
             attempt => format!(" (attempt {attempt})"),
         };
-        let each = (self.window + self.warm_up + AROUND).as_secs_f64();
-        let left = (self.planned.saturating_sub(self.done) as f64 * each
-            - measured.unwrap_or_default())
-        .max(0.0);
+        let left = (self.left.as_secs_f64() - measured.unwrap_or_default()).max(0.0);
+        let left = match left {
+            seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+            seconds => format!("{:.0} min", seconds / 60.0),
+        };
         format!(
-            "block {} of {}, {}{again}: {phase}: {answers} answers, {failures} bad, about {left:.0} s left",
+            "block {} of {}, {}{again}: {phase}: {answers} answers, {failures} bad, about {left} left",
             self.done + 1,
             self.planned,
             block.arm.name(),
@@ -121,8 +121,9 @@ mod tests {
 
     #[test]
     fn the_line_says_what_happens_and_how_long_it_still_takes() {
-        let mut display = Display::new(3_000_000, 1_000_000);
-        display.plan(2);
+        let mut display = Display::default();
+        display.plan(1, 7_500_000);
+        display.plan(1, 4_000_000);
         let mut block = Spec::example(32).planned;
         let mut progress = Progress {
             measured: None,
@@ -131,14 +132,17 @@ mod tests {
             failures: 0,
         };
         assert_eq!(
-            display.line(&block, &progress),
-            "block 1 of 2, JSON over HTTP/1.1: starting users, 3 of 32: 5 answers, 0 bad, about 10 s left"
+            display.line(&block, 6_500_000, &progress),
+            "block 1 of 2, JSON over HTTP/1.1: starting users, 3 of 32: 5 answers, 0 bad, about 12 s left"
         );
-        display.done();
+        display.done(7_500_000);
         (progress.measured, block.attempt) = (Some(2.0), 2);
         assert_eq!(
-            display.line(&block, &progress),
-            "block 2 of 2, JSON over HTTP/1.1 (attempt 2): measuring, 2.0 s of 3.0 s: 5 answers, 0 bad, about 3 s left"
+            display.line(&block, 3_000_000, &progress),
+            "block 2 of 2, JSON over HTTP/1.1 (attempt 2): measuring, 2.0 s of 3.0 s: 5 answers, 0 bad, about 2 s left"
         );
+        display.plan(195, 10_000_000);
+        let line = display.line(&block, 3_000_000, &progress);
+        assert!(line.ends_with("about 33 min left"), "{line}");
     }
 }

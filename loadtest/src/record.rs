@@ -19,7 +19,7 @@ pub use histogram::Nanoseconds;
 pub use store::Recording;
 
 /// The version of this layout. It grows when a field changes its meaning or goes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What holds for all blocks of a run: `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,10 +69,6 @@ pub enum Mode {
 pub struct Plan {
     /// The cells, in the order in which they are measured.
     pub cells: Vec<Cell>,
-    /// Length of what is measured of each block.
-    pub window_us: u64,
-    /// Length of what is dropped before it.
-    pub warm_up_us: u64,
 }
 
 /// Blocks that differ in nothing but the arm. Only blocks of one cell are compared.
@@ -92,6 +88,10 @@ pub struct Cell {
     pub arms: Vec<(Arm, String)>,
     /// Pairs that were planned: rounds in which each arm has one block.
     pub pairs: u32,
+    /// Length of what is measured of each block.
+    pub window_us: u64,
+    /// Length of what is dropped before it.
+    pub warm_up_us: u64,
 }
 
 /// A latency objective, such as `p99<5ms`.

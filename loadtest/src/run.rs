@@ -22,7 +22,7 @@ use crate::{
     machine, original, plan,
     plan::Planned,
     progress::Display,
-    record::{Arm, BlockRecord, Cell, FORMAT, Recording, Run, store},
+    record::{Arm, BlockRecord, Cell, FORMAT, Mode, Plan, Recording, Run, store},
     report,
     statistics::{Finding, LEAST_PAIRS},
     subject::Subject,
@@ -114,7 +114,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         command: cli::typed(),
         seed: options.seed.unwrap_or_else(cli::random_seed),
         mode: extent.mode,
-        plan: plan::empty(&extent),
+        plan: Plan { cells: Vec::new() },
         objective: options.slo,
         service: subject.service(),
         ceiling: Vec::new(),
@@ -135,7 +135,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
             window_us: extent.window_us,
             warm_up_us: extent.warm_up_us,
             folder: folder.path().to_owned(),
-            display: Display::new(extent.window_us, extent.warm_up_us),
+            display: Display::default(),
             stop: shutdown_on_signal()?,
             options: cli::options_of_blocks(),
         },
@@ -161,7 +161,9 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
                 .first()
                 .and_then(|like| plan::aa(&extent, like));
             let cells = floor.into_iter().chain(original::cells(&extent, users));
-            comparison.cells(cells.collect()).await?;
+            let cells: Vec<Cell> = cells.collect();
+            comparison.plan(&cells);
+            comparison.measure(cells).await?;
         }
     }
     comparison.finish(folder)
@@ -201,7 +203,7 @@ impl Comparison {
         arms: &[Arm],
         server: &[usize],
     ) -> anyhow::Result<()> {
-        self.lab.display.plan(arms.len());
+        self.lab.plan(arms.len());
         for block in ceiling::blocks(arms, options.users()) {
             if self.is_over() {
                 break;
@@ -226,30 +228,51 @@ impl Comparison {
             return Ok(());
         }
         let users = options.users();
-        let open = |rate| plan::open(extent, arms, users, rate);
         let with_floor = |cells: Vec<Cell>| {
             let aa = cells.first().and_then(|cell| plan::aa(extent, cell));
             aa.into_iter().chain(cells).collect::<Vec<_>>()
         };
-        if options.closed {
-            return self
-                .cells(with_floor(plan::closed(extent, arms, users)))
-                .await;
+        let open = |rate| with_floor(vec![plan::open(extent, arms, users, rate)]);
+        let (mut closed, mut map) = (Vec::new(), Vec::new());
+        if options.rate.is_none() {
+            closed = plan::closed(extent, arms, users);
+            let batches = extent.map_pairs > 0 && self.takes_batches(arms).await;
+            map = plan::map(extent, arms, users, batches, &closed);
         }
-        let mut rate = options.rate;
-        if rate.is_none() {
-            // Planned already, so that it is known how long all of it takes.
-            let later = plan::blocks(&with_floor(vec![open(1.0)]));
-            self.lab.display.plan(later);
-            self.cells(plan::closed(extent, arms, users)).await?;
-            self.lab.display.unplan(later);
-            rate = plan::common_rate(&self.blocks);
+        // In a quick run the closed loop is held against the open one's floor, and the page says so.
+        if options.closed || extent.mode == Mode::Thorough {
+            closed = with_floor(closed);
         }
-        let Some(rate) = rate.filter(|_| !self.is_over()) else {
-            return Ok(());
-        };
-        self.cells(with_floor(vec![open(rate)])).await?;
-        self.capacity(arms, users, rate).await
+        // All of it at once, so that it is known how long it takes.
+        self.plan(&closed);
+        self.plan(&map);
+        if !options.closed {
+            self.plan(&open(1.0));
+        }
+        self.measure(closed).await?;
+        if !options.closed {
+            let rate = options.rate.or_else(|| plan::common_rate(&self.blocks));
+            let Some(rate) = rate.filter(|_| !self.is_over()) else {
+                return Ok(());
+            };
+            self.measure(open(rate)).await?;
+            self.capacity(arms, users, rate).await?;
+        }
+        self.measure(map).await
+    }
+
+    /// Whether the arms of the map can be asked for several greetings at once; says where not.
+    async fn takes_batches(&self, arms: &[Arm]) -> bool {
+        for arm in arms.first().into_iter().chain(arms.last()) {
+            if let Some(why) = self.lab.subject.lacks_batches(*arm).await {
+                self.lab.display.say(&format!(
+                    "calls for more than one greeting are left out of the map: {}: {why}",
+                    arm.name()
+                ));
+                return false;
+            }
+        }
+        true
     }
 
     /// Searches for what each arm can do, where an objective was given.
@@ -280,10 +303,21 @@ impl Comparison {
         Ok(())
     }
 
-    /// Measures `cells` one after the other.
-    async fn cells(&mut self, cells: Vec<Cell>) -> anyhow::Result<()> {
-        self.lab.display.plan(plan::blocks(&cells));
+    /// Lets the display know what is still to be measured.
+    fn plan(&mut self, cells: &[Cell]) {
         for cell in cells {
+            let each_us = cell.warm_up_us + cell.window_us;
+            self.lab.display.plan(plan::blocks(cell), each_us);
+        }
+    }
+
+    /// Measures `cells` one after the other, unless the run is over.
+    async fn measure(&mut self, cells: Vec<Cell>) -> anyhow::Result<()> {
+        for cell in cells {
+            if self.is_over() {
+                return Ok(());
+            }
+            (self.lab.window_us, self.lab.warm_up_us) = (cell.window_us, cell.warm_up_us);
             self.run.plan.cells.push(cell.clone());
             for block in plan::order(&cell, &mut self.random) {
                 self.until_valid(block).await?;
@@ -323,7 +357,7 @@ impl Comparison {
                 block.arm.name()
             ));
         }
-        self.lab.display.done();
+        self.lab.done();
         Ok(())
     }
 

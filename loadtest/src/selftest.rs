@@ -134,9 +134,9 @@ impl Bench {
             cores: self.server.clone(),
             kind,
         });
-        self.lab.display.plan(1);
+        self.lab.plan(1);
         let outcome = self.lab.measure(block, None).await?;
-        self.lab.display.done();
+        self.lab.done();
         ensure!(!self.lab.stop.is_cancelled(), Interrupted);
         Ok(outcome.record)
     }
@@ -265,7 +265,7 @@ impl Bench {
         for (arm, bound) in COSTS {
             let server = self.server.clone();
             let block = &ceiling::blocks(&[arm], users)[0];
-            self.lab.display.plan(1);
+            self.lab.plan(1);
             let found = ceiling::measure(&mut self.lab, block, &server).await?;
             ensure!(!self.lab.stop.is_cancelled(), Interrupted);
             proofs.push(Proof {

@@ -72,6 +72,61 @@ fn each_arm_is_answered_by_dual_mode() {
     }
 }
 
+/// One user, a block of each arm in each cell, the map's too.
+const SHORT_MAP: [&str; 8] = [
+    "--thorough",
+    "--closed",
+    "--users",
+    "1",
+    "--pairs",
+    "1",
+    "--run-time",
+    "1s",
+];
+
+#[test]
+fn the_map_asks_every_arm_for_batches_of_up_to_a_thousand_and_gets_each_greeting() {
+    for arms in ["A,E", "B,C"] {
+        let room = Room::new();
+        let output = room
+            .bare_tool(&SHORT_MAP)
+            .args(["--arms", arms])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+        let recording = room.recording();
+        let batches = recording.run.plan.cells.iter().map(|cell| cell.batch);
+        assert_eq!(batches.collect::<Vec<_>>(), [1, 10, 100, 1000]);
+        for block in &recording.blocks {
+            assert!(block.requests > 0 && block.error_count() == 0, "{block:?}");
+            let received = block
+                .wire
+                .expect("bytes are always counted")
+                .received_bytes_per_request;
+            assert!(received > 60.0 * f64::from(block.batch), "{received}");
+        }
+    }
+}
+
+#[test]
+fn batches_that_a_running_service_does_not_answer_are_left_out_of_the_map_and_said() {
+    let service = service(Behaviour::default());
+    let room = Room::new();
+    let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
+    let output = room
+        .bare_tool(&SHORT_MAP)
+        .args(hosts)
+        .args(["--arms", "A,E"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let text = stderr(&output);
+    let said = "calls for more than one greeting are left out of the map: JSON over HTTP/1.1: not the greeting asked for";
+    assert!(text.contains(said), "{text}");
+    let cells = room.recording().run.plan.cells;
+    assert!(cells.iter().all(|cell| cell.batch == 1), "{cells:?}");
+}
+
 #[test]
 fn the_order_of_the_blocks_follows_from_the_seed() {
     let order = |seed: &str| {

@@ -65,6 +65,33 @@ fn a_run_without_a_block_is_read_too() {
 }
 
 #[test]
+fn a_run_of_format_2_whose_blocks_were_all_as_long_is_read_too() {
+    let parent = tempfile::tempdir().unwrap();
+    let recording = made_up::headline(FEW);
+    let directory = written(&recording, &parent, "run");
+    let change = |file: PathBuf, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(&mut value);
+        value["format"] = 2.into();
+        fs::write(file, value.to_string()).unwrap();
+    };
+    change(directory.join("run.json"), &|run| {
+        let plan = &mut run["plan"];
+        for name in ["window_us", "warm_up_us"] {
+            plan[name] = plan["cells"][0][name].clone();
+            for cell in plan["cells"].as_array_mut().unwrap() {
+                cell.as_object_mut().unwrap().remove(name).unwrap();
+            }
+        }
+    });
+    for block in fs::read_dir(directory.join("blocks")).unwrap() {
+        change(block.unwrap().path(), &|_| ());
+    }
+    assert_eq!(Recording::read(&directory).unwrap(), recording);
+    report(&directory).unwrap();
+}
+
+#[test]
 fn the_commands_say_what_they_made_and_why_they_did_not() {
     let parent = tempfile::tempdir().unwrap();
     written(&made_up::headline(FEW), &parent, "run");
@@ -150,7 +177,7 @@ fn a_folder_that_is_no_run_of_this_format_is_refused_in_a_sentence() {
         ("{\"schema\": 1}", "names no format"),
         (
             "{\"format\": 99}",
-            "is of format 99 and this version reads format",
+            "is of format 99 and this version reads formats 2 and",
         ),
         ("{\"format\": 2}", "cannot be understood: missing field"),
         ("half a fil", "is no JSON"),
@@ -318,7 +345,10 @@ fn blocks_that_were_not_measured_at_once_are_void() {
 fn runs_that_are_not_parts_of_one_are_refused_and_nothing_is_written() {
     type Change = fn(&mut Recording);
     let cases: [(Change, &str); 6] = [
-        (|other| other.run.plan.window_us += 1, "their plans differ"),
+        (
+            |other| other.run.plan.cells[0].window_us += 1,
+            "their plans differ",
+        ),
         (|other| other.run.seed += 1, "their seeds differ"),
         (
             |other| other.run.tool.version = "9.9.9".into(),

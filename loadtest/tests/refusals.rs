@@ -106,7 +106,7 @@ fn the_help_tells_this_tools_defaults_and_not_gooses() {
     for (flag, told) in [
         ("-h", "[default: 32]"),
         ("--help", "[default: 32]"),
-        ("--help", "thorough: 6m]"),
+        ("--help", "thorough: 4m]"),
     ] {
         let output = Room::new().bare_tool(&[flag]).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

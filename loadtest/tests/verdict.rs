@@ -1,9 +1,9 @@
 //! What the verdict says of recordings whose truth is known.
 
 use loadtest::{
-    record::{Purpose, Recording, Void},
-    statistics::{Finding, Unsaid},
-    verdict::{Answer, Verdict, metric::Metric, sentence},
+    record::{Load, Purpose, Recording, Void},
+    statistics::{Finding, Floor, Unsaid, holm},
+    verdict::{Answer, Verdict, claim::Claim, metric::Metric, sentence},
 };
 
 mod made_up;
@@ -207,4 +207,97 @@ fn the_same_recording_gives_the_same_verdict() {
         ..THOROUGH
     });
     assert_eq!(Verdict::of(&recording), Verdict::of(&recording));
+}
+
+#[test]
+fn the_map_tells_where_small_calls_are_rests_and_large_ones_grpcs() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let cells = |metric| {
+        verdict
+            .map
+            .iter()
+            .filter(move |claim| claim.metric == metric)
+    };
+    assert_eq!(cells(Metric::MedianLatency).count(), 12);
+    for claim in cells(Metric::MedianLatency) {
+        assert_eq!(claim.finding, Finding::Difference, "{claim:?}");
+        let below = claim.estimate.as_ref().unwrap().ratio < 1.0;
+        assert_eq!(below, claim.cell.batch >= 100, "{claim:?}");
+    }
+    // At ten greetings gRPC's server CPU is 0.99 of REST's.
+    assert_eq!(cells(Metric::ServerCpu).count(), 12);
+    for claim in cells(Metric::ServerCpu) {
+        let is_even = claim.cell.batch == 10;
+        assert_eq!(claim.finding == Finding::NoDifference, is_even, "{claim:?}");
+    }
+}
+
+#[test]
+fn the_cells_of_both_maps_are_corrected_for_their_number_together() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let ps: Vec<f64> = verdict
+        .map
+        .iter()
+        .map(|claim| claim.estimate.as_ref().unwrap().p)
+        .collect();
+    let adjusted: Vec<f64> = verdict
+        .map
+        .iter()
+        .filter_map(|claim| claim.adjusted_p)
+        .collect();
+    assert_eq!(adjusted, holm(&ps));
+    assert!(adjusted.iter().zip(&ps).any(|(adjusted, p)| adjusted > p));
+}
+
+#[test]
+fn a_claim_stands_on_the_floor_of_the_load_and_the_blocks_most_like_its_own() {
+    let mut recording = made_up::recording(THOROUGH);
+    let open = Load::Open { per_second: 5000.0 };
+    let mut aa = recording.run.plan.cells[0].clone();
+    aa.load = open;
+    let mut blocks: Vec<_> = recording
+        .blocks
+        .iter()
+        .filter(|block| block.is_of(&recording.run.plan.cells[0]))
+        .cloned()
+        .collect();
+    for block in &mut blocks {
+        block.load = open;
+    }
+    // Two to one, so that the floors differ.
+    for block in blocks.iter_mut().filter(|block| block.label == "A1") {
+        block.requests /= 2;
+    }
+    recording.run.plan.cells.push(aa);
+    recording.blocks.extend(blocks);
+    let verdict = Verdict::of(&recording);
+    let floor = |is: &dyn Fn(&Claim) -> bool, metric| {
+        let claim = verdict
+            .aa
+            .iter()
+            .find(|claim| claim.metric == metric && is(claim))
+            .unwrap();
+        Some(Floor::of(claim.estimate.as_ref().unwrap().interval))
+    };
+    let closed = floor(
+        &|claim| claim.cell.load == Load::Closed && claim.cell.batch == 1,
+        Metric::MedianLatency,
+    );
+    let short = floor(&|claim| claim.cell.batch == 100, Metric::MedianLatency);
+    let open = floor(&|claim| claim.cell.load == open, Metric::ServerCpu);
+    assert_ne!(closed, short);
+    assert_eq!(verdict.headline[0].floor, open);
+    assert_eq!(verdict.headline[1].floor, closed);
+    let latencies = verdict
+        .map
+        .iter()
+        .filter(|claim| claim.metric == Metric::MedianLatency);
+    for claim in latencies {
+        let own = if claim.cell.purpose == Purpose::Primary {
+            closed
+        } else {
+            short
+        };
+        assert_eq!(claim.floor, own, "{claim:?}");
+    }
 }

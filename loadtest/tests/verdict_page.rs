@@ -2,7 +2,7 @@
 //! see: `.ci/browser`.
 
 use loadtest::{
-    record::{Purpose, Recording, Void},
+    record::{BlockRecord, Load, Purpose, Recording, Void},
     report::verdict::render,
     verdict::Verdict,
 };
@@ -147,6 +147,65 @@ fn quick_mode_says_that_its_intervals_are_wide() {
     assert!(
         page.contains("Quick mode: 3 pairs of blocks at most, where a verdict to publish takes 10")
     );
+    assert!(
+        page.contains(
+            "The map over greetings in a call and calls in flight takes <code>--thorough"
+        )
+    );
     let page = render(&made_up::headline(THOROUGH));
     assert!(page.contains("Thorough mode: up to 10 pairs of blocks."));
+}
+
+#[test]
+fn the_map_has_a_cell_for_each_size_and_number_in_flight_and_says_what_it_is_of() {
+    let mut recording = made_up::recording(THOROUGH);
+    let is_large = |block: &&mut BlockRecord| (block.batch, block.connections) == (1000, 32);
+    for block in recording.blocks.iter_mut().filter(is_large) {
+        block.void.push(Void::ServerRestarted);
+    }
+    let page = render(&recording);
+    let map = page.split("Where which one is quicker").nth(1).unwrap();
+    let map = map.split("</section>").next().unwrap();
+    let cells = |class: &str| map.matches(&format!("<td class=\"{class}\">")).count();
+    // Of latency and of server CPU: 1, 10, 100 and 1,000 greetings at 1, 8 and 32 in flight.
+    assert_eq!(cells("base"), 6 + 3);
+    assert_eq!(cells("neither"), 3);
+    assert_eq!(cells("candidate"), 5 + 5);
+    assert_eq!(cells("unknown"), 2);
+    for expected in [
+        "<h3>Median latency</h3>",
+        "<h3>Server CPU per request</h3>",
+        "<caption>Greetings in a call, down",
+        "<th scope=\"col\">32 × 1</th>",
+        "<th scope=\"row\">1,000 greetings</th>",
+        "32 × 1, 1,000 greetings: 0 pairs valid, 5 needed (20 blocks VOID)",
+        "Of 11 cells that only the map needs, blocks are shorter: 3 s after 0.5 s that are dropped.",
+    ] {
+        assert!(map.contains(expected), "{expected}: {map}");
+    }
+}
+
+#[test]
+fn where_only_the_open_loop_has_a_floor_the_page_says_what_stands_on_it() {
+    let mut recording = recording();
+    let borrowed = "The closed loop has no A/A run of its own here";
+    assert!(!render(&recording).contains(borrowed));
+    let open = Load::Open { per_second: 5000.0 };
+    for cell in recording
+        .run
+        .plan
+        .cells
+        .iter_mut()
+        .filter(|cell| cell.purpose == Purpose::Aa)
+    {
+        cell.load = open;
+    }
+    for block in recording
+        .blocks
+        .iter_mut()
+        .filter(|block| block.purpose == Purpose::Aa)
+    {
+        block.load = open;
+    }
+    assert!(render(&recording).contains(borrowed));
 }

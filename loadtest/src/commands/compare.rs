@@ -12,6 +12,7 @@ use crate::{
     verdict::{
         Verdict,
         claim::Claim,
+        metric::Metric,
         sentence::{interval, ratio},
     },
 };
@@ -89,7 +90,10 @@ pub fn both<'a>(first: &'a Verdict, second: &'a Verdict) -> Vec<Twice<'a>> {
         let map = verdict
             .map
             .iter()
-            .filter(|claim| claim.cell.purpose != Purpose::Primary);
+            // The headline has this one already.
+            .filter(|claim| {
+                (claim.cell.purpose, claim.metric) != (Purpose::Primary, Metric::MedianLatency)
+            });
         verdict
             .headline
             .iter()

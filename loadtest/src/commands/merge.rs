@@ -138,7 +138,6 @@ fn run(parts: &[&Recording]) -> Run {
                 .iter()
                 .map(|cell| times(cell, machines))
                 .collect(),
-            ..first.plan.clone()
         },
         ceiling: ceilings(parts),
         // Each machine searched by itself.

@@ -32,7 +32,7 @@ impl Recording {
     /// Reads the folder `directory`.
     ///
     /// # Errors
-    /// When it holds no run, one in another format, or a file that cannot be read.
+    /// When it holds no run, one in a format that is not known, or a file that cannot be read.
     pub fn read(directory: &Path) -> anyhow::Result<Self> {
         let run = directory.join(RUN);
         ensure!(
@@ -111,15 +111,30 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// Makes what was written in format 2, in which all blocks of a run were as long, one of today's.
+fn upgrade(value: &mut serde_json::Value) {
+    value["format"] = FORMAT.into();
+    let lengths = ["window_us", "warm_up_us"].map(|name| (name, value["plan"][name].clone()));
+    let cells = value
+        .pointer_mut("/plan/cells")
+        .and_then(serde_json::Value::as_array_mut);
+    for cell in cells.into_iter().flatten() {
+        for (name, length) in &lengths {
+            cell[*name] = length.clone();
+        }
+    }
+}
+
 /// The format is looked at first: a file of another one should not be called broken.
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let value: serde_json::Value =
+    let mut value: serde_json::Value =
         serde_json::from_slice(&bytes).with_context(|| format!("{} is no JSON", path.display()))?;
     match value["format"].as_u64() {
         Some(format) if format == u64::from(FORMAT) => {}
+        Some(2) => upgrade(&mut value),
         Some(format) => bail!(
-            "{} is of format {format} and this version reads format {FORMAT}; read it with the \
+            "{} is of format {format} and this version reads formats 2 and {FORMAT}; read it with the \
              version that wrote it",
             path.display()
         ),

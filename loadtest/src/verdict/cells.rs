@@ -82,8 +82,10 @@ impl<'a> Cells<'a> {
     pub fn floor(&self, metric: Metric, cell: &Cell) -> Option<Floor> {
         let likeness = |aa: &Cell| {
             let load = matches!(aa.load, Load::Closed) == matches!(cell.load, Load::Closed);
+            // Shorter blocks differ by more.
+            let length = aa.window_us == cell.window_us;
             let shape = (aa.connections, aa.in_flight) == (cell.connections, cell.in_flight);
-            (load, shape, aa.batch == cell.batch)
+            (load, length, shape, aa.batch == cell.batch)
         };
         let of_metric = self.floors.iter().filter(|(_, known, _)| *known == metric);
         let likest = of_metric.max_by_key(|(aa, ..)| likeness(aa));

@@ -28,7 +28,7 @@ pub struct Verdict {
     pub others: Vec<Claim>,
     /// Where the difference comes from, a metric each; only where all five arms were measured.
     pub waterfalls: Vec<Waterfall>,
-    /// Median latency in each shape and batch of a closed loop.
+    /// Median latency and server CPU in each shape and batch of a closed loop.
     pub map: Vec<Claim>,
     /// One arm against itself, a cell and a metric each.
     pub aa: Vec<Claim>,
@@ -79,7 +79,8 @@ impl Verdict {
 
         let mut map: Vec<Claim> = cells
             .closed()
-            .filter_map(|cell| claim(cell, Metric::MedianLatency, &cells))
+            .flat_map(|cell| MAP.map(|metric| claim(cell, metric, &cells)))
+            .flatten()
             .collect();
         judge_family(&mut map);
 
@@ -124,6 +125,9 @@ impl Verdict {
         )
     }
 }
+
+/// What the map is drawn of.
+pub const MAP: [Metric; 2] = [Metric::MedianLatency, Metric::ServerCpu];
 
 /// What is said beside the headline.
 const OTHERS: [(Purpose, Metric); 6] = [

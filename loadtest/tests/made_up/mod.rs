@@ -14,7 +14,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Seconds of each block.
-const WINDOW: u64 = 10;
+const WINDOW: u64 = 8;
+
+/// Seconds of each block of cells that only the map needs.
+const MAP_WINDOW: u64 = 3;
 
 /// What is to be made up.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +54,9 @@ pub(crate) fn recording(truth: Truth) -> Recording {
 /// A recording of what the headline takes, and no more.
 pub(crate) fn headline(truth: Truth) -> Recording {
     let mut plan = plan(truth.pairs);
-    plan.cells
-        .retain(|cell| matches!(cell.purpose, Purpose::Aa | Purpose::Primary | Purpose::Open));
+    plan.cells.retain(|cell| {
+        matches!(cell.purpose, Purpose::Aa | Purpose::Primary | Purpose::Open) && cell.batch == 1
+    });
     of(plan, truth)
 }
 
@@ -158,33 +162,26 @@ fn plan(pairs: u32) -> Plan {
             pairs,
         ),
         cell(Purpose::Open, (32, 1, 1), open, five, pairs),
-        cell(
-            Purpose::Shape,
-            (1, 32, 1),
-            Load::Closed,
-            ends.clone(),
-            pairs,
-        ),
-        cell(
-            Purpose::Shape,
-            (32, 8, 1),
-            Load::Closed,
-            ends.clone(),
-            pairs,
-        ),
     ];
+    let short = |purpose, connections, batch| Cell {
+        window_us: MAP_WINDOW * 1_000_000,
+        warm_up_us: 500_000,
+        ..cell(
+            purpose,
+            (connections, 1, batch),
+            Load::Closed,
+            ends.clone(),
+            pairs,
+        )
+    };
+    cells.extend([1, 8].map(|connections| short(Purpose::Shape, connections, 1)));
     for batch in [10, 100, 1000] {
-        for (connections, in_flight) in [(1, 32), (32, 1), (32, 8)] {
-            let shape = (connections, in_flight, batch);
-            cells.push(cell(
-                Purpose::Payload,
-                shape,
-                Load::Closed,
-                ends.clone(),
-                pairs,
-            ));
-        }
+        cells.extend([1, 8, 32].map(|connections| short(Purpose::Payload, connections, batch)));
     }
+    cells.push(Cell {
+        arms: two(Arm::JsonHttp1, "A1", Arm::JsonHttp1, "A2"),
+        ..short(Purpose::Aa, 8, 100)
+    });
     let closing = two(
         Arm::JsonHttp1,
         "closes each connection",
@@ -199,11 +196,7 @@ fn plan(pairs: u32) -> Plan {
     );
     cells.push(cell(Purpose::Seed, (1, 1, 1), Load::Closed, closing, pairs));
     cells.push(cell(Purpose::Seed, (2, 1, 1), Load::Closed, whole, pairs));
-    Plan {
-        cells,
-        window_us: WINDOW * 1_000_000,
-        warm_up_us: 2_000_000,
-    }
+    Plan { cells }
 }
 
 fn cell(
@@ -221,6 +214,8 @@ fn cell(
         load,
         arms,
         pairs,
+        window_us: WINDOW * 1_000_000,
+        warm_up_us: 2_000_000,
     }
 }
 
@@ -245,17 +240,12 @@ fn block(
         1.0
     };
     let in_flight = f64::from(cell.connections * cell.in_flight).sqrt();
-    let sharing = if real == Arm::Grpc && cell.connections == 1 {
-        0.6
-    } else {
-        1.0
-    };
-    let median = noisy(60.0 * in_flight * latency(real) * work * slow * sharing);
+    let median = noisy(60.0 * in_flight * latency(real) * work * slow);
     let per_second = match cell.load {
         Load::Open { per_second } => per_second,
         Load::Closed => f64::from(cell.connections * cell.in_flight) * 1e6 / (median * 1.2),
     };
-    let requests = (per_second * WINDOW as f64) as u64;
+    let requests = (per_second * cell.window_us as f64 / 1e6) as u64;
     let open = matches!(cell.load, Load::Open { .. });
     BlockRecord {
         format: FORMAT,
@@ -270,7 +260,7 @@ fn block(
         batch: cell.batch,
         load: cell.load,
         opened_unix_us: 1_767_323_045_000_000 + u64::from(number) * 13_000_000,
-        window_us: WINDOW * 1_000_000,
+        window_us: cell.window_us,
         requests,
         errors: BTreeMap::new(),
         latency: Latency {

@@ -10,11 +10,12 @@ use super::{
     table::table,
 };
 use crate::{
-    record::{BlockRecord, Ceiling, Cell, Purpose, Recording},
+    record::{BlockRecord, Ceiling, Cell, Load, Purpose, Recording},
     report::figures::{decimals, share},
     statistics::Floor,
     verdict::{
         Verdict,
+        claim::Claim,
         sentence::{conditions, counted, interval, name, percent, ratio},
     },
 };
@@ -129,8 +130,17 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
         html! {
             h3 { "A/A: one arm under two names" }
             @for chart in charts { (chart) }
+            @if borrows(verdict) {
+                p.notes { "The closed loop has no A/A run of its own here: what is said of it is held against the open loop's floor. " code { "--thorough" } " measures both." }
+            }
         }
     })
+}
+
+/// Whether a claim on the closed loop stands on the floor of an open one.
+fn borrows(verdict: &Verdict) -> bool {
+    let is_closed = |claim: &Claim| claim.cell.load == Load::Closed;
+    verdict.headline.iter().any(is_closed) && !verdict.aa.iter().any(is_closed)
 }
 
 fn aa_of(index: usize, cell: &Cell, verdict: &Verdict) -> Option<Markup> {

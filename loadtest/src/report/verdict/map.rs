@@ -4,18 +4,61 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::{head::written, provenance::lengths, steps::capital, table::table};
 use crate::{
-    statistics::Finding,
+    record::Mode,
+    statistics::{Finding, Unsaid},
     verdict::{
-        Verdict,
+        MAP, Verdict,
         claim::Claim,
-        sentence::{counted, interval, name, ratio, reason},
+        metric::Metric,
+        sentence::{counted, interval, name, percent, ratio, reason},
     },
 };
 
-/// The map, where more than one cell was measured.
-pub(super) fn figure(verdict: &Verdict) -> Option<Markup> {
-    let claims = &verdict.map;
+/// The maps, where more than one cell was measured.
+pub(super) fn figures(verdict: &Verdict, mode: Mode) -> Option<Markup> {
+    verdict.map.first()?;
+    let maps: Vec<Markup> = MAP
+        .into_iter()
+        .filter_map(|metric| figure(metric, verdict))
+        .collect();
+    if maps.is_empty() {
+        return (mode == Mode::Quick).then(|| {
+            html! { p.lead { "The map over greetings in a call and calls in flight takes " code { "--thorough" } "." } }
+        });
+    }
+    Some(html! {
+        @for map in maps { (map) }
+        p.notes { "Findings are corrected for the number of cells of both maps (Holm). " (shorter(&verdict.map)) }
+    })
+}
+
+/// Which cells have shorter blocks than others.
+fn shorter(claims: &[Claim]) -> String {
+    let longest = claims.iter().map(|claim| claim.cell.window_us).max();
+    let short = claims
+        .iter()
+        .find(|claim| Some(claim.cell.window_us) < longest);
+    short.map_or(String::new(), |claim| {
+        let alike = |other: &&Claim| {
+            other.metric == claim.metric && other.cell.window_us == claim.cell.window_us
+        };
+        let number = claims.iter().filter(alike).count();
+        format!(
+            "Of {} that only the map needs, blocks are shorter: {}.",
+            counted(number as u64, "cell"),
+            lengths(&claim.cell)
+        )
+    })
+}
+
+fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
+    let claims: Vec<&Claim> = verdict
+        .map
+        .iter()
+        .filter(|claim| claim.metric == metric)
+        .collect();
     let first = claims.first().filter(|_| claims.len() > 1)?;
     let (base, candidate) = (name(&first.base), name(&first.candidate));
     let shapes: BTreeSet<(u32, u32)> = claims
@@ -24,18 +67,20 @@ pub(super) fn figure(verdict: &Verdict) -> Option<Markup> {
         .collect();
     let batches: BTreeSet<u32> = claims.iter().map(|claim| claim.cell.batch).collect();
     let find = |batch: u32, shape: (u32, u32)| {
-        claims.iter().find(|claim| {
+        claims.iter().copied().find(|claim| {
             claim.cell.batch == batch && (claim.cell.connections, claim.cell.in_flight) == shape
         })
     };
+    let noun = metric.noun();
     Some(html! {
+        h3 { (capital(noun)) }
         p.lead {
-            (candidate) "'s median latency divided by " (base) "'s, with its 95% interval, in a closed loop. Below 1, " (candidate) " is quicker."
+            (candidate) "'s " (noun) " divided by " (base) "'s, with its 95% interval, in a closed loop. Below 1, " (candidate) " takes less."
         }
         figure {
-            div.scroll role="region" aria-label="Break-even map" tabindex="0" {
+            div.scroll role="region" aria-label={ "Break-even map, " (noun) } tabindex="0" {
                 table.map {
-                    caption { "Greetings in a call, down; connections × calls in flight, across" }
+                    caption { "Greetings in a call, down; connections × calls in flight on each, across" }
                     thead { tr {
                         td {}
                         @for (connections, in_flight) in &shapes {
@@ -53,29 +98,41 @@ pub(super) fn figure(verdict: &Verdict) -> Option<Markup> {
                 }
             }
             ul.legend {
-                li { span.key.candidate {} (candidate) " quicker" }
-                li { span.key.base {} (base) " quicker" }
-                li { span.key.neither {} "neither: within ±5%" }
-                li { span.key.unknown {} "can't tell" }
+                li { span.key.candidate {} (candidate) " takes less" }
+                li { span.key.base {} (base) " takes less" }
+                li { span.key.neither {} "neither: not told apart, or within ±5%" }
+                li { span.key.unknown {} "can't tell: too little was valid" }
             }
+            details { summary { "The figures" } (all(metric, &claims)) }
         }
-        (unsaid(claims))
+        (unsaid(&claims))
     })
+}
+
+/// Which of four kinds of cell it is.
+fn kind(claim: &Claim) -> &'static str {
+    let below = claim.estimate.as_ref().is_some_and(|e| e.ratio < 1.0);
+    match &claim.finding {
+        Finding::Difference if below => "candidate",
+        Finding::Difference => "base",
+        Finding::CantTell(Unsaid::TooFewPairs { .. } | Unsaid::NoFloor) => "unknown",
+        Finding::NoDifference | Finding::CantTell(_) => "neither",
+    }
 }
 
 fn square(claim: Option<&Claim>, base: &str, candidate: &str) -> Markup {
     let Some(claim) = claim else {
         return html! { td.empty { "not measured" } };
     };
-    let below = claim.estimate.as_ref().is_some_and(|e| e.ratio < 1.0);
-    let (class, word) = match &claim.finding {
-        Finding::Difference if below => ("candidate", candidate),
-        Finding::Difference => ("base", base),
-        Finding::NoDifference => ("neither", "neither"),
-        Finding::CantTell(_) => ("unknown", "can't tell"),
+    let kind = kind(claim);
+    let word = match kind {
+        "candidate" => candidate,
+        "base" => base,
+        "neither" => "neither",
+        _ => "can't tell",
     };
     html! {
-        td class=(class) {
+        td class=(kind) {
             strong { (word) }
             @if let Some(estimate) = &claim.estimate {
                 span { (ratio(estimate.ratio)) "×" }
@@ -85,23 +142,74 @@ fn square(claim: Option<&Claim>, base: &str, candidate: &str) -> Markup {
     }
 }
 
+/// The cell in words, such as `32 × 1, 100 greetings`.
+fn place(claim: &Claim) -> String {
+    let cell = &claim.cell;
+    let greetings = counted(cell.batch.into(), "greeting");
+    format!("{} × {}, {greetings}", cell.connections, cell.in_flight)
+}
+
+fn all(metric: Metric, claims: &[&Claim]) -> Markup {
+    let Some(first) = claims.first() else {
+        return html! {};
+    };
+    let (base, candidate) = (name(&first.base), name(&first.candidate));
+    let dash = || "—".to_owned();
+    let row = |claim: &&Claim| {
+        let value = |index: usize| claim.values[index].map_or_else(dash, |v| written(v, metric));
+        let estimate = claim.estimate.as_ref();
+        vec![
+            place(claim),
+            value(0),
+            value(1),
+            estimate.map_or_else(dash, |e| format!("{}×", ratio(e.ratio))),
+            estimate.map_or_else(dash, interval),
+            claim
+                .floor
+                .map_or_else(dash, |floor| format!("±{}", percent(floor.part))),
+            claim.adjusted_p.map_or_else(dash, chance),
+            claim.pairs().to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = claims.iter().map(row).collect();
+    let columns = [
+        "Cell",
+        &base,
+        &candidate,
+        "Ratio",
+        "95% CI",
+        "A/A floor",
+        "Holm's p",
+        "Pairs",
+    ];
+    table(
+        &format!("The figures of the map, {}", metric.noun()),
+        &columns,
+        &rows,
+    )
+}
+
+/// A p to three places.
+fn chance(p: f64) -> String {
+    if p < 0.001 {
+        "<0.001".to_owned()
+    } else {
+        format!("{p:.3}")
+    }
+}
+
 /// Why cells have no answer.
-fn unsaid(claims: &[Claim]) -> Markup {
-    let unsaid: Vec<&Claim> = claims
+fn unsaid(claims: &[&Claim]) -> Markup {
+    let unsaid: Vec<&&Claim> = claims
         .iter()
         .filter(|claim| matches!(claim.finding, Finding::CantTell(_)))
         .collect();
     html! {
         @if !unsaid.is_empty() {
             details {
-                summary { "Why " (counted(unsaid.len() as u64, "cell")) " can't tell" }
+                summary { "Why " (counted(unsaid.len() as u64, "cell")) " can't tell which one takes less" }
                 ul.notes {
-                    @for claim in unsaid {
-                        li {
-                            (claim.cell.connections) " × " (claim.cell.in_flight) ", "
-                            (counted(claim.cell.batch.into(), "greeting")) ": " (reason(&claim.finding, claim)) "."
-                        }
-                    }
+                    @for claim in unsaid { li { (place(claim)) ": " (reason(&claim.finding, claim)) "." } }
                 }
             }
         }

@@ -40,7 +40,10 @@ pub fn render(recording: &Recording) -> String {
         ("Where the difference comes from", steps::figures(&verdict)),
         ("Latency", latency::figures(&cells)),
         ("Every block", blocks::figures(&verdict, &cells)),
-        ("Where which one is quicker", map::figure(&verdict)),
+        (
+            "Where which one is quicker",
+            map::figures(&verdict, run.mode),
+        ),
         ("What a request costs", cost::figures(&cells)),
         ("How far each one goes", limits::capacity(recording)),
         (

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     record::{
-        Machine, Purpose, Recording, Run, Service,
+        Cell, Machine, Purpose, Recording, Run, Service,
         store::{BLOCKS, LOGS, RUN},
     },
     report::figures::decimals,
@@ -31,16 +31,9 @@ pub(super) fn section(recording: &Recording) -> Markup {
 }
 
 fn method(run: &Run) -> Markup {
-    let seconds = |micros: u64| {
-        decimals(
-            micros as f64 / 1e6,
-            if micros.is_multiple_of(1_000_000) {
-                0
-            } else {
-                1
-            },
-        )
-    };
+    let first = run.plan.cells.first().map(lengths);
+    let mut all = run.plan.cells.iter().map(lengths);
+    let of_map = all.find(|other| Some(other) != first.as_ref());
     let aa = run
         .plan
         .cells
@@ -49,7 +42,9 @@ fn method(run: &Run) -> Markup {
     html! {
         ul.prose {
             li {
-                "A block is one arm for " (seconds(run.plan.window_us)) " s after " (seconds(run.plan.warm_up_us)) " s that are dropped, "
+                "A block is one arm for " (first.as_deref().unwrap_or("some seconds"))
+                @if let Some(lengths) = of_map { " (in cells that only the map needs, for " (lengths) ")" }
+                ", "
                 @match run.service {
                     Service::Embedded => "against a fresh dual-mode of its own. ",
                     Service::Host { .. } => "against a service that was running already. ",
@@ -69,6 +64,19 @@ fn method(run: &Run) -> Markup {
             li { "No percentile is printed with fewer than a hundred samples beyond it." }
         }
     }
+}
+
+/// How long each block of `cell` is, such as `8 s after 2 s that are dropped`.
+pub(super) fn lengths(cell: &Cell) -> String {
+    let seconds = |micros: u64| {
+        let places = usize::from(!micros.is_multiple_of(1_000_000));
+        decimals(micros as f64 / 1e6, places)
+    };
+    format!(
+        "{} s after {} s that are dropped",
+        seconds(cell.window_us),
+        seconds(cell.warm_up_us)
+    )
 }
 
 fn facts(run: &Run) -> Markup {
