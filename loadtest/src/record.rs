@@ -150,6 +150,9 @@ pub struct Capacity {
     pub missed_per_second: Option<f64>,
     /// Whether the generator reached its own limit first: the arm can do at least what it met.
     pub generator_bound: bool,
+    /// Whether the search ended where blocks told nothing: the machine was disturbed.
+    #[serde(default)]
+    pub disturbed: bool,
 }
 
 /// The program that measured.

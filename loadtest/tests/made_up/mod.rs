@@ -93,6 +93,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
         met_per_second: Some(met),
         missed_per_second: (arm != Arm::Grpc).then_some(met * 1.05),
         generator_bound: arm == Arm::Grpc,
+        disturbed: false,
     };
     Run {
         format: FORMAT,
