@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arm::Arm;
 pub use block::{
-    BlockRecord, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
+    BlockRecord, CpuSource, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
 };
 pub use histogram::Nanoseconds;
 pub use store::Recording;
@@ -179,4 +179,16 @@ pub struct Machine {
     pub cores: u32,
     /// Memory, where the system tells.
     pub memory_kib: Option<u64>,
+    /// Which cores each side was kept on; runs of earlier versions do not say.
+    #[serde(default)]
+    pub pinned: Option<Pinned>,
+}
+
+/// The cores that each side was kept on, by the system's numbers. None stands for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The server's, where the run starts it.
+    pub server: Vec<usize>,
+    /// The generator's.
+    pub generator: Vec<usize>,
 }

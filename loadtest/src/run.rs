@@ -122,7 +122,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),
-        machines: vec![machine::machine()],
+        machines: vec![machine::machine(&cores)],
     };
     if let Some(dashboard) = options.dashboard() {
         eprintln!("goose's dashboard, while a block is measured: {dashboard}");
