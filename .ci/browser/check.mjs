@@ -69,7 +69,12 @@ async function open(browser, file, size, scheme) {
   await context.route(/^(?!file:|data:)/, (route) => route.abort());
   await page.goto(pathToFileURL(file).href, { waitUntil: 'load' });
   // ECharts animates for a second.
-  if (await page.locator('canvas').count()) await page.waitForTimeout(1500);
+  if (await page.locator('canvas').count()) {
+    for (let wait = 0; wait < 40; wait += 1) {
+      await page.waitForTimeout(1500);
+      if ((await page.evaluate(gooseCharts)).length === 0) break;
+    }
+  }
 
   check(where, 'nothing is fetched from a network', requests);
   check(where, 'no error on the console, no failed request', errors);

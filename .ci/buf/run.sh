@@ -30,6 +30,7 @@ fi
 grep -q 'field "3" with name "year"' "$work/found"
 
 cargo build --quiet -p dual-mode
+: >"$work/addresses"
 "${CARGO_TARGET_DIR:-target}"/debug/dual-mode --rest-port 0 --grpc-port 0 --admin-port off >"$work/addresses" &
 server=$!
 for _ in $(seq 300); do

@@ -51,7 +51,7 @@ async fn stopping_with_an_open_call(
 
 #[tokio::test]
 async fn a_call_that_ends_in_the_drain_pause_is_finished_and_the_server_ends_well() {
-    let (server, client, mut answers) = stopping_with_an_open_call("3s").await;
+    let (server, client, mut answers) = stopping_with_an_open_call("8s").await;
     let text = "sent after the signal".to_owned();
     let question = Message { message: text };
     client.send(question.clone()).await.unwrap();

@@ -19,7 +19,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const ORDERS: [Order; 3] = [Order::Each, Order::Pairs, Order::AfterHalfClose];
 
 /// A server that runs, a connection to it, and what stops it.

@@ -38,8 +38,9 @@ use crate::{
 /// it, it would spin on the same connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long connections may take to notice that they were cut.
-const CUT: Duration = Duration::from_millis(500);
+/// How long connections may take to notice that they were cut: with what ends the process, less than
+/// a second.
+const CUT: Duration = Duration::from_millis(700);
 
 /// A bound socket, and how it is to be served.
 #[derive(Debug)]
@@ -192,7 +193,10 @@ impl Listener {
             .is_err()
         {
             shared.cut.cancel();
-            let _ = timeout(CUT, connections.wait()).await;
+            if timeout(CUT, connections.wait()).await.is_err() {
+                // Their worker is kept from saying what they lose.
+                shared.lost.fetch_add(connections.len(), Relaxed);
+            }
         }
         match shared.lost.load(Relaxed) {
             0 => Ok(()),

@@ -20,8 +20,8 @@ use server::Served;
 use wire::{Client, connect, http1, post, preface, rest};
 
 const DEADLINE: Duration = Duration::from_millis(200);
-/// Beyond the deadline, on a busy machine.
-const ROOM: Duration = Duration::from_secs(2);
+/// Beyond the deadline, on a busy machine; far below the minute that the server would allow.
+const ROOM: Duration = Duration::from_secs(30);
 
 /// Who says how long a call may take, as the header of the caller and the limit of the server.
 fn who() -> [(&'static [(&'static str, &'static str)], Limits); 3] {

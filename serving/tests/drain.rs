@@ -140,7 +140,8 @@ async fn open_streams_idle_or_busy_are_told_that_the_server_goes_away() {
         let answer = answer.await.unwrap();
         assert!(!answer.body.is_empty(), "{path}");
         answer.ended(Code::Unavailable, true);
-        alive.wait_for(|alive| *alive == 0).await.unwrap();
+        let gone = tokio::time::timeout(PATIENCE, alive.wait_for(|alive| *alive == 0)).await;
+        gone.expect("its work should end").unwrap();
     }
 }
 
@@ -273,7 +274,7 @@ async fn clients_are_told_to_go_away_and_which_calls_will_be_answered() {
 #[tokio::test]
 async fn during_the_drain_pause_the_listener_still_accepts() {
     let limits = Limits {
-        drain_pause: Duration::from_secs(2),
+        drain_pause: Duration::from_secs(6),
         ..grace(PATIENCE)
     };
     let pause = limits.drain_pause;

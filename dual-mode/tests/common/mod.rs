@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// The end of every wait, reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server that runs, and what stops it.
 pub(crate) struct Served {

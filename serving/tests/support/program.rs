@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// The end of every wait: long enough for a busy machine, and reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program with nothing in its environment or on its standard input, and killed with the test.
 pub(crate) fn program(path: &str, args: &[&str]) -> Command {

@@ -20,7 +20,7 @@ use tokio::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Connects.
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {

@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinHandle,
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tonic::{
     Status,
@@ -208,6 +208,7 @@ impl Idle {
     /// Calls at an even pace until the attack is over.
     async fn calls(self: Arc<Self>, mut call: impl AsyncFnMut()) {
         let mut pace = interval(HONEST_PAUSE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.over.load(Relaxed) {
             pace.tick().await;
             let called = timeout(HONEST_LIMIT, call()).await;
@@ -239,9 +240,8 @@ impl KeepAlive {
     /// taken the connection for an idle one does it ask again on another, as every client of
     /// HTTP/1.1 has to.
     async fn get(&mut self, request: &str) {
-        let late = self.used.elapsed() > MAYBE_IDLE;
         let mut answer = get(&mut self.stream, request).await;
-        if answer.is_err() && late {
+        if answer.is_err() && self.used.elapsed() > MAYBE_IDLE {
             *self = Self::connect(self.address).await;
             answer = get(&mut self.stream, request).await;
         }

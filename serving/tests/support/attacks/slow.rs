@@ -66,7 +66,7 @@ pub(crate) async fn slow_heads_are_cut(target: &Target) {
 pub(crate) async fn slow_bodies_are_cut(target: &Target) {
     const HEAD: &[u8] =
         b"POST /v1/get_greetings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n{";
-    let siege = Siege::begin(target, &["--body-pause", "10s", "--max-call", "1s"]).await;
+    let siege = Siege::begin(target, &["--body-pause", "10s", "--max-call", "3s"]).await;
     all_are_cut(siege, HEAD, b" ").await;
     let siege = Siege::begin(target, &["--body-pause", "1s"]).await;
     all_are_cut(siege, HEAD, b"").await;
