@@ -1,7 +1,7 @@
 //! REST of dual-mode on bare HTTP/1.1 connections, which can be told to close after each answer, as
 //! the original's server did.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -9,8 +9,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tower::Service;
 
-/// Serves on `listener` for as long as it is polled, and keeps connections or closes them.
-pub(crate) async fn serve(listener: TcpListener, keeps: bool) {
+use crate::work::Work;
+
+/// Serves on `listener` for as long as it is polled, and keeps connections or closes them. `work` is
+/// added to each call.
+pub(crate) async fn serve(listener: TcpListener, keeps: bool, work: Option<Arc<Work>>) {
     let app = dual_mode::rest::app();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -19,9 +22,12 @@ pub(crate) async fn serve(listener: TcpListener, keeps: bool) {
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let app = app.clone();
+        let (app, work) = (app.clone(), work.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let mut app = app.clone();
+            if let Some(work) = &work {
+                work.add();
+            }
             async move {
                 Ok::<_, Infallible>(
                     app.call(request)

@@ -19,6 +19,10 @@ const CLOSE: f64 = 1.05;
 /// steps, and to come close another five.
 const MOST_STEPS: u32 = 15;
 
+/// A server that falls behind keeps its users waiting for at least this share of the time. Where they
+/// wait less and calls are late all the same, it is the generator that had no core.
+const WAITING: f64 = 0.5;
+
 /// Below this rate no objective is searched for, in calls per second.
 const LOWEST: f64 = 1.0;
 
@@ -110,7 +114,7 @@ pub async fn search(
     blocks: &mut Vec<BlockRecord>,
 ) -> anyhow::Result<Capacity> {
     let mut bracket = Bracket::default();
-    let mut generator_bound = false;
+    let (mut generator_bound, mut disturbed) = (false, false);
     let window_us = lab.window_us;
     for step in 1..=MOST_STEPS {
         let Some(rate) = bracket.next(first.max(LOWEST)) else {
@@ -128,7 +132,14 @@ pub async fn search(
                 generator_bound = true;
                 bracket.tell(rate, false);
             }
-            Step::Disturbed => break,
+            Step::Disturbed => {
+                disturbed = true;
+                lab.display.say(&format!(
+                    "capacity of {}: blocks at {rate} calls/s tell nothing, and the search ends",
+                    arm.name()
+                ));
+                break;
+            }
         }
         lab.display.say(&format!(
             "capacity of {}: {rate} calls/s, met {}, missed {}",
@@ -150,6 +161,7 @@ pub async fn search(
         met_per_second: bracket.met,
         missed_per_second: bracket.missed.filter(|_| !generator_bound),
         generator_bound,
+        disturbed,
     })
 }
 
@@ -191,17 +203,31 @@ fn window(objective: Objective, rate: f64, usual_us: u64) -> u64 {
     usual_us.max((needed as u64).min(LONGEST_US))
 }
 
+/// The share of the users that waited for an answer, on average over the window: their number is
+/// rate × time (Little, Operations Research 9(3), 1961).
+fn users_waiting(record: &BlockRecord) -> f64 {
+    let mean_s = record.latency.uncorrected.0.mean() / 1e9;
+    let users = f64::from(record.connections) * f64::from(record.in_flight);
+    record.requests_per_second() * mean_s / users
+}
+
 /// What a block says about its rate. One whose server fell behind has missed every objective,
-/// however late its calls were let go then.
+/// however late its calls were let go then: they waited for users, all of whom waited for answers.
 fn judge(record: &BlockRecord, objective: Objective) -> Step {
     let is = |test: fn(&Void) -> bool| record.void.iter().any(test);
     if is(|void| matches!(void, Void::GeneratorBusy { .. })) {
         return Step::GeneratorBound;
     }
-    if is(|void| matches!(void, Void::Behind { .. } | Void::Errors { .. })) {
+    let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
+    if is(|void| matches!(void, Void::Errors { .. })) {
         return Step::Missed;
     }
-    let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
+    if is(|void| matches!(void, Void::Behind { .. })) {
+        return match record.void.iter().any(is_late) && users_waiting(record) < WAITING {
+            true => Step::Disturbed,
+            false => Step::Missed,
+        };
+    }
     if !record.void.iter().all(is_late) {
         return Step::Disturbed;
     }
@@ -224,6 +250,10 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        block::{Spec, blank},
+        record::Nanoseconds,
+    };
 
     #[test]
     fn an_objective_is_a_percentile_and_a_time() {
@@ -279,5 +309,29 @@ mod tests {
         assert_eq!(window(objective, 100_000.0, 1_500_000), 1_500_000);
         assert_eq!(window(objective, 1_100.0, 1_500_000), 10_000_000);
         assert_eq!(window(objective, 1.0, 1_500_000), LONGEST_US);
+    }
+
+    #[test]
+    fn a_block_that_fell_behind_is_the_servers_fault_only_where_its_users_waited() {
+        let behind = |each_ns: u64, late: bool| {
+            let mut record = blank(&Spec::example(10));
+            record.window_us = 1_000_000;
+            record.requests = 1000;
+            let Nanoseconds(times) = &mut record.latency.uncorrected;
+            times.record_n(each_ns, 1000).unwrap();
+            record.void.push(Void::Behind {
+                achieved_share: 0.5,
+                limit: 0.99,
+            });
+            record.void.extend(late.then_some(Void::PacerLate {
+                lateness_p99_us: 1e6,
+                limit_us: 50.0,
+            }));
+            judge(&record, parse("p99<5s").unwrap())
+        };
+        // A thousand calls of 9 ms on ten users in a second, and of 1 ms.
+        assert_eq!(behind(9_000_000, true), Step::Missed);
+        assert_eq!(behind(1_000_000, true), Step::Disturbed);
+        assert_eq!(behind(1_000_000, false), Step::Missed);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     lab::Lab,
     plan::{self, Planned},
     progress::Display,
-    record::{Arm, Ceiling, Load, Purpose},
+    record::{Arm, Ceiling, Load, Purpose, store},
     run::Interrupted,
     subject::Subject,
 };
@@ -55,6 +55,7 @@ pub async fn measure(
     lab.done();
     lab.subject = measured;
     let outcome = outcome?;
+    store::write_block(&lab.folder, &outcome.record)?;
     if let Some(reason) = outcome.void() {
         let name = block.arm.name();
         lab.display.say(&format!(

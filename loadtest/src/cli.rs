@@ -3,7 +3,10 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, builder::TypedValueParser,
+    value_parser,
+};
 use goose::{config::GooseConfiguration, util::parse_timespan};
 use thiserror::Error;
 
@@ -79,11 +82,11 @@ pub enum Command {
     Ceiling(Box<Options>),
     /// Make the original's comparison again and take it apart: connections that close, one user, many
     Original(Box<Options>),
-    /// Prove the instrument: hold what it measures against what is known
-    Selftest(Box<Options>),
+    /// Prove the instrument: hold what it measures against what is known, in about three minutes
+    Selftest(Box<Selftest>),
     /// One protocol's load; standard input says which
     #[command(hide = true)]
-    Block(Box<Options>),
+    Block(Box<Selftest>),
     /// Make the page of a run again from its raw data
     Report {
         /// Folder of the run
@@ -111,6 +114,35 @@ pub enum Command {
     /// dual-mode on free ports, until standard input closes
     #[command(hide = true)]
     Server,
+}
+
+/// What can be asked of a self-test. A block is given the same options.
+#[derive(Args, Clone)]
+pub struct Selftest {
+    /// Make nothing but N verdicts on one arm under two names, none of which may claim a difference
+    ///
+    /// Each takes 45 s in the quick design, ten of them eight minutes; on a machine with other work
+    /// blocks are VOID and repeated, which takes up to three times as long. With --thorough one takes
+    /// nine minutes, and must say that there is no difference.
+    #[arg(help_heading = "Self-test", long, value_name = "N", value_parser = verdicts())]
+    pub aa: Option<u32>,
+
+    /// Make nothing but N verdicts on one arm and the same with a fifth more work, which must be found
+    ///
+    /// The work is CPU time that the server adds to each call and counts itself: the interval must
+    /// hold the ratio that follows from it, which one in twenty does not. Each takes as long as one of
+    /// --aa.
+    #[arg(help_heading = "Self-test", long, value_name = "N", value_parser = verdicts())]
+    pub more_work: Option<u32>,
+
+    /// A comparison's options.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// A hundred verdicts take an hour and a half.
+fn verdicts() -> impl TypedValueParser<Value = u32> {
+    value_parser!(u32).range(1..=100)
 }
 
 /// The options of a comparison.

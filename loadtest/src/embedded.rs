@@ -4,6 +4,7 @@
 use std::{
     io::{self, BufRead, Write},
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -21,12 +22,17 @@ use crate::{
     bare,
     child::Child,
     known::{self, Known},
+    record::Nanoseconds,
     target::Target,
     usage,
+    work::Work,
 };
 
 /// How long dual-mode may take to listen: it takes milliseconds, on a machine that swaps a second.
 const START: Duration = Duration::from_secs(15);
+
+/// How long it may take to end, a drain included.
+const STOP: Duration = Duration::from_secs(15);
 
 /// What the child is to be: the one message it gets.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,9 +56,40 @@ pub enum Kind {
     },
     /// One whose behaviour is known beforehand, with fixed answers.
     Known(Known),
+    /// dual-mode's REST on bare connections of HTTP/1.1, with so much CPU time added to each call.
+    AddedWork {
+        /// Nanoseconds for each call.
+        cpu_ns: u64,
+    },
 }
 
-/// Where the child listens: the one message it sends.
+/// What a service whose behaviour is known says of itself at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Account {
+    /// How long it kept calls waiting.
+    Waited(Nanoseconds),
+    /// What it added to its calls.
+    Added {
+        /// Calls.
+        calls: u64,
+        /// CPU time in nanoseconds, all calls together.
+        cpu_ns: u64,
+    },
+}
+
+impl Account {
+    /// CPU time added to each call, in microseconds; none where no work was to be added.
+    pub fn added_us_per_call(&self) -> Option<f64> {
+        match self {
+            Self::Added { calls, cpu_ns } if *calls > 0 => {
+                Some(*cpu_ns as f64 / 1e3 / *calls as f64)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where the child listens: the first message it sends. An [`Account`] is the other one.
 #[derive(Debug, Serialize, Deserialize)]
 struct Addresses {
     rest: SocketAddr,
@@ -97,15 +134,19 @@ impl Embedded {
         self.child.id()
     }
 
-    /// Stops it.
+    /// Stops it, and hears what it says of itself.
     ///
     /// # Errors
     /// When it had to be killed, or failed.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<Option<Account>> {
+        self.child.tell_to_end();
+        // One that says nothing in time is killed below.
+        let account = timeout(STOP, self.child.hear()).await;
         self.child
             .end()
             .await
-            .context("the service did not stop well")
+            .context("the service did not stop well")?;
+        Ok(account.ok().transpose()?.flatten())
     }
 }
 
@@ -120,26 +161,45 @@ pub fn main() -> anyhow::Result<()> {
     usage::pin(&spec.cores).context("the server cannot be kept on its cores")?;
     match spec.kind {
         Kind::DualMode => dual_mode(None),
-        Kind::BareRest { keeps } => dual_mode(Some(keeps)),
+        Kind::BareRest { keeps } => dual_mode(Some(Bare { keeps, work: None })),
+        Kind::AddedWork { cpu_ns } => {
+            let work = Arc::new(Work::new(cpu_ns));
+            dual_mode(Some(Bare {
+                keeps: true,
+                work: Some(Arc::clone(&work)),
+            }))?;
+            let (calls, cpu_ns) = work.done();
+            tell(&Account::Added { calls, cpu_ns })
+        }
         Kind::Known(known) => {
+            let service = Arc::new(known::Service::new(known));
             let runtime = Runtime::new().context("the runtime could not be started")?;
             runtime.block_on(async {
                 let (rest, grpc) = listen().await?;
                 let end = until_told_to_end();
                 tokio::select! {
-                    () = known::serve(rest, known) => {}
-                    () = known::serve(grpc, known) => {}
+                    () = known::serve(rest, Arc::clone(&service)) => {}
+                    () = known::serve(grpc, Arc::clone(&service)) => {}
                     () = end.cancelled() => {}
                 }
                 anyhow::Ok(())
-            })
+            })?;
+            tell(&Account::Waited(service.waited()))
         }
     }
 }
 
-/// Laid out as the program dual-mode lays itself out: see serving::process. Where `bare` says so, REST
-/// is bare, and keeps its connections or closes them.
-fn dual_mode(bare: Option<bool>) -> anyhow::Result<()> {
+/// How REST is served on bare connections.
+struct Bare {
+    /// Whether they are kept after an answer.
+    keeps: bool,
+    /// What is added to each call.
+    work: Option<Arc<Work>>,
+}
+
+/// Laid out as the program dual-mode lays itself out: see serving::process. Where `bare` says how, REST
+/// is bare.
+fn dual_mode(bare: Option<Bare>) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;
     let listener = |socket| Listener {
@@ -154,14 +214,14 @@ fn dual_mode(bare: Option<bool>) -> anyhow::Result<()> {
     runtime.block_on(async {
         let (rest, grpc) = listen().await?;
         let end = until_told_to_end();
-        let Some(keeps) = bare else {
+        let Some(Bare { keeps, work }) = bare else {
             return Ok(dual_mode::serve(listener(rest), listener(grpc), end).await?);
         };
         // dual-mode's own REST listens where nobody asks.
         let unasked = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         tokio::select! {
             served = dual_mode::serve(listener(unasked), listener(grpc), end) => Ok(served?),
-            () = bare::serve(rest, keeps) => Ok(()),
+            () = bare::serve(rest, keeps, work) => Ok(()),
         }
     })
 }
@@ -174,9 +234,14 @@ async fn listen() -> anyhow::Result<(TcpListener, TcpListener)> {
         rest: rest.local_addr()?,
         grpc: grpc.local_addr()?,
     };
-    println!("{}", serde_json::to_string(&addresses)?);
-    io::stdout().flush()?;
+    tell(&addresses)?;
     Ok((rest, grpc))
+}
+
+/// Writes a message to the parent.
+fn tell(message: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(message)?);
+    Ok(io::stdout().flush()?)
 }
 
 /// Cancelled when standard input closes.

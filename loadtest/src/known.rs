@@ -3,12 +3,13 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::stream;
+use hdrhistogram::Histogram;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::{
@@ -25,7 +26,11 @@ use tokio::{
     task::yield_now,
 };
 
-use crate::{alarm::Alarm, block::GREETING};
+use crate::{
+    alarm::Alarm,
+    block::{GREETING, recorder},
+    record::Nanoseconds,
+};
 
 /// What is known of it, in microseconds. By default it answers at once.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -41,18 +46,20 @@ pub struct Known {
 /// How HTTP/2 begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI";
 
-/// What all connections share.
-struct Shared {
+/// The service: what all of its connections share.
+#[derive(Debug)]
+pub struct Service {
     known: Known,
     first_call: OnceLock<Instant>,
+    /// How long calls were really kept waiting, in nanoseconds: no timer is exact.
+    waited: Mutex<Histogram<u64>>,
     json: Bytes,
     protobuf: Bytes,
     grpc: Bytes,
 }
 
 /// Serves on `listener` for as long as it is polled. A connection speaks HTTP/1.1 or HTTP/2.
-pub async fn serve(listener: TcpListener, known: Known) {
-    let shared = Arc::new(Shared::new(known));
+pub async fn serve(listener: TcpListener, shared: Arc<Service>) {
     loop {
         // A connection that cannot be accepted is one that the load test misses and says so.
         if let Ok((stream, _)) = listener.accept().await {
@@ -63,7 +70,7 @@ pub async fn serve(listener: TcpListener, known: Known) {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, shared: Arc<Service>) {
     let mut first = [0; PREFACE.len()];
     let _ = stream.set_nodelay(true);
     if !stream.peek(&mut first).await.is_ok_and(|read| read > 0) {
@@ -88,7 +95,7 @@ type Frames = stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>
 
 async fn answer(
     request: Request<Incoming>,
-    shared: Arc<Shared>,
+    shared: Arc<Service>,
 ) -> Result<Response<Answer>, hyper::Error> {
     let (head, body) = request.into_parts();
     // Reading the question to its end keeps the connection usable.
@@ -121,8 +128,9 @@ async fn answer(
     Ok(response)
 }
 
-impl Shared {
-    fn new(known: Known) -> Self {
+impl Service {
+    /// One that behaves like this.
+    pub fn new(known: Known) -> Self {
         let message = ResponseMessage {
             greetings: GREETING.to_owned(),
             message_received: true,
@@ -140,10 +148,17 @@ impl Shared {
         Self {
             known,
             first_call: OnceLock::new(),
+            waited: Mutex::new(recorder::times()),
             json: json.to_string().into(),
             protobuf: protobuf.into(),
             grpc: grpc.into(),
         }
+    }
+
+    /// How long calls were kept waiting, from when a call had come to when its answer was made.
+    pub fn waited(&self) -> Nanoseconds {
+        let waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        Nanoseconds(waited.clone())
     }
 
     /// Waits as long as is known for a call that has just come.
@@ -160,10 +175,16 @@ impl Shared {
         if (stall..stall_end).contains(&now) {
             until = until.max(stall_end);
         }
-        if until > now && sleep_until(until).await.is_err() {
-            // Without a timer the known time is not kept, and the load test finds that out.
+        if until <= now {
+            return;
+        }
+        if sleep_until(until).await.is_err() {
+            // Without a timer of the system it takes longer, and is recorded as such.
             tokio::time::sleep(until - now).await;
         }
+        let nanos = u64::try_from(now.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        waited.saturating_record(nanos);
     }
 }
 
@@ -193,7 +214,8 @@ mod tests {
             delay_us: 20_000,
             ..Known::default()
         };
-        tokio::spawn(serve(listener, known));
+        let service = Arc::new(Service::new(known));
+        tokio::spawn(serve(listener, Arc::clone(&service)));
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut quickest = Duration::MAX;
         for _ in 0..50 {
@@ -210,5 +232,13 @@ mod tests {
         let delay = Duration::from_millis(20);
         assert!(quickest >= delay, "{quickest:?}");
         assert!(quickest < delay + delay / 2, "{quickest:?}");
+        let waited = service.waited();
+        assert_eq!(waited.count(), 50);
+        // Kept to three digits.
+        let least = Duration::from_nanos(waited.0.min());
+        assert!(
+            least > delay - delay / 500 && least <= quickest,
+            "{least:?}"
+        );
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     block::{Event, Measured, Spec, blank},
     child::Child,
     cli::UsageError,
+    embedded::Account,
     plan::Planned,
     progress::Display,
     record::{BlockRecord, Void},
@@ -61,6 +62,8 @@ pub struct Outcome {
     pub thresholds_missed: Vec<String>,
     /// Why the run is to end here, if a threshold says so.
     pub aborted: Option<String>,
+    /// What the server says it did on purpose, where it is one whose behaviour is known.
+    pub account: Option<Account>,
 }
 
 impl Lab {
@@ -97,11 +100,11 @@ impl Lab {
             goose_report,
         };
         let result = self.attack(&spec).await;
-        let restarted = session.end().await;
+        let ended = session.end().await;
         let measured = result?;
         let evidence = Evidence {
             bad_answers: measured.bad_answers.values().sum(),
-            server_restarted: restarted || measured.server_lost,
+            server_restarted: ended.restarted || measured.server_lost,
             cut_short: measured.cut_short.clone(),
         };
         let mut record = measured.record;
@@ -111,6 +114,7 @@ impl Lab {
             bad_answers: measured.bad_answers,
             thresholds_missed: measured.thresholds_missed,
             aborted: measured.cut_short.filter(|_| measured.aborted),
+            account: ended.account,
         })
     }
 

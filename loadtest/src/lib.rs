@@ -40,3 +40,4 @@ pub mod target;
 pub mod usage;
 pub mod validity;
 pub mod verdict;
+mod work;

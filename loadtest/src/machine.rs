@@ -2,13 +2,16 @@
 
 use std::process::Command;
 
-use crate::record::{Machine, Tool};
+use crate::{
+    cores::Split,
+    record::{Machine, Pinned, Tool},
+};
 
 /// The version of goose this is built with, which its crate does not tell.
 const GOOSE: &str = "0.19.0";
 
-/// What this process runs on.
-pub fn machine() -> Machine {
+/// What this process runs on, its cores shared out as `cores` says.
+pub fn machine(cores: &Split) -> Machine {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Machine {
@@ -17,6 +20,10 @@ pub fn machine() -> Machine {
         cores: std::thread::available_parallelism()
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
         memory_kib: memory().map(|bytes| bytes / 1024),
+        pinned: Some(Pinned {
+            server: cores.server.clone(),
+            generator: cores.generator.clone(),
+        }),
     }
 }
 

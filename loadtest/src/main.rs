@@ -40,20 +40,22 @@ fn main() -> ExitCode {
             directories,
             output_dir,
         }) => merge(&directories, &output_dir),
-        Some(Command::Block(mut options)) => options
+        Some(Command::Block(mut block)) => block
+            .options
             .complete()
             .map_err(Into::into)
-            .and_then(|()| block::main(options.goose))
+            .and_then(|()| block::main(block.options.goose))
             .map(|()| 0),
         Some(Command::Ceiling(mut options)) => options
             .complete()
             .map_err(Into::into)
             .and_then(|()| serving::client::block_on(ceiling::command(&options)))
             .and_then(|table| say(&table)),
-        Some(Command::Selftest(mut options)) => options
+        Some(Command::Selftest(mut asked)) => asked
+            .options
             .complete()
             .map_err(Into::into)
-            .and_then(|()| serving::client::block_on(selftest::command(&options)))
+            .and_then(|()| serving::client::block_on(selftest::command(&asked)))
             .and_then(|proofs| {
                 say(&selftest::table(&proofs))?;
                 Ok(selftest::exit_code(&proofs))

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arm::Arm;
 pub use block::{
-    BlockRecord, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
+    BlockRecord, CpuSource, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
 };
 pub use histogram::Nanoseconds;
 pub use store::Recording;
@@ -150,6 +150,9 @@ pub struct Capacity {
     pub missed_per_second: Option<f64>,
     /// Whether the generator reached its own limit first: the arm can do at least what it met.
     pub generator_bound: bool,
+    /// Whether the search ended where blocks told nothing: the machine was disturbed.
+    #[serde(default)]
+    pub disturbed: bool,
 }
 
 /// The program that measured.
@@ -176,4 +179,16 @@ pub struct Machine {
     pub cores: u32,
     /// Memory, where the system tells.
     pub memory_kib: Option<u64>,
+    /// Which cores each side was kept on; runs of earlier versions do not say.
+    #[serde(default)]
+    pub pinned: Option<Pinned>,
+}
+
+/// The cores that each side was kept on, by the system's numbers. None stands for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinned {
+    /// The server's, where the run starts it.
+    pub server: Vec<usize>,
+    /// The generator's.
+    pub generator: Vec<usize>,
 }

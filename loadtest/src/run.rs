@@ -34,7 +34,7 @@ use crate::{
 const REPORTS: &str = "reports";
 
 /// How often a block is measured that is VOID each time: a disturbance passes, a cause stays.
-const ATTEMPTS: u32 = 3;
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// What [`Run::cut_short`] says after a signal.
 pub const INTERRUPTED: &str = "stopped by a signal";
@@ -122,7 +122,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),
-        machines: vec![machine::machine()],
+        machines: vec![machine::machine(&cores)],
     };
     if let Some(dashboard) = options.dashboard() {
         eprintln!("goose's dashboard, while a block is measured: {dashboard}");
@@ -374,6 +374,7 @@ impl Comparison {
             bad_answers,
             thresholds_missed,
             aborted,
+            ..
         } = outcome;
         for (text, count) in &bad_answers {
             let name = record.arm.name();

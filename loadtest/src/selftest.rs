@@ -1,22 +1,22 @@
 //! Proofs of the instrument: what it measures is held against what is known beforehand.
 
+mod headline;
+
 use std::fmt::Write;
 
-use anyhow::ensure;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use anyhow::{bail, ensure};
 
 use crate::{
     ceiling,
-    cli::Options,
-    embedded::{self, Kind},
+    cli::Selftest,
+    embedded::{self, Account, Kind},
     folder::Folder,
     known::Known,
-    lab::Lab,
-    plan::{self, Extent, Planned},
+    lab::{Lab, Outcome},
+    plan::Planned,
     record::{Arm, BlockRecord, Load, Purpose, Void},
     run::Interrupted,
-    statistics::{Estimate, percentile_us},
+    statistics::percentile_us,
     subject::Subject,
 };
 
@@ -70,19 +70,26 @@ pub struct Proof {
     pub holds: Option<bool>,
 }
 
-/// The command `selftest`: all proofs, about a minute.
+/// The command `selftest`: all proofs, or the comparisons alone that `asked` counts.
 ///
 /// # Errors
 /// When a process cannot be started, or the user stopped it.
-pub async fn command(options: &Options) -> anyhow::Result<Vec<Proof>> {
+pub async fn command(asked: &Selftest) -> anyhow::Result<Vec<Proof>> {
+    let options = &asked.options;
     let folder = Folder::begin(&std::env::temp_dir().join("loadtest-selftest"))?;
     let (lab, server) = ceiling::lab(options, &folder)?;
     let mut bench = Bench { lab, server };
-    let mut proofs = bench.known_delay().await?;
-    proofs.extend(bench.known_stall().await?);
-    proofs.push(bench.one_arm_under_two_names(options).await?);
-    proofs.extend(bench.own_limit(options.users()).await?);
-    proofs.push(bench.too_much(options.users()).await?);
+    let alone = asked.aa.is_some() || asked.more_work.is_some();
+    let once = u32::from(!alone);
+    let (aa, more_work) = (asked.aa.unwrap_or(once), asked.more_work.unwrap_or(once));
+    let mut proofs = Vec::new();
+    if !alone {
+        proofs.extend(bench.known_delay().await?);
+        proofs.extend(bench.known_stall().await?);
+        proofs.extend(bench.own_limit(options.users()).await?);
+        proofs.push(bench.too_much(options.users()).await?);
+    }
+    proofs.extend(headline::proofs(&mut bench, options, (aa, more_work)).await?);
     Ok(proofs)
 }
 
@@ -129,16 +136,22 @@ struct Bench {
 
 impl Bench {
     /// Measures a block of a service of `kind`.
-    async fn measure(&mut self, kind: Kind, block: &Planned) -> anyhow::Result<BlockRecord> {
+    async fn measure(&mut self, kind: Kind, block: &Planned) -> anyhow::Result<Outcome> {
         self.lab.subject = Subject::Fresh(embedded::Spec {
             cores: self.server.clone(),
             kind,
         });
-        self.lab.plan(1);
         let outcome = self.lab.measure(block, None).await?;
-        self.lab.done();
         ensure!(!self.lab.stop.is_cancelled(), Interrupted);
-        Ok(outcome.record)
+        Ok(outcome)
+    }
+
+    /// The same, where it is the only block.
+    async fn measure_one(&mut self, kind: Kind, block: &Planned) -> anyhow::Result<Outcome> {
+        self.lab.plan(1);
+        let outcome = self.measure(kind, block).await;
+        self.lab.done();
+        outcome
     }
 
     async fn known_delay(&mut self) -> anyhow::Result<Vec<Proof>> {
@@ -149,14 +162,21 @@ impl Bench {
         let mut proofs = Vec::new();
         for arm in [Arm::JsonHttp1, Arm::Grpc] {
             let block = block(arm, 16, Load::Closed);
-            let record = self.measure(Kind::Known(known), &block).await?;
-            let truth = DELAY_US as f64;
+            let Outcome {
+                record, account, ..
+            } = self.measure_one(Kind::Known(known), &block).await?;
+            let Some(Account::Waited(waited)) = account else {
+                bail!("the service does not say how long it kept its calls waiting");
+            };
             for percentile in [50.0, 90.0] {
+                let truth = waited.percentile_us(percentile);
                 let found = percentile_us(&record.latency.uncorrected, percentile);
                 let far = (CLOSE * truth).max(CLOSE_US);
                 proofs.push(Proof {
                     name: format!("a known delay, {}, p{percentile}", arm.name()),
-                    expected: format!("{truth:.0} µs, give or take {far:.0}"),
+                    expected: format!(
+                        "{truth:.0} µs, as the server counted itself, give or take {far:.0}"
+                    ),
                     measured: measured(&record, found),
                     holds: found
                         .filter(|_| record.is_valid())
@@ -180,13 +200,13 @@ impl Bench {
         };
         let window_us = std::mem::replace(&mut self.lab.window_us, STALL_WINDOW_US);
         let record = self
-            .measure(
+            .measure_one(
                 Kind::Known(known),
                 &block(Arm::JsonHttp1, STALL_USERS, load),
             )
             .await;
         self.lab.window_us = window_us;
-        let record = record?;
+        let record = record?.record;
         let corrected = record.latency.corrected.as_ref();
         let percentile = [99.9, 99.0, 95.0].into_iter().find(|percentile| {
             corrected.is_some_and(|times| percentile_us(times, *percentile).is_some())
@@ -211,53 +231,6 @@ impl Bench {
                 holds: told(hidden).map(|found| found < seen),
             },
         ])
-    }
-
-    async fn one_arm_under_two_names(&mut self, options: &Options) -> anyhow::Result<Proof> {
-        let extent = Extent {
-            aa_pairs: 6,
-            ..Extent::QUICK
-        };
-        let like = &plan::closed(&extent, &[Arm::JsonHttp1], options.users())[0];
-        let seed = options.seed.unwrap_or_default();
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let blocks = plan::aa(&extent, like).map(|cell| plan::order(&cell, &mut random));
-        let mut medians = std::collections::BTreeMap::<u32, Vec<(String, f64)>>::new();
-        for block in blocks.unwrap_or_default() {
-            let record = self.measure(Kind::DualMode, &block).await?;
-            if record.is_valid() {
-                let median = record.latency.uncorrected.percentile_us(50.0);
-                medians
-                    .entry(record.pair)
-                    .or_default()
-                    .push((record.label, median));
-            }
-        }
-        let ratios: Vec<f64> = medians
-            .into_values()
-            .filter_map(|mut pair| {
-                pair.sort_by(|a, b| a.0.cmp(&b.0));
-                Some(pair.get(1)?.1 / pair.first()?.1)
-            })
-            .collect();
-        let estimate = Estimate::of(&ratios, seed);
-        Ok(Proof {
-            name: "one arm under two names (A/A), median latency".to_owned(),
-            expected: "an interval that holds 1".to_owned(),
-            measured: estimate
-                .as_ref()
-                .map_or("too few valid pairs".to_owned(), |estimate| {
-                    let interval = estimate.interval;
-                    format!(
-                        "{:.3} to {:.3}, {} pairs",
-                        interval.low,
-                        interval.high,
-                        ratios.len()
-                    )
-                }),
-            holds: estimate
-                .map(|estimate| (estimate.interval.low..=estimate.interval.high).contains(&1.0)),
-        })
     }
 
     async fn own_limit(&mut self, users: u32) -> anyhow::Result<Vec<Proof>> {
@@ -291,7 +264,8 @@ impl Bench {
             per_second: TOO_MUCH,
         };
         let block = block(Arm::JsonHttp1, users, load);
-        let record = self.measure(Kind::Known(Known::default()), &block).await?;
+        let outcome = self.measure_one(Kind::Known(Known::default()), &block);
+        let record = outcome.await?.record;
         let is_behind = |void: &Void| matches!(void, Void::Behind { .. });
         let reasons: Vec<_> = record.void.iter().map(ToString::to_string).collect();
         Ok(Proof {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     block,
-    embedded::{self, Embedded},
+    embedded::{self, Account, Embedded},
     record::{Arm, Service},
     target::{Target, TargetError},
     usage,
@@ -37,6 +37,15 @@ pub struct Session {
     /// The server's processes, where they are on this machine.
     pub processes: Vec<u32>,
     address: Option<SocketAddr>,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether the server's processes are others than at the beginning.
+    pub restarted: bool,
+    /// What a service of our own says it did on purpose.
+    pub account: Option<Account>,
 }
 
 impl Subject {
@@ -122,16 +131,27 @@ impl Side {
 }
 
 impl Session {
-    /// Ends it, and says whether the server's processes are others than at the beginning.
-    pub async fn end(self) -> bool {
+    /// Ends it.
+    pub async fn end(self) -> Ended {
         if let Some(own) = self.own {
-            if let Err(error) = own.stop().await {
-                eprintln!("warning: {error:#}");
-                return true;
-            }
-            return false;
+            return match own.stop().await {
+                Ok(account) => Ended {
+                    restarted: false,
+                    account,
+                },
+                Err(error) => {
+                    eprintln!("warning: {error:#}");
+                    Ended {
+                        restarted: true,
+                        account: None,
+                    }
+                }
+            };
         }
         let now = self.address.map(usage::listening_processes);
-        now.is_some_and(|now| now != self.processes)
+        Ended {
+            restarted: now.is_some_and(|now| now != self.processes),
+            account: None,
+        }
     }
 }

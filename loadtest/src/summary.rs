@@ -141,10 +141,10 @@ fn notes(finished: &Finished) -> Vec<String> {
             found.arm.name(),
             rate(found.met_per_second),
             rate(found.missed_per_second),
-            if found.generator_bound {
-                "; the generator can give no more"
-            } else {
-                ""
+            match (found.disturbed, found.generator_bound) {
+                (true, _) => "; the search ended where blocks told nothing",
+                (_, true) => "; the generator can give no more",
+                _ => "",
             }
         ));
     }

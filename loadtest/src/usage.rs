@@ -4,10 +4,28 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::record::CpuSource;
+
 /// The CPU time that this process has taken, all threads together.
 pub fn own_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
+}
+
+/// The CPU time that the calling thread has taken.
+pub fn own_cpu_of_this_thread() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The most memory in KiB that was ever resident of this process, where the system tells.
+#[cfg(target_os = "linux")]
+pub fn own_peak_memory_kib() -> Option<u64> {
+    procfs::process::Process::myself()
+        .ok()?
+        .status()
+        .ok()?
+        .vmhwm
 }
 
 /// The use that processes make of the machine at one moment.
@@ -22,14 +40,18 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The CPU time that was taken since `before`; none where it is not of the same processes.
-    pub fn cpu_since(&self, before: &Self) -> Option<Duration> {
-        let told = !self.threads.is_empty() && self.threads.values().any(|time| !time.is_zero());
-        // Ticks count threads that have ended too.
-        if told && self.threads.keys().eq(before.threads.keys()) {
-            return Some(self.threads_since(before).values().sum());
+    /// The CPU time that was taken since `before`, and who counted it; none where it is not of the
+    /// same processes.
+    pub fn cpu_since(&self, before: &Self) -> Option<(Duration, CpuSource)> {
+        let told = self.threads.values().any(|time| !time.is_zero());
+        let live_on = |id: &i32| self.threads.contains_key(id);
+        if told && before.threads.keys().all(live_on) {
+            let time = self.threads_since(before).values().sum();
+            return Some((time, CpuSource::Scheduler));
         }
-        self.ticks.checked_sub(before.ticks)
+        // Ticks count threads that have ended too.
+        let time = self.ticks.checked_sub(before.ticks)?;
+        Some((time, CpuSource::Ticks))
     }
 
     /// The CPU time that each thread took since `before`.
@@ -182,6 +204,12 @@ pub fn of_processes(_pids: &[u32]) -> Option<Usage> {
     None
 }
 
+/// The peak of this process's memory: not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn own_peak_memory_kib() -> Option<u64> {
+    None
+}
+
 /// The id of the calling thread: not asked for on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn this_thread() -> i32 {
@@ -252,7 +280,24 @@ mod tests {
         assert!(mine >= Duration::from_millis(50), "{mine:?}");
     }
 
-    fn own_cpu_of_this_thread() -> Duration {
-        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+    #[test]
+    fn the_scheduler_is_asked_as_long_as_no_thread_has_ended() {
+        let usage = |ticks, threads: &[(i32, u64)]| Usage {
+            ticks: Duration::from_millis(ticks),
+            threads: threads
+                .iter()
+                .map(|(id, nanos)| (*id, Duration::from_nanos(*nanos)))
+                .collect(),
+            memory_kib: 0,
+        };
+        let before = usage(10, &[(1, 5), (2, 7)]);
+        let scheduler = |nanos| Some((Duration::from_nanos(nanos), CpuSource::Scheduler));
+        let begun = usage(20, &[(1, 6), (2, 9), (3, 4)]);
+        assert_eq!(begun.cpu_since(&before), scheduler(7));
+        let ended = usage(20, &[(1, 6)]);
+        let ticks = Some((Duration::from_millis(10), CpuSource::Ticks));
+        assert_eq!(ended.cpu_since(&before), ticks);
+        let untold = usage(20, &[(1, 0), (2, 0)]);
+        assert_eq!(untold.cpu_since(&usage(10, &[(1, 0), (2, 0)])), ticks);
     }
 }

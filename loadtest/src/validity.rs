@@ -67,14 +67,13 @@ pub fn check(block: &BlockRecord, evidence: &Evidence) -> Vec<Void> {
 
 /// Whether so many blocks are VOID that measuring on is of no use. A search for capacity goes
 /// beyond what can be done, and does not count.
-pub fn too_many_void(blocks: &[BlockRecord]) -> bool {
-    let counts = |block: &&BlockRecord| block.purpose != Purpose::Capacity;
-    let all = blocks.iter().filter(counts).count();
-    let void = blocks
-        .iter()
-        .filter(counts)
-        .filter(|block| !block.is_valid());
-    let void = void.count();
+pub fn too_many_void<'a>(blocks: impl IntoIterator<Item = &'a BlockRecord>) -> bool {
+    let (mut all, mut void) = (0, 0);
+    for block in blocks {
+        let counts = block.purpose != Purpose::Capacity;
+        all += usize::from(counts);
+        void += usize::from(counts && !block.is_valid());
+    }
     void > VOID_BORNE && void as f64 > VOID_SHARE * all as f64
 }
 
@@ -136,6 +135,7 @@ mod tests {
         block.generator = GeneratorCost {
             cpu_us: 100_000,
             busiest_core_share: Some(0.85),
+            peak_memory_kib: None,
         };
         block.pacer = Some(Pacer {
             offered: 10_000,

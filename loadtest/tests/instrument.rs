@@ -2,7 +2,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    process::Stdio,
+    time::Duration,
+};
 
 use loadtest::record::{Arm, Void};
 use support::{Behaviour, CANNOT_TELL, Room, block, service, stderr};
@@ -65,6 +70,91 @@ fn asked_for_more_than_it_can_give_the_generator_says_void() {
         let is_behind = |void: &Void| matches!(void, Void::Behind { .. });
         assert!(block.void.iter().any(is_behind), "{:?}", block.void);
     }
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Nothing that was measured is told as if it counted: every figure is left out.
+    for row in ["requests/s", "p50, µs", "p99, µs", "server CPU, µs each"] {
+        let mut lines = said.lines().filter_map(|line| line.strip_prefix(row));
+        let figures: Vec<_> = lines.next().expect(&said).split_whitespace().collect();
+        assert_eq!(figures, ["-", "-"], "{said}");
+    }
+    assert!(said.contains("VOID: block 1"), "{said}");
+    assert!(
+        said.contains("\nCan't tell here") && !said.contains("CI"),
+        "{said}"
+    );
+    let page = std::fs::read_to_string(room.report().join("index.html")).unwrap();
+    assert!(page.contains("VOID") && page.contains("Can't tell here"));
+    // A ratio is a number right before the sign; "1 × 1 in flight" is none.
+    let ratio = page
+        .split('×')
+        .find(|text| text.ends_with(|c: char| c.is_ascii_digit()));
+    assert_eq!(ratio.map(|text| &text[text.len() - 10..]), None);
+}
+
+#[test]
+fn a_server_that_is_given_work_adds_it_to_each_call_and_says_how_much_it_was() {
+    const CALLS: u64 = 50;
+    const EACH_NS: u64 = 1_000_000;
+    let room = Room::new();
+    let mut server = room.bare_tool(&["server"]);
+    let mut server = server.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut hear = || -> serde_json::Value {
+        let line = output.next().expect("the server still speaks").unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let spec = serde_json::json!({"cores": [], "kind": {"AddedWork": {"cpu_ns": EACH_NS}}});
+    writeln!(input, "{spec}").unwrap();
+    let address = hear()["rest"].as_str().unwrap().to_owned();
+    let mut connection = BufReader::new(TcpStream::connect(&address).unwrap());
+    for _ in 0..CALLS {
+        let call = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
+        connection.get_mut().write_all(call).unwrap();
+        support::read_answer(&mut connection);
+    }
+    let cpu = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+        let of = |task: std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("schedstat")).unwrap()
+        };
+        let nanos = |text: String| text.split(' ').next().unwrap().parse::<u64>().unwrap();
+        tasks.flatten().map(of).map(nanos).sum::<u64>()
+    };
+    let took_ns = cpu();
+    drop(input);
+    let account = &hear()["Added"];
+    server.wait().unwrap();
+    assert_eq!(account["calls"], CALLS);
+    let added_ns = account["cpu_ns"].as_u64().unwrap();
+    assert!(added_ns >= CALLS * EACH_NS, "{added_ns}");
+    // The scheduler, whom the load test asks, counted it too.
+    assert!(added_ns <= took_ns, "{added_ns} of {took_ns}");
+}
+
+#[test]
+fn verdicts_on_one_arm_under_two_names_cannot_be_told_from_one_pair() {
+    let room = Room::new();
+    let proofs = ["selftest", "--aa", "1", "--more-work", "1"];
+    let output = room
+        .bare_tool(&proofs)
+        .args(["--users", "2", "--pairs", "1", "--run-time", "1s"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{said}");
+    let of = |text: &str| said.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(
+        of("can't tell  the verdict on one arm under two names"),
+        1,
+        "{said}"
+    );
+    assert_eq!(
+        of("can't tell  the verdict on one arm and the same with more work"),
+        2,
+        "{said}"
+    );
+    assert!(support::names(room.path()).is_empty(), "it leaves no files");
 }
 
 #[test]

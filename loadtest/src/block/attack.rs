@@ -16,6 +16,7 @@ use crate::{
     record::{
         BlockRecord, FORMAT, GeneratorCost, Latency, Load, Nanoseconds, Pacer, ServerCost, Wire,
     },
+    usage,
 };
 
 /// Why an attack ends when the parent says so.
@@ -105,6 +106,7 @@ fn record(spec: &Spec, window: &Window) -> BlockRecord {
                 .saturating_sub(waited(opened, closed)),
         ),
         busiest_core_share: busiest_thread(opened, closed),
+        peak_memory_kib: usage::own_peak_memory_kib(),
     };
     record.wire = wire(opened, closed, recorded.answers);
     record.pacer = window.pacer.as_ref().map(|pacer| Pacer {
@@ -143,6 +145,7 @@ pub(crate) fn blank(spec: &Spec) -> BlockRecord {
         generator: GeneratorCost {
             cpu_us: 0,
             busiest_core_share: None,
+            peak_memory_kib: None,
         },
         wire: None,
         pacer: None,
@@ -157,8 +160,10 @@ fn micros(time: Duration) -> u64 {
 
 fn server_cost(window: &Window, opened: &Moment, closed: &Moment) -> Option<ServerCost> {
     let (before, after) = (opened.server.as_ref()?, closed.server.as_ref()?);
+    let (cpu, source) = after.cpu_since(before)?;
     Some(ServerCost {
-        cpu_us: micros(after.cpu_since(before)?),
+        cpu_us: micros(cpu),
+        cpu_source: Some(source),
         memory_at_rest_kib: window.server_at_rest_kib()?,
         memory_under_load_kib: after.memory_kib,
     })

@@ -12,7 +12,7 @@ pub(crate) mod configuration;
 mod grpc;
 mod http;
 mod pacer;
-mod recorder;
+pub(crate) mod recorder;
 mod user;
 mod window;
 mod wire;

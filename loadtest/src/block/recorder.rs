@@ -57,7 +57,7 @@ pub(super) struct Times {
 }
 
 /// An empty histogram of nanoseconds.
-pub(super) fn times() -> Histogram<u64> {
+pub(crate) fn times() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("the bounds are in order")
 }
 

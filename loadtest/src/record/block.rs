@@ -107,10 +107,24 @@ pub struct Latency {
 pub struct ServerCost {
     /// CPU time in the window.
     pub cpu_us: u64,
+    /// Who counted it; runs of earlier versions do not say.
+    #[serde(default)]
+    pub cpu_source: Option<CpuSource>,
     /// Resident memory before the first call.
     pub memory_at_rest_kib: u64,
     /// Resident memory at the end of the window.
     pub memory_under_load_kib: u64,
+}
+
+/// Who counted CPU time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CpuSource {
+    /// The scheduler, in nanoseconds, thread by thread: `/proc/PID/task/TID/schedstat`. It counts a
+    /// thread that runs at its next tick, so that each end of the window is known to a few ms.
+    Scheduler,
+    /// The process's account, in ticks of 10 ms: `/proc/PID/stat`.
+    Ticks,
 }
 
 /// The generator's use of the machine.
@@ -120,6 +134,9 @@ pub struct GeneratorCost {
     pub cpu_us: u64,
     /// Share of the window that its busiest core (or thread) was busy, 0 to 1, where it was told.
     pub busiest_core_share: Option<f64>,
+    /// The most memory that was ever resident, where the system tells.
+    #[serde(default)]
+    pub peak_memory_kib: Option<u64>,
 }
 
 /// Bytes on the wire, headers included.

@@ -1,4 +1,5 @@
-//! The raw data in a folder: `run.json`, `blocks/0001.json` and on, and `hdr/*.hlog`.
+//! The raw data in a folder: `run.json`, `blocks/0001.json` and on, `ceiling/` like it, and
+//! `hdr/*.hlog`.
 
 use std::{
     fs, io,
@@ -8,13 +9,16 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde::de::DeserializeOwned;
 
-use super::{BlockRecord, FORMAT, Run, logs};
+use super::{BlockRecord, FORMAT, Purpose, Run, logs};
 
 /// File name of what holds for all blocks.
 pub const RUN: &str = "run.json";
 
 /// Folder of the blocks.
 pub const BLOCKS: &str = "blocks";
+
+/// Folder of the blocks against a server that does nothing: [`Run::ceiling`] is read off them.
+pub const CEILING: &str = "ceiling";
 
 /// Folder of the HdrHistogram logs.
 pub const LOGS: &str = "hdr";
@@ -76,7 +80,11 @@ impl Recording {
 /// When it cannot be written.
 pub fn write_block(directory: &Path, block: &BlockRecord) -> anyhow::Result<()> {
     let file = format!("{:04}.json", block.number);
-    write(&directory.join(BLOCKS), &file, &pretty(block)?)
+    let folder = match block.purpose {
+        Purpose::Ceiling => CEILING,
+        _ => BLOCKS,
+    };
+    write(&directory.join(folder), &file, &pretty(block)?)
 }
 
 /// Writes what holds for all blocks, and the logs of the valid ones, into the run's folder.

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use loadtest::record::{
-    Arm, BlockRecord, Capacity, Ceiling, Cell, FORMAT, GeneratorCost, Latency, Load, Machine, Mode,
-    Nanoseconds, Objective, Pacer, Plan, Purpose, Recording, Run, ServerCost, Service, Tool, Wire,
+    Arm, BlockRecord, Capacity, Ceiling, Cell, CpuSource, FORMAT, GeneratorCost, Latency, Load,
+    Machine, Mode, Nanoseconds, Objective, Pacer, Pinned, Plan, Purpose, Recording, Run,
+    ServerCost, Service, Tool, Wire,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -93,6 +94,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
         met_per_second: Some(met),
         missed_per_second: (arm != Arm::Grpc).then_some(met * 1.05),
         generator_bound: arm == Arm::Grpc,
+        disturbed: false,
     };
     Run {
         format: FORMAT,
@@ -135,6 +137,10 @@ fn run(plan: Plan, truth: Truth) -> Run {
             cpu: Some("Made-up Processor 3000".into()),
             cores: 8,
             memory_kib: Some(16 << 20),
+            pinned: Some(Pinned {
+                server: vec![0, 1, 2, 3],
+                generator: vec![4, 5, 6, 7],
+            }),
         }],
     }
 }
@@ -269,6 +275,7 @@ fn block(
         },
         server: Some(ServerCost {
             cpu_us: (noisy(12.0 * cpu(real) * work) * requests as f64) as u64,
+            cpu_source: Some(CpuSource::Scheduler),
             memory_at_rest_kib: 9 << 10,
             memory_under_load_kib: if real == Arm::Grpc {
                 17 << 10
@@ -279,6 +286,7 @@ fn block(
         generator: GeneratorCost {
             cpu_us: (noisy(14.0 * cpu(real) * work) * requests as f64) as u64,
             busiest_core_share: Some(0.41),
+            peak_memory_kib: Some(24 << 10),
         },
         wire: Some(Wire {
             sent_bytes_per_request: bytes(real) * 0.55 * work,

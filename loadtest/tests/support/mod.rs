@@ -8,6 +8,7 @@
 
 use std::{
     convert::Infallible,
+    io::BufRead,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -105,6 +106,24 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Reads one answer of HTTP/1.1 that says how long it is.
+pub fn read_answer(connection: &mut impl BufRead) {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line).expect("an answer comes");
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length is a number");
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).expect("the body comes");
 }
 
 /// What a process wrote to standard error.

@@ -57,6 +57,9 @@ pub(super) fn merged(parts: &[&BlockRecord], machines: usize) -> Option<BlockRec
         generator: GeneratorCost {
             cpu_us: all().map(|part| part.generator.cpu_us).sum(),
             busiest_core_share: highest(all().map(|part| part.generator.busiest_core_share)),
+            peak_memory_kib: all()
+                .filter_map(|part| part.generator.peak_memory_kib)
+                .max(),
         },
         wire: wire(parts),
         pacer: pacer(parts),

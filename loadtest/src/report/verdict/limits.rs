@@ -31,6 +31,7 @@ pub(super) fn capacity(recording: &Recording) -> Option<Markup> {
         .iter()
         .map(|found| {
             let limit = match (found.generator_bound, found.met_per_second) {
+                _ if found.disturbed => "not known: blocks told nothing, and the search ended",
                 (true, _) => "the generator: this arm can do at least this",
                 (false, Some(_)) => "the objective",
                 (false, None) => "no rate that was tried met it",

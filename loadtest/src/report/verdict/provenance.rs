@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use crate::{
     record::{
-        Cell, Machine, Purpose, Recording, Run, Service,
-        store::{BLOCKS, LOGS, RUN},
+        Cell, CpuSource, Machine, Pinned, Purpose, Recording, Run, ServerCost, Service,
+        store::{BLOCKS, CEILING, LOGS, RUN},
     },
     report::figures::decimals,
     statistics::RESAMPLES,
@@ -17,13 +17,17 @@ pub(super) fn section(recording: &Recording) -> Markup {
     html! {
         (method(run))
         h3 { "Where and with what" }
-        (facts(run))
+        (facts(recording))
         h3 { "Command" }
         pre.command tabindex="0" { (run.command) }
         h3 { "Raw data" }
         ul.links {
             li { a href=(RUN) { (RUN) } ", what holds for all blocks" }
             li { a href={ (BLOCKS) "/" } { (BLOCKS) "/" } ", a file for each block, histograms included" }
+            // A merged run has a ceiling of sums, and no blocks of it.
+            @if run.machines.len() == 1 && !run.ceiling.is_empty() {
+                li { a href={ (CEILING) "/" } { (CEILING) "/" } ", the same for the generator's own ceiling" }
+            }
             li { a href={ (LOGS) "/" } { (LOGS) "/" } ", HdrHistogram logs of the valid blocks, in nanoseconds" }
             li { code { "loadtest report DIR" } " makes this page again from them" }
         }
@@ -79,7 +83,8 @@ pub(super) fn lengths(cell: &Cell) -> String {
     )
 }
 
-fn facts(run: &Run) -> Markup {
+fn facts(recording: &Recording) -> Markup {
+    let run = &recording.run;
     let tool = &run.tool;
     html! {
         dl.facts {
@@ -92,7 +97,11 @@ fn facts(run: &Run) -> Markup {
                 dt { "Machine" @if run.machines.len() > 1 { " " (index + 1) } }
                 dd { (written(machine)) }
                 dt { "Kernel" } dd { (machine.kernel) }
+                @if let Some(pinned) = &machine.pinned {
+                    dt { "Cores" } dd { (shared_out(pinned, &run.service)) }
+                }
             }
+            @if let Some(source) = cpu_source(recording) { dt { "Server CPU" } dd { (source) } }
             dt { "Commit" } dd { (tool.commit.as_deref().unwrap_or("not known")) }
             dt { "Seed" } dd { (run.seed) }
             dt { "Tools" }
@@ -113,4 +122,32 @@ fn written(machine: &Machine) -> String {
         machine.cpu.as_deref().unwrap_or("processor not known"),
         counted(machine.cores.into(), "core")
     )
+}
+
+/// Such as `server 0, generator 1`.
+fn shared_out(pinned: &Pinned, service: &Service) -> String {
+    let on = |cores: &[usize]| match cores {
+        [] => "all".to_owned(),
+        cores => cores
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
+    };
+    let generator = format!("generator {}", on(&pinned.generator));
+    match service {
+        Service::Embedded => format!("server {}, {generator}", on(&pinned.server)),
+        Service::Host { .. } => generator,
+    }
+}
+
+/// Who counted the server's CPU time, in words; none where nobody says.
+fn cpu_source(recording: &Recording) -> Option<&'static str> {
+    let costs = recording.blocks.iter().filter_map(|block| block.server);
+    // The coarsest one stands for all.
+    let coarsest = costs.filter_map(|cost: ServerCost| cost.cpu_source).max()?;
+    Some(match coarsest {
+        CpuSource::Scheduler => "counted by the scheduler in nanoseconds, thread by thread",
+        CpuSource::Ticks => "counted in ticks of 10 ms, in some blocks at least",
+    })
 }

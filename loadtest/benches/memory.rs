@@ -1,0 +1,71 @@
+//! Whether the load generator's memory depends on how long it runs: a hundred thousand requests
+//! against a million, of JSON over HTTP/1.1 and of gRPC.
+//!
+//! Run with `cargo bench -p loadtest --bench memory`, about four minutes: an open loop of 10,000
+//! calls/s for 10 s and for 100 s on each. It prints the most memory that was resident of the process
+//! that makes the calls, and fails where the long run took more than a tenth more, or made too few.
+
+use std::{process::Command, process::ExitCode};
+
+use loadtest::record::{Arm, BlockRecord, Recording};
+
+/// Calls per second.
+const RATE: u64 = 10_000;
+
+/// Seconds of the short run and of the long one.
+const SECONDS: [u64; 2] = [10, 100];
+
+/// The most that the long run may take, as a multiple of the short one.
+const MOST: f64 = 1.1;
+
+/// Of the requests that were asked for, so many must have been made: a machine that is too slow
+/// tells nothing.
+const MADE: f64 = 0.9;
+
+fn main() -> ExitCode {
+    let runs = SECONDS.map(run);
+    let mut flat = true;
+    for arm in [Arm::JsonHttp1, Arm::Grpc] {
+        let [short, long] = runs.each_ref().map(|run| block(run, arm));
+        let [short_kib, long_kib] = [short, long].map(|block| {
+            let peak = block.generator.peak_memory_kib;
+            peak.expect("the system tells the peak of a process's memory")
+        });
+        let ratio = long_kib as f64 / short_kib as f64;
+        println!(
+            "{}: {short_kib} KiB after {} requests, {long_kib} KiB after {}: {ratio:.3}×, at most {MOST}",
+            arm.name(),
+            short.requests,
+            long.requests,
+        );
+        let enough = |(block, seconds): (&BlockRecord, u64)| {
+            block.requests as f64 >= MADE * (RATE * seconds) as f64
+        };
+        flat &= ratio <= MOST && [short, long].into_iter().zip(SECONDS).all(enough);
+    }
+    if flat {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// One block of each arm, of so many seconds.
+fn run(seconds: u64) -> Recording {
+    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+    let report = folder.path().join("run");
+    let status = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["--rate", &RATE.to_string(), "--pairs", "1", "--arms", "A,E"])
+        .args(["--run-time", &format!("{seconds}s"), "--output-dir"])
+        .arg(&report)
+        .status()
+        .expect("the tool was built");
+    Recording::read(&report).unwrap_or_else(|error| panic!("{status}: {error:#}"))
+}
+
+/// The first block of `arm`: what a busy machine makes VOID has its memory all the same.
+fn block(recording: &Recording, arm: Arm) -> &BlockRecord {
+    let mut blocks = recording.blocks.iter();
+    let block = blocks.find(|block| block.arm == arm);
+    block.expect("both arms were measured")
+}
