@@ -14,14 +14,14 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::Service};
 use tracing::{Level, Span};
 
 use super::{
-    codes::{Place, Transport, grpc_status, grpc_web_status},
+    codes::{Place, Transport, Web, grpc_status},
     metrics::{self, Calls, Limit, Listener},
     request_id,
     trace_context::TraceContext,
@@ -94,7 +94,7 @@ struct Call {
     id: Option<HeaderValue>,
     context: Option<TraceContext>,
     head: bool,
-    web: bool,
+    web: Option<Web>,
     shown: Option<Box<Shown>>,
     code: Option<Place>,
     whole: bool,
@@ -145,7 +145,7 @@ impl Call {
             id: Some(id),
             context,
             head: request.method() == Method::HEAD,
-            web: false,
+            web: None,
             shown,
             code: None,
             whole: false,
@@ -167,10 +167,9 @@ impl Call {
         let headers = response.headers();
         let kind = self.transport.transport;
         self.code = kind.code_of_head(response.status(), headers);
-        self.web = kind == Transport::Grpc
-            && headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc-web"));
+        if kind == Transport::Grpc {
+            self.web = Web::of(headers);
+        }
         self.whole = self.head || response.body().is_end_stream();
         if let Some(mut id) = self.id.clone() {
             // It differs from call to call: it must not push what repeats from HPACK's table.
@@ -309,12 +308,10 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
             None => call.whole = true,
             Some(Err(_)) => {}
             Some(Ok(frame)) => {
-                match (frame.data_ref(), frame.trailers_ref()) {
-                    (Some(data), _) if call.web => {
-                        call.code = grpc_web_status(data.chunk()).or(call.code);
-                    }
-                    (_, Some(trailers)) => call.trailers(trailers),
-                    _ => {}
+                if let (Some(data), Some(web)) = (frame.data_ref(), call.web) {
+                    call.code = web.status(data.chunk()).or(call.code);
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    call.trailers(trailers);
                 }
                 call.whole |= this.body.is_end_stream();
             }
