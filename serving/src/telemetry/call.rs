@@ -57,10 +57,10 @@ impl Drop for Watcher {
     }
 }
 
-/// A guarded service that is watched.
+/// A guarded service that is watched, if there is a `transport` to count for.
 pub(crate) struct Watched<S> {
     pub(crate) service: S,
-    pub(crate) transport: Arc<Calls>,
+    pub(crate) transport: Option<Arc<Calls>>,
     pub(crate) watcher: Arc<Watcher>,
 }
 
@@ -75,7 +75,11 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.watcher.asked.store(true, Relaxed);
-        let mut call = Call::begin(&self.transport, &self.watcher, &request);
+        let Some(transport) = &self.transport else {
+            let future = self.service.call(request);
+            return WatchedCall { future, call: None };
+        };
+        let mut call = Call::begin(transport, &self.watcher, &request);
         let future = call.within(|| self.service.call(request));
         WatchedCall {
             future,
@@ -272,7 +276,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(call) = this.call else {
-            unreachable!("it is not polled after its end")
+            let response = ready!(this.future.poll(cx))?;
+            return Poll::Ready(Ok(response.map(|body| WatchedBody { body, call: None })));
         };
         let mut response = ready!(call.within(|| this.future.poll(cx)))?;
         call.answered(&mut response);
