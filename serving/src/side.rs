@@ -20,7 +20,7 @@ use crate::{
     service::{BoxError, HttpService},
     telemetry::{
         Telemetry,
-        call::{Noting, Watched, Watcher},
+        call::{Line, Noting, Watched, Watcher},
         metrics,
     },
 };
@@ -96,7 +96,12 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
                 calls: Arc::clone(calls),
                 open: Arc::clone(open),
             },
-            transport: self.counters.clone(),
+            line: self.counters.as_ref().map(|counters| {
+                Arc::new(Line {
+                    transport: Arc::clone(counters),
+                    watcher: Arc::clone(watcher),
+                })
+            }),
             watcher: Arc::clone(watcher),
         }
     }

@@ -1,9 +1,10 @@
 //! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use tonic::Code;
+use http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE};
+use tonic::{Code, Status};
 
+use super::all;
 use crate::client::code_name;
 
 /// What a call came by.
@@ -81,7 +82,8 @@ impl Transport {
 
 /// gRPC's code in the head or the trailers of an answer; what cannot be read is UNKNOWN.
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<Place> {
-    let status = headers.get("grpc-status")?;
+    static NAME: HeaderName = Status::GRPC_STATUS;
+    let status = all(headers, &NAME).next()?;
     Some(Code::from_bytes(status.as_bytes()) as Place)
 }
 
@@ -96,7 +98,7 @@ pub(crate) enum Web {
 impl Web {
     /// The form that an answer names in its content type, if it is gRPC-Web.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let kind = headers.get(CONTENT_TYPE)?.as_bytes();
+        let kind = all(headers, &CONTENT_TYPE).next()?.as_bytes();
         let form = kind.strip_prefix(b"application/grpc-web")?;
         Some(match form.starts_with(b"-text") {
             true => Self::Text,
