@@ -53,6 +53,10 @@ pub struct AdminArgs {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 
+    /// Serve calls without request ids, metrics and traces, to see what these cost
+    #[arg(long, env = "NO_TELEMETRY")]
+    pub no_telemetry: bool,
+
     /// Share of calls whose spans are sent, where the caller's traceparent does not say
     #[arg(long, env = "TRACE_SAMPLE", value_name = "SHARE", value_parser = share, default_value = "0.01")]
     pub trace_sample: f64,
@@ -89,7 +93,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub struct Admin {
     /// Where it listens, if it does.
     pub address: Option<SocketAddr>,
-    telemetry: Telemetry,
+    traces: Option<Traces>,
     end: CancellationToken,
     server: Option<JoinHandle<Result<(), ServeError>>>,
 }
@@ -106,15 +110,17 @@ impl Admin {
         process: &mut Process,
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::default();
-        let endpoint = args.otlp_endpoint.as_deref().filter(|url| !url.is_empty());
+        let endpoint = args.otlp_endpoint.as_deref();
+        let endpoint = endpoint.filter(|url| !url.is_empty() && !args.no_telemetry);
         let traces = endpoint.map(|url| Traces::to(url, service, args.trace_sample));
-        process.telemetry = Telemetry {
+        let traces = traces.transpose()?;
+        process.telemetry = (!args.no_telemetry).then(|| Telemetry {
             metrics: Some(metrics.clone()),
-            traces: traces.transpose()?,
-        };
+            traces: traces.clone(),
+        });
         let mut admin = Self {
             address: None,
-            telemetry: process.telemetry.clone(),
+            traces,
             end: CancellationToken::new(),
             server: None,
         };
@@ -129,7 +135,7 @@ impl Admin {
 
     /// Ends it when the server has ended: what is left to be told is told, for a bounded time.
     pub async fn end(self) {
-        if let Some(traces) = self.telemetry.traces {
+        if let Some(traces) = self.traces {
             traces.flush().await;
         }
         self.end.cancel();

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -116,7 +116,8 @@ where
         if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {
             return refused(Refusal::UriTooLong);
         }
-        let asked = request.headers().get("grpc-timeout");
+        static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+        let asked = request.headers().get(&TIMEOUT);
         let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => self.calls.longest,
             Some(Ok(asked)) => asked.min(self.calls.longest),

@@ -36,7 +36,7 @@ pub struct Process {
     /// What connections are greeted with, unless they speak cleartext.
     pub tls: Option<Tls>,
     /// Where its listeners report to.
-    pub telemetry: Telemetry,
+    pub telemetry: Option<Telemetry>,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
 }
@@ -98,7 +98,7 @@ where
             limits,
             workers,
             tls: None,
-            telemetry: Telemetry::default(),
+            telemetry: Some(Telemetry::default()),
             shutdown,
         })
         .await

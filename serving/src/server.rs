@@ -53,8 +53,8 @@ pub struct Listener {
     pub workers: Workers,
     /// What its connections are greeted with; none where they speak cleartext.
     pub tls: Option<Tls>,
-    /// Where it reports to.
-    pub telemetry: Telemetry,
+    /// Where it reports to; none where calls are neither named nor counted.
+    pub telemetry: Option<Telemetry>,
     /// The paths that are counted by name; all others are counted as one.
     pub paths: Vec<String>,
 }
@@ -67,7 +67,7 @@ impl From<TcpListener> for Listener {
             limits: Limits::default(),
             workers: Workers::none(),
             tls: None,
-            telemetry: Telemetry::default(),
+            telemetry: Some(Telemetry::default()),
             paths: Vec::new(),
         }
     }
@@ -114,7 +114,7 @@ impl Listener {
             refuse,
             paths: std::mem::take(&mut self.paths),
         };
-        let one = One::new(side, self.telemetry.metrics.as_ref());
+        let one = One::new(side, self.telemetry.as_ref());
         self.run(name, protocol, one, shutdown).await
     }
 
@@ -136,10 +136,10 @@ impl Listener {
         T: HttpService,
         Q: Refuse + Sync,
     {
-        let metrics = self.telemetry.metrics.as_ref();
+        let telemetry = self.telemetry.as_ref();
         let both = Both {
-            rest: One::new(rest, metrics),
-            grpc: One::new(grpc, metrics),
+            rest: One::new(rest, telemetry),
+            grpc: One::new(grpc, telemetry),
         };
         self.run(name, Protocol::Either, both, shutdown).await
     }
@@ -160,7 +160,8 @@ impl Listener {
             ..
         } = self;
         let counters = Arc::new(metrics::Listener::new(name));
-        if let Some(metrics) = &telemetry.metrics {
+        let Telemetry { metrics, traces } = telemetry.unwrap_or_default();
+        if let Some(metrics) = metrics {
             metrics.add_listener(&counters);
         }
         let closing = CancellationToken::new();
@@ -169,7 +170,7 @@ impl Listener {
             tls,
             serve,
             counters,
-            traces: telemetry.traces,
+            traces,
             calls: Arc::new(Calls::new(&limits, closing.clone())),
             closing: closing.clone(),
             cut: CancellationToken::new(),

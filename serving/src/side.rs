@@ -19,8 +19,9 @@ use crate::{
     refusal::Refuse,
     service::{BoxError, HttpService},
     telemetry::{
-        call::{Noting, Watched, Watcher},
-        metrics::{self, Metrics},
+        Telemetry,
+        call::{Line, Noting, Watched, Watcher},
+        metrics,
     },
 };
 
@@ -53,20 +54,23 @@ pub(crate) trait Serve: Send + Sync + 'static {
     ) -> Self::Service;
 }
 
-/// A side whose calls are guarded and counted.
+/// A side whose calls are guarded, and counted where there is telemetry.
 pub(crate) struct One<S, R> {
     service: S,
     refuse: Noting<R>,
-    counters: Arc<metrics::Calls>,
+    counters: Option<Arc<metrics::Calls>>,
 }
 
 impl<S, R: Refuse> One<S, R> {
-    /// `side`, which is counted in `metrics` if there are any.
-    pub(crate) fn new(side: Side<S, R>, metrics: Option<&Metrics>) -> Self {
-        let counters = Arc::new(metrics::Calls::new(R::TRANSPORT, side.paths));
-        if let Some(metrics) = metrics {
-            metrics.add(&counters);
-        }
+    /// `side`, which reports to `telemetry`.
+    pub(crate) fn new(side: Side<S, R>, telemetry: Option<&Telemetry>) -> Self {
+        let counters = telemetry.map(|telemetry| {
+            let counters = Arc::new(metrics::Calls::new(R::TRANSPORT, side.paths));
+            if let Some(metrics) = &telemetry.metrics {
+                metrics.add(&counters);
+            }
+            counters
+        });
         Self {
             service: side.service,
             refuse: Noting(side.refuse),
@@ -92,7 +96,12 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
                 calls: Arc::clone(calls),
                 open: Arc::clone(open),
             },
-            transport: Arc::clone(&self.counters),
+            line: self.counters.as_ref().map(|counters| {
+                Arc::new(Line {
+                    transport: Arc::clone(counters),
+                    watcher: Arc::clone(watcher),
+                })
+            }),
             watcher: Arc::clone(watcher),
         }
     }

@@ -14,6 +14,7 @@ use std::io::{IsTerminal, stderr};
 
 use anyhow::Context;
 use clap::ValueEnum;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -37,6 +38,18 @@ pub struct Telemetry {
     pub metrics: Option<metrics::Metrics>,
     /// Where spans of sampled calls go.
     pub traces: Option<traces::Traces>,
+}
+
+/// The values of `name` among `headers`. Few headers are compared faster than one name is hashed.
+fn all<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> {
+    let named = headers.iter().filter(move |header| header.0 == name);
+    named.map(|(_, value)| value)
+}
+
+/// The value of `name` among `headers`, where there is one and no more.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = all(headers, name);
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// Starts the log of this process, which a thread of its own writes until the guard is dropped.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::ensure;
 
-use crate::{
+use crate::common::{
     drive::{REST_BODY, REST_PATH},
     server::Server,
 };

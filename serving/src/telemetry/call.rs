@@ -14,16 +14,16 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::Service};
 use tracing::{Level, Span};
 
 use super::{
-    codes::{Place, Transport, grpc_status, grpc_web_status},
+    codes::{Place, Transport, Web, grpc_status},
     metrics::{self, Calls, Limit, Listener},
-    request_id,
+    request_id::{self, Id},
     trace_context::TraceContext,
     traces::{Ended, Traces},
 };
@@ -57,10 +57,16 @@ impl Drop for Watcher {
     }
 }
 
-/// A guarded service that is watched.
+/// What the calls of one transport on one connection share.
+pub(crate) struct Line {
+    pub(crate) transport: Arc<Calls>,
+    pub(crate) watcher: Arc<Watcher>,
+}
+
+/// A guarded service. Its calls are watched if there is a `line` to report to.
 pub(crate) struct Watched<S> {
     pub(crate) service: S,
-    pub(crate) transport: Arc<Calls>,
+    pub(crate) line: Option<Arc<Line>>,
     pub(crate) watcher: Arc<Watcher>,
 }
 
@@ -75,26 +81,23 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.watcher.asked.store(true, Relaxed);
-        let mut call = Call::begin(&self.transport, &self.watcher, &request);
-        let future = call.within(|| self.service.call(request));
-        WatchedCall {
-            future,
-            call: Some(call),
-        }
+        let line = self.line.as_ref();
+        let mut call = line.map(|line| Box::new(Call::begin(line, &request)));
+        let future = within(&mut call, || self.service.call(request));
+        WatchedCall { future, call }
     }
 }
 
-/// A call from its head to the last byte of its answer, or to wherever it was dropped.
+/// A call from its head to the last byte of its answer, or to wherever it was dropped. It is boxed,
+/// for it is moved often.
 struct Call {
-    transport: Arc<Calls>,
-    watcher: Arc<Watcher>,
+    line: Arc<Line>,
     path: usize,
     begun: Instant,
-    /// None only while the service works.
-    id: Option<HeaderValue>,
+    id: Id,
     context: Option<TraceContext>,
     head: bool,
-    web: bool,
+    web: Option<Web>,
     shown: Option<Box<Shown>>,
     code: Option<Place>,
     whole: bool,
@@ -110,16 +113,49 @@ struct Shown {
     span: Span,
 }
 
+thread_local! {
+    /// The call that is being polled.
+    static CURRENT: Cell<Option<Box<Call>>> = const { Cell::new(None) };
+}
+
+/// Does `work` for `call`, and notes the limit that the guard held meanwhile.
+fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
+    let Some(named) = call.take() else {
+        return work();
+    };
+    let span = named
+        .shown
+        .as_ref()
+        .map(|shown| shown.span.clone().entered());
+    CURRENT.set(Some(named));
+    let done = work();
+    *call = CURRENT.take();
+    drop(span);
+    if let (Some(limit), Some(call)) = (HELD.take(), call) {
+        call.line.watcher.listener.hit(limit);
+    }
+    done
+}
+
+/// The request id of the call that is being polled.
+pub(super) fn current_id() -> Option<HeaderValue> {
+    let call = CURRENT.take();
+    let id = call.as_ref().map(|call| call.id.value());
+    CURRENT.set(call);
+    id
+}
+
 impl Call {
-    fn begin(transport: &Arc<Calls>, watcher: &Arc<Watcher>, request: &Request<Incoming>) -> Self {
+    fn begin(line: &Arc<Line>, request: &Request<Incoming>) -> Self {
         let begun = Instant::now();
+        let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());
         transport.begin(watcher.shard, path);
         let headers = request.headers();
         let context = TraceContext::of(headers);
         let traces = watcher.traces.as_ref();
         let sampled = traces.and_then(|traces| traces.sample(context));
-        let id = request_id::of(headers);
+        let id = Id::of(headers);
         let logged = tracing::enabled!(Level::DEBUG);
         let context = sampled
             .or(context)
@@ -132,68 +168,50 @@ impl Call {
                 path: request.uri().path().to_owned(),
                 span: tracing::debug_span!(
                     "call",
-                    request_id = id.to_str().unwrap_or_default(),
+                    request_id = id.value().to_str().unwrap_or_default(),
                     trace_id = context.map(tracing::field::display)
                 ),
             })
         });
         Self {
-            transport: Arc::clone(transport),
-            watcher: Arc::clone(watcher),
+            line: Arc::clone(line),
             path,
             begun,
-            id: Some(id),
+            id,
             context,
             head: request.method() == Method::HEAD,
-            web: false,
+            web: None,
             shown,
             code: None,
             whole: false,
         }
     }
 
-    /// Does `work` for this call, and notes the limit that the guard held meanwhile.
-    fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let span = self.shown.as_ref().map(|shown| shown.span.enter());
-        let done = request_id::within(&mut self.id, work);
-        drop(span);
-        if let Some(limit) = HELD.take() {
-            self.watcher.listener.hit(limit);
-        }
-        done
-    }
-
     fn answered<B: Body>(&mut self, response: &mut Response<B>) {
-        let headers = response.headers();
-        let kind = self.transport.transport;
-        self.code = kind.code_of_head(response.status(), headers);
-        self.web = kind == Transport::Grpc
-            && headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc-web"));
-        self.whole = self.head || response.body().is_end_stream();
-        if let Some(mut id) = self.id.clone() {
-            // It differs from call to call: it must not push what repeats from HPACK's table.
-            id.set_sensitive(true);
-            response.headers_mut().insert(request_id::HEADER, id);
+        let (status, headers) = (response.status(), response.headers());
+        let kind = self.line.transport.transport;
+        if kind == Transport::Grpc {
+            self.web = Web::of(headers);
         }
+        self.whole = self.head || response.body().is_end_stream();
+        self.code = kind.code_of_head(status, headers);
+        let mut id = self.id.value();
+        // It differs from call to call: it must not push what repeats from HPACK's table.
+        id.set_sensitive(true);
+        response.headers_mut().insert(request_id::HEADER, id);
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        if self.transport.transport == Transport::Grpc {
+        if self.line.transport.transport == Transport::Grpc {
             self.code = grpc_status(trailers);
         }
         self.whole = true;
     }
 
-    fn id(&self) -> &str {
-        let id = self.id.as_ref().and_then(|id| id.to_str().ok());
-        id.unwrap_or_default()
-    }
-
     fn say(&self, label: &str, internal: bool) {
-        let transport = self.transport.transport.name();
-        let request_id = self.id();
+        let transport = self.line.transport.transport.name();
+        let id = self.id.value();
+        let request_id = id.to_str().unwrap_or_default();
         let trace_id = self.context.map(tracing::field::display);
         let took = self.begun.elapsed();
         if internal {
@@ -220,9 +238,9 @@ impl Call {
                 "a call ended"
             );
         }
-        if let (Some(traces), Some(context)) = (&self.watcher.traces, shown.sampled) {
+        if let (Some(traces), Some(context)) = (&self.line.watcher.traces, shown.sampled) {
             traces.send(&Ended {
-                transport: self.transport.transport,
+                transport: self.line.transport.transport,
                 path,
                 method,
                 code: label,
@@ -238,15 +256,15 @@ impl Call {
 /// A call ends when it is dropped, however that comes.
 impl Drop for Call {
     fn drop(&mut self) {
-        let kind = self.transport.transport;
+        let Line { transport, watcher } = &*self.line;
+        let kind = transport.transport;
         let code = match (self.whole, self.code) {
             (true, Some(code)) => code,
             (true, None) => tonic::Code::Unknown as Place,
             (false, _) => kind.cut(),
         };
         let took = self.begun.elapsed();
-        self.transport
-            .end(self.watcher.shard, self.path, code, took);
+        transport.end(watcher.shard, self.path, code, took);
         let internal = kind.is_internal(code);
         if internal || self.shown.is_some() {
             self.say(&kind.label(code), internal);
@@ -259,7 +277,7 @@ pin_project_lite::pin_project! {
     pub(crate) struct WatchedCall<F> {
         #[pin]
         future: F,
-        call: Option<Call>,
+        call: Option<Box<Call>>,
     }
 }
 
@@ -272,11 +290,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(call) = this.call else {
-            unreachable!("it is not polled after its end")
-        };
-        let mut response = ready!(call.within(|| this.future.poll(cx)))?;
-        call.answered(&mut response);
+        let mut response = ready!(within(this.call, || this.future.poll(cx)))?;
+        if let Some(call) = this.call {
+            call.answered(&mut response);
+        }
         let call = this.call.take();
         Poll::Ready(Ok(response.map(|body| WatchedBody { body, call })))
     }
@@ -287,7 +304,7 @@ pin_project_lite::pin_project! {
     pub(crate) struct WatchedBody<B> {
         #[pin]
         body: B,
-        call: Option<Call>,
+        call: Option<Box<Call>>,
     }
 }
 
@@ -300,21 +317,19 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some(call) = this.call else {
-            return this.body.poll_frame(cx);
-        };
         let body = this.body.as_mut();
-        let frame = ready!(call.within(|| body.poll_frame(cx)));
+        let frame = ready!(within(this.call, || body.poll_frame(cx)));
+        let Some(call) = this.call else {
+            return Poll::Ready(frame);
+        };
         match &frame {
             None => call.whole = true,
             Some(Err(_)) => {}
             Some(Ok(frame)) => {
-                match (frame.data_ref(), frame.trailers_ref()) {
-                    (Some(data), _) if call.web => {
-                        call.code = grpc_web_status(data.chunk()).or(call.code);
-                    }
-                    (_, Some(trailers)) => call.trailers(trailers),
-                    _ => {}
+                if let (Some(data), Some(web)) = (frame.data_ref(), call.web) {
+                    call.code = web.status(data.chunk()).or(call.code);
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    call.trailers(trailers);
                 }
                 call.whole |= this.body.is_end_stream();
             }

@@ -1,8 +1,10 @@
 //! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
 
-use http::{HeaderMap, StatusCode};
-use tonic::Code;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE};
+use tonic::{Code, Status};
 
+use super::all;
 use crate::client::code_name;
 
 /// What a call came by.
@@ -80,22 +82,51 @@ impl Transport {
 
 /// gRPC's code in the head or the trailers of an answer; what cannot be read is UNKNOWN.
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<Place> {
-    let status = headers.get("grpc-status")?;
+    static NAME: HeaderName = Status::GRPC_STATUS;
+    let status = all(headers, &NAME).next()?;
     Some(Code::from_bytes(status.as_bytes()) as Place)
 }
 
-/// gRPC-Web's code, which ends the last frame of the body: a frame whose first bit is set, and whose
-/// text is that of trailers (PROTOCOL-WEB.md).
-pub(crate) fn grpc_web_status(data: &[u8]) -> Option<Place> {
-    let (head, text) = data.split_at_checked(5)?;
-    if head[0] & 0x80 == 0 {
-        return None;
+/// How the body of a gRPC-Web answer is written (PROTOCOL-WEB.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Web {
+    Binary,
+    /// In base64, each frame by itself.
+    Text,
+}
+
+impl Web {
+    /// The form that an answer names in its content type, if it is gRPC-Web.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let kind = all(headers, &CONTENT_TYPE).next()?.as_bytes();
+        let form = kind.strip_prefix(b"application/grpc-web")?;
+        Some(match form.starts_with(b"-text") {
+            true => Self::Text,
+            false => Self::Binary,
+        })
     }
-    let lines = text.split(|&byte| byte == b'\n');
-    let mut status = lines.filter_map(|line| line.strip_prefix(b"grpc-status:"));
-    status
-        .next()
-        .map(|status| Code::from_bytes(status.trim_ascii()) as Place)
+
+    /// The code, which ends the last frame of the body: a frame whose first bit is set, and whose
+    /// text is that of trailers.
+    pub(crate) fn status(self, frame: &[u8]) -> Option<Place> {
+        let decoded;
+        let frame = match self {
+            Self::Binary => frame,
+            Self::Text => {
+                decoded = BASE64_STANDARD.decode(frame).ok()?;
+                &decoded
+            }
+        };
+        let (head, text) = frame.split_at_checked(5)?;
+        if head[0] & 0x80 == 0 {
+            return None;
+        }
+        let lines = text.split(|&byte| byte == b'\n');
+        let mut status = lines.filter_map(|line| line.strip_prefix(b"grpc-status:"));
+        status
+            .next()
+            .map(|status| Code::from_bytes(status.trim_ascii()) as Place)
+    }
 }
 
 /// What a gRPC client makes of an HTTP status without a gRPC one
@@ -114,7 +145,7 @@ fn mapped(status: StatusCode) -> Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, STATUSES, StatusCode, Transport, grpc_web_status};
+    use super::{HeaderMap, STATUSES, StatusCode, Transport, Web};
 
     #[test]
     fn each_transport_names_its_own_code() {
@@ -135,7 +166,9 @@ mod tests {
             assert_eq!(Transport::Grpc.label(place), label);
         }
         let web = b"\x80\0\0\0\x20grpc-message:no\r\ngrpc-status: 5\r\n";
-        assert_eq!(grpc_web_status(web), Some(5));
-        assert_eq!(grpc_web_status(b"\0\0\0\0\x0egrpc-status:5\n"), None);
+        assert_eq!(Web::Binary.status(web), Some(5));
+        let text = b"gAAAAA9ncnBjLXN0YXR1czogNQ0K";
+        assert_eq!(Web::Text.status(text), Some(5));
+        assert_eq!(Web::Binary.status(b"\0\0\0\0\x0egrpc-status:5\n"), None);
     }
 }

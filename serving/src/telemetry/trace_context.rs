@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
-use super::random;
+use super::{only, random};
 
 /// The trace that a call belongs to, and the caller's span in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,8 @@ impl TraceContext {
     /// What `traceparent` says; none where it is absent, given twice or malformed, which the
     /// specification wants taken for absent (§4.3).
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut sent = headers.get_all("traceparent").iter();
-        match (sent.next(), sent.next()) {
-            (Some(value), None) => Self::parse(value.as_bytes()),
-            _ => None,
-        }
+        static NAME: HeaderName = HeaderName::from_static("traceparent");
+        Self::parse(only(headers, &NAME)?.as_bytes())
     }
 
     /// A trace that begins here.

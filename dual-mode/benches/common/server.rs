@@ -4,16 +4,12 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
-
-/// The name under which this program is the stock server.
-pub(crate) const STOCK: &str = "stock";
 
 /// A running server. It is killed when dropped.
 pub(crate) struct Server {
@@ -23,21 +19,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The stock server, on free ports.
-    pub(crate) fn stock() -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg0(STOCK).args(["0", "0"]);
-        Self::start(&mut command)
-    }
-
-    /// Ours as everyone runs it, which is `program`, on free ports.
-    pub(crate) fn ours(program: &Path) -> anyhow::Result<Self> {
+    /// Ours, which is `program`, on free ports, with `more` arguments.
+    pub(crate) fn ours(program: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
         command.args(["--rest-port", "0", "--grpc-port", "0"]);
+        command.args(["--admin-port", "0"]).args(more);
         Self::start(&mut command)
     }
 
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
+    /// What `command` starts, once it has printed where it listens.
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())
             .spawn()

@@ -4,7 +4,7 @@ use std::{io::ErrorKind, io::Write, process::Command};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::server::Server;
+use super::server::Server;
 
 /// A load, and how much CPU ours may take for it.
 pub(crate) struct Shape {
@@ -69,13 +69,14 @@ pub(crate) struct Run {
 }
 
 impl Shape {
+    /// Whether one call goes at a time, so that the server waits for most of the time.
+    pub(crate) fn waits(&self) -> bool {
+        self.connections * self.in_flight == 1
+    }
+
     /// How many of `requests` a run of this shape sends: one at a time takes longer.
     pub(crate) fn share_of(&self, requests: u32) -> u32 {
-        if self.connections * self.in_flight == 1 {
-            requests / 4
-        } else {
-            requests
-        }
+        if self.waits() { requests / 4 } else { requests }
     }
 
     /// Sends `requests` to `server`.

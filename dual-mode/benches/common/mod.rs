@@ -1,0 +1,111 @@
+//! What the benchmarks share: pairs of runs, and how they are read.
+
+pub(crate) mod drive;
+pub(crate) mod server;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use drive::{Run, SHAPES, Shape};
+use server::Server;
+
+/// What is run, and how often
+#[derive(clap::Args)]
+pub(crate) struct Pairs {
+    /// Pairs of runs for each shape
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) pairs: u16,
+
+    /// Requests of each run; a quarter of it with one call in flight
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..))]
+    pub(crate) requests: u32,
+
+    /// Only the shapes whose name contains this
+    #[arg(long, default_value = "")]
+    pub(crate) only: String,
+
+    /// Another build of this server to measure
+    #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_dual-mode"))]
+    pub(crate) program: PathBuf,
+
+    /// Cargo passes it to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Pairs {
+    /// The shapes that are asked for.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = &'static Shape> {
+        let asked = |shape: &&Shape| shape.name.contains(&self.only);
+        SHAPES.iter().filter(asked)
+    }
+
+    /// Runs `a`, `b`, `b`, `a`, and so on, so that a slow drift of the machine meets both alike.
+    ///
+    /// # Errors
+    /// When h2load is missing, or a request was not answered 2xx.
+    pub(crate) fn run(
+        &self,
+        shape: &Shape,
+        a: &Server,
+        b: &Server,
+    ) -> anyhow::Result<Vec<(Run, Run)>> {
+        let requests = shape.share_of(self.requests);
+        let run = |server| {
+            let run = shape.drive(server, requests);
+            run.with_context(|| format!("{} could not be measured", shape.name))
+        };
+        let warm_up = requests / 10;
+        shape.drive(a, warm_up)?;
+        shape.drive(b, warm_up)?;
+        (0..self.pairs)
+            .map(|pair| {
+                if pair % 2 == 0 {
+                    let first = run(a)?;
+                    Ok((first, run(b)?))
+                } else {
+                    let first = run(b)?;
+                    Ok((run(a)?, first))
+                }
+            })
+            .collect()
+    }
+}
+
+/// The median of some figures, and how far they spread.
+pub(crate) struct Sample {
+    pub(crate) median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Sample {
+    /// `figures` must not be empty.
+    pub(crate) fn of(figures: impl Iterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        let middle = figures.len() / 2;
+        let median = if figures.len() % 2 == 1 {
+            figures[middle]
+        } else {
+            f64::midpoint(figures[middle - 1], figures[middle])
+        };
+        Self {
+            median,
+            least: figures[0],
+            most: figures[figures.len() - 1],
+        }
+    }
+}
+
+impl std::fmt::Display for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            median,
+            least,
+            most,
+        } = self;
+        write!(f, "{median:.2} ({least:.2}–{most:.2})")
+    }
+}

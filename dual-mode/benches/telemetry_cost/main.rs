@@ -1,0 +1,65 @@
+//! What telemetry at its defaults costs: this server with it against the same one without
+//! (`--no-telemetry`), pair by pair, driven by h2load.
+//!
+//! Run with `cargo bench -p dual-mode --bench telemetry_cost`, about two minutes; `-- --pairs N` and
+//! `-- --requests N` make it longer. It prints server CPU per request of both, and fails where
+//! telemetry takes more than it may. Only the ratios mean something on another machine.
+
+#[allow(dead_code, reason = "the other benchmark uses the rest of it")]
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use common::{Pairs, Sample, drive::Run, server::Server};
+
+/// The most CPU per request, as a ratio to none.
+const BOUND: f64 = 1.05;
+
+/// This server with telemetry against the same one without
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    pairs: Pairs,
+}
+
+fn main() -> ExitCode {
+    match compare(&Args::parse().pairs) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether the bound holds for every shape that keeps the server busy.
+fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
+    println!(
+        "{} pairs of {} requests; medians, and for ratios min–max of the pairs\n",
+        pairs.pairs, pairs.requests
+    );
+    println!("| shape | CPU µs without | with telemetry | CPU ratio | bound {BOUND:.2} |");
+    println!("|---|---|---|---|---|");
+    let without = Server::ours(&pairs.program, &["--no-telemetry"])?;
+    let with = Server::ours(&pairs.program, &[])?;
+    let mut all_hold = true;
+    for shape in pairs.shapes().filter(|shape| !shape.waits()) {
+        let runs = pairs.run(shape, &without, &with)?;
+        let cpu = |of: fn(&(Run, Run)) -> f64| Sample::of(runs.iter().map(of));
+        let ratio = cpu(|(without, with)| with.cpu_micros / without.cpu_micros);
+        let holds = ratio.median <= BOUND;
+        println!(
+            "| {} | {:.2} | {:.2} | {ratio} | {} |",
+            shape.name,
+            cpu(|(without, _)| without.cpu_micros).median,
+            cpu(|(_, with)| with.cpu_micros).median,
+            if holds { "holds" } else { "DOES NOT HOLD" },
+        );
+        all_hold &= holds;
+    }
+    Ok(all_hold)
+}
