@@ -9,7 +9,6 @@
 //! [`greetings`] is the business and knows neither transport; [`rest`] and [`grpc`] translate and
 //! decide nothing; [`serve`] runs both.
 
-pub mod cors;
 pub mod faults;
 pub mod greetings;
 pub mod grpc;
@@ -19,16 +18,15 @@ mod probes;
 pub mod rest;
 
 use axum::http::HeaderValue;
-use cors::Origins;
 use greetings::{Answer, Fault, Request};
-use serving::{CancellationToken, drain::ServeError, server::Listener};
+use serving::{CancellationToken, cors::Origins, drain::ServeError, server::Listener};
 
 /// The shortest answer, in bytes, that is worth compressing: it fills more than one packet.
 const COMPRESSED_FROM: u16 = 1400;
 
 /// Serves REST on `rest` and gRPC on `grpc` until `shutdown` is cancelled and the calls in flight
 /// have finished. If either ends for any other reason, the other is stopped too. The pages of
-/// `origins`, as [`cors::origin`] reads them, may read answers in a browser.
+/// `origins`, as [`serving::cors::origin`] reads them, may read answers in a browser.
 ///
 /// # Errors
 /// [`ServeError`], naming the side that failed.

@@ -9,7 +9,7 @@ use clap::Parser;
 use serving::{
     admin::{Admin, AdminArgs},
     args::ServerArgs,
-    listener, process,
+    cors, listener, process,
     tls::TlsArgs,
 };
 use tokio::net::TcpListener;
@@ -28,7 +28,7 @@ struct Args {
 
     /// Origins whose pages may read answers in a browser, like https://shop.example; separate several
     /// by commas
-    #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = dual_mode::cors::origin)]
+    #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = cors::origin)]
     cors_origin: Vec<axum::http::HeaderValue>,
 
     #[command(flatten)]

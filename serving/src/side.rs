@@ -15,6 +15,7 @@ use hyper::{body::Incoming, service::Service};
 
 use crate::{
     chunk::{Chunk, Open},
+    cors::{ForPages, Origins},
     guard::{Calls, Guard},
     refusal::Refuse,
     service::{BoxError, HttpService},
@@ -33,6 +34,8 @@ pub struct Side<S, R> {
     pub refuse: R,
     /// The paths that are counted by name; all others are counted as one.
     pub paths: Vec<String>,
+    /// Whose pages may read answers.
+    pub origins: Origins,
 }
 
 /// What makes the service of each connection.
@@ -53,10 +56,11 @@ pub(crate) trait Serve: Send + Sync + 'static {
     ) -> Self::Service;
 }
 
-/// A side whose calls are guarded and counted.
+/// A side whose calls are guarded and counted, and whose answers some pages may read.
 pub(crate) struct One<S, R> {
     service: S,
     refuse: Noting<R>,
+    origins: Arc<Origins>,
     counters: Arc<metrics::Calls>,
 }
 
@@ -70,6 +74,7 @@ impl<S, R: Refuse> One<S, R> {
         Self {
             service: side.service,
             refuse: Noting(side.refuse),
+            origins: Arc::new(side.origins),
             counters,
         }
     }
@@ -77,7 +82,7 @@ impl<S, R: Refuse> One<S, R> {
 
 impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
     type Body = <Self::Service as Served>::Body;
-    type Service = Watched<Guard<S, Noting<R>>>;
+    type Service = Watched<ForPages<Guard<S, Noting<R>>>>;
 
     fn connection(
         &self,
@@ -86,11 +91,14 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
         watcher: &Arc<Watcher>,
     ) -> Self::Service {
         Watched {
-            service: Guard {
-                service: self.service.clone(),
-                refuse: self.refuse.clone(),
-                calls: Arc::clone(calls),
-                open: Arc::clone(open),
+            service: ForPages {
+                service: Guard {
+                    service: self.service.clone(),
+                    refuse: self.refuse.clone(),
+                    calls: Arc::clone(calls),
+                    open: Arc::clone(open),
+                },
+                origins: Arc::clone(&self.origins),
             },
             transport: Arc::clone(&self.counters),
             watcher: Arc::clone(watcher),

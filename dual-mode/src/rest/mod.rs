@@ -1,7 +1,7 @@
 //! The REST adapter: queries, JSON and protobuf to the core and back. It decides nothing.
 
 mod calls;
-mod extras;
+mod gzip;
 pub(crate) mod json;
 mod media;
 mod number;
@@ -24,14 +24,14 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
+    CancellationToken, body::Unpaused, connection::Protocol, cors::Origins, drain::ServeError,
     intake::CountedBody, limits::Limits, server::Listener, service::HttpService, side::Side,
 };
 use tower::ServiceExt;
 
-use crate::{cors::Origins, faults::Fault};
+use crate::faults::Fault;
 use calls::Call;
-use extras::Extras;
+use gzip::Gzip;
 pub(crate) use json::{AnswerBody, BatchBody};
 pub(crate) use media::Form;
 use problem::Refused;
@@ -92,13 +92,13 @@ pub(crate) fn side(
         .merge(pages::routes(grpc_port))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    let extras = Extras::new(routes, origins);
     Side {
-        service: extras.map_request(move |request: Request<CountedBody>| {
+        service: Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
             request.map(|body| Body::new(Unpaused::new(body, body_pause)))
         }),
         refuse: Refused,
         paths: PATHS.map(str::to_owned).to_vec(),
+        origins,
     }
 }
 
@@ -117,10 +117,15 @@ pub async fn serve(
         service,
         refuse,
         paths,
+        origins,
     } = side(&listener.limits, origins, grpc_port, shutdown.clone());
-    Listener { paths, ..listener }
-        .serve("REST", Protocol::Either, service, refuse, shutdown)
-        .await
+    Listener {
+        paths,
+        origins,
+        ..listener
+    }
+    .serve("REST", Protocol::Either, service, refuse, shutdown)
+    .await
 }
 
 async fn by_query(request: Request<Body>) -> Response {

@@ -39,7 +39,7 @@ pub(super) fn routes(grpc_port: Option<u16>) -> Router {
     files.into_iter().fold(Router::new(), route)
 }
 
-type Headers = [(HeaderName, HeaderValue); 5];
+type Headers = [(HeaderName, HeaderValue); 6];
 
 fn file(headers: Headers, content: Bytes) -> MethodRouter {
     let answer = get(async move || (headers.clone(), content.clone()));
@@ -55,6 +55,8 @@ fn headers(content_type: &'static str, policy: HeaderValue) -> Headers {
         (header::REFERRER_POLICY, fixed("no-referrer")),
         // The pages are a few kilobytes: a new release must not meet the script of the last one.
         (header::CACHE_CONTROL, fixed("no-cache")),
+        // Whoever asks for gzip gets it.
+        (header::VARY, fixed("accept-encoding")),
     ]
 }
 
