@@ -1,5 +1,6 @@
 //! The gRPC adapter: proto messages to the core and back. It decides nothing.
 
+mod batch;
 mod entry;
 mod reworded;
 mod status;
@@ -19,6 +20,7 @@ use serving::{
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
 
 use crate::{COMPRESSED_FROM, greetings, messages};
+use batch::CountedBatch;
 use entry::Entry;
 use reworded::Reworded;
 use status::{Refused, status};
@@ -83,6 +85,7 @@ pub(crate) async fn side(
         .max_decoding_message_size(limits.message)
         .accept_compressed(Gzip)
         .send_compressed(Gzip);
+    let service = CountedBatch::new(service, limits.message);
     let service = Reworded::new(WithOperations::new(service, operations), limits.message);
     let side = Side {
         service: Entry::new(service, limits.body_pause),

@@ -56,10 +56,14 @@ pub(crate) enum To {
 
 impl Wire {
     pub(crate) async fn to(served: &Served) -> Self {
+        Self::to_addresses(served.rest, served.grpc).await
+    }
+
+    pub(crate) async fn to_addresses(rest: SocketAddr, grpc: SocketAddr) -> Self {
         let both = async |address| (address, one(address).await, two(address).await);
         Self {
-            rest: both(served.rest).await,
-            grpc: both(served.grpc).await,
+            rest: both(rest).await,
+            grpc: both(grpc).await,
         }
     }
 
