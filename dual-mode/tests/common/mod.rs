@@ -1,5 +1,6 @@
 //! A server with both listeners, and HTTP/1.1 written by hand.
 
+pub(crate) mod panics;
 pub(crate) mod wire;
 
 use std::{net::SocketAddr, time::Duration};
@@ -67,8 +68,13 @@ impl Served {
         }
     }
 
-    pub(crate) async fn stop(self) {
+    /// Tells it to go away.
+    pub(crate) fn drain(&self) {
         self.shutdown.cancel();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.drain();
         let ended = timeout(PATIENCE, self.server).await;
         let ended = ended.expect("the server should end");
         ended.expect("it should not panic").expect("nothing is cut");
