@@ -34,6 +34,7 @@ use calls::Call;
 use gzip::Gzip;
 pub(crate) use json::{AnswerBody, BatchBody};
 pub(crate) use media::Form;
+pub use pages::GrpcWeb;
 use problem::Refused;
 pub(crate) use problem::{Details, problem};
 
@@ -80,16 +81,15 @@ where
 }
 
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
-/// too. Its own pages call gRPC-Web at `grpc_port` of the same host, or at the port that they come
-/// from if there is none.
+/// too. Its own pages call gRPC-Web at `grpc`.
 pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
-    grpc_port: Option<u16>,
+    grpc: &GrpcWeb,
     shutdown: CancellationToken,
 ) -> Side<impl HttpService, Refused> {
     let routes = routes(limits.message)
-        .merge(pages::routes(grpc_port))
+        .merge(pages::routes(grpc))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
     Side {
@@ -103,14 +103,14 @@ pub(crate) fn side(
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
-/// in flight have finished. Its own pages call gRPC-Web at `grpc_port`.
+/// in flight have finished. Its own pages call gRPC-Web at `grpc`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(
     listener: Listener,
     origins: Origins,
-    grpc_port: Option<u16>,
+    grpc: GrpcWeb,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let Side {
@@ -118,7 +118,7 @@ pub async fn serve(
         refuse,
         paths,
         origins,
-    } = side(&listener.limits, origins, grpc_port, shutdown.clone());
+    } = side(&listener.limits, origins, &grpc, shutdown.clone());
     Listener {
         paths,
         origins,

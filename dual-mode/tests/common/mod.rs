@@ -40,12 +40,16 @@ impl Served {
         let origins = origins
             .iter()
             .map(|origin| HeaderValue::from_static(origin));
+        let browsers = dual_mode::Browsers {
+            origins: origins.collect(),
+            grpc_url: None,
+        };
         let shutdown = CancellationToken::new();
         Self {
             rest: rest_at,
             grpc: grpc_at,
-            server: tokio::spawn(dual_mode::serve_pages_of(
-                origins.collect(),
+            server: tokio::spawn(dual_mode::serve_browsers(
+                browsers,
                 rest,
                 grpc,
                 shutdown.clone(),
