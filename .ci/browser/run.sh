@@ -19,11 +19,12 @@ npm install --silent --no-save --no-package-lock --prefix "$work" playwright-cor
 
 target=${CARGO_TARGET_DIR:-target}/debug
 cargo build --quiet --locked -p dual-mode --bin dual-mode
-# On two ports and on one, where the browser asks nobody's leave.
-for ports in '--grpc-port 0' '--one-port'; do
+# Opens the pages of the dual-mode that the rest of the line starts, at addresses of this scheme.
+pages() {
+    local scheme=$1 rest grpc
+    shift
     : >"$work/addresses"
-    # shellcheck disable=SC2086
-    "$target/dual-mode" --rest-port 0 $ports --admin-port off >"$work/addresses" 2>"$work/log" &
+    "$@" --rest-port 0 --admin-port off >"$work/addresses" 2>"$work/log" &
     server=$!
     for _ in $(seq 300); do # 30 s
         grpc=$(sed -n 's/^gRPC on //p' "$work/addresses")
@@ -33,11 +34,19 @@ for ports in '--grpc-port 0' '--one-port'; do
     done
     [ -n "$grpc" ] || { cat "$work/log" >&2; echo 'dual-mode did not say where it listens' >&2; exit 1; }
     rest=$(sed -n 's/^REST on //p' "$work/addresses")
-    PLAYWRIGHT_DIR=$work timeout 900 node .ci/browser/pages.mjs "$rest" "$grpc"
+    PLAYWRIGHT_DIR=$work timeout 900 node .ci/browser/pages.mjs "$scheme://$rest" "$scheme://$grpc"
     kill "$server"
     wait "$server"
     server=
-done
+}
+pages http "$target/dual-mode" --grpc-port 0
+# On one port the browser asks nobody's leave.
+pages http "$target/dual-mode" --one-port
+pages http node .ci/browser/mapped.mjs "$target/dual-mode" --grpc-port 0
+# Under TLS the browser speaks HTTP/2, to a certificate that nobody vouches for.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+pages https "$target/dual-mode" --grpc-port 0 --tls-cert "$work/cert.pem" --tls-key "$work/key.pem"
 
 cargo build --quiet -p loadtest --bin loadtest --example sample-report
 # On a busy machine, or in a debug build, it may find that it can't tell, code 6, and have nothing to

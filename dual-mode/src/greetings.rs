@@ -119,9 +119,7 @@ pub fn greet(request: &Request) -> Result<Answer, Fault> {
 /// # Errors
 /// [`Fault::InvalidArgument`] with each field that breaks a rule, and its place.
 pub fn greet_batch(requests: &[Request]) -> Result<Vec<Answer>, Fault> {
-    if !(1..=LARGEST_BATCH).contains(&requests.len()) {
-        return Err(Fault::field("requests", "must be 1 to 1000 in number"));
-    }
+    batch_of(requests.len())?;
     let violations = requests.iter().enumerate().flat_map(|(index, request)| {
         broken(request).map(move |(field, rule)| Violation {
             field: format!("requests[{index}].{field}"),
@@ -131,6 +129,19 @@ pub fn greet_batch(requests: &[Request]) -> Result<Vec<Answer>, Fault> {
     match Fault::of(violations) {
         Some(fault) => Err(fault),
         None => Ok(requests.iter().map(greeting).collect()),
+    }
+}
+
+/// Whether a batch may be of `count` requests. Who reads one asks this too, and stops where it is
+/// refused anyway.
+///
+/// # Errors
+/// The same [`Fault::InvalidArgument`] as that of [`greet_batch`].
+pub fn batch_of(count: usize) -> Result<(), Fault> {
+    if (1..=LARGEST_BATCH).contains(&count) {
+        Ok(())
+    } else {
+        Err(Fault::field("requests", "must be 1 to 1000 in number"))
     }
 }
 

@@ -9,7 +9,6 @@
 //! [`greetings`] is the business and knows neither transport; [`rest`] and [`grpc`] translate and
 //! decide nothing; [`serve`] runs both.
 
-pub mod cors;
 pub mod faults;
 pub mod greetings;
 pub mod grpc;
@@ -19,36 +18,49 @@ mod probes;
 pub mod rest;
 
 use axum::http::HeaderValue;
-use cors::Origins;
 use greetings::{Answer, Fault, Request};
-use serving::{CancellationToken, drain::ServeError, server::Listener};
+use rest::GrpcWeb;
+use serving::{CancellationToken, cors::Origins, drain::ServeError, server::Listener};
 
 /// The shortest answer, in bytes, that is worth compressing: it fills more than one packet.
 const COMPRESSED_FROM: u16 = 1400;
 
-/// Serves REST on `rest` and gRPC on `grpc` until `shutdown` is cancelled and the calls in flight
-/// have finished. If either ends for any other reason, the other is stopped too. The pages of
-/// `origins`, as [`cors::origin`] reads them, may read answers in a browser.
+/// What browsers are told, each as [`serving::cors::origin`] reads it.
+#[derive(Clone, Debug, Default)]
+pub struct Browsers {
+    /// The origins whose pages may read answers, beside the server's own page.
+    pub origins: Vec<HeaderValue>,
+    /// Where the server's own page finds gRPC-Web, if not at the port of the gRPC listener.
+    pub grpc_url: Option<HeaderValue>,
+}
+
+/// Serves REST on `rest` and gRPC on `grpc`, and `browsers` too, until `shutdown` is cancelled and the
+/// calls in flight have finished. If either ends for any other reason, the other is stopped too.
 ///
 /// # Errors
 /// [`ServeError`], naming the side that failed.
-pub async fn serve_pages_of(
-    origins: Vec<HeaderValue>,
+pub async fn serve_browsers(
+    browsers: Browsers,
     rest: impl Into<Listener>,
     grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (rest, grpc) = (rest.into(), grpc.into());
     let port = |listener: &Listener| Some(listener.socket.local_addr().ok()?.port());
-    let (own, grpc_port) = (port(&rest), port(&grpc));
+    let grpc_web = match (browsers.grpc_url, port(&grpc)) {
+        (Some(url), _) => GrpcWeb::At(url),
+        (None, Some(port)) => GrpcWeb::Port(port),
+        (None, None) => GrpcWeb::Here,
+    };
+    let own = port(&rest);
     let origins = |own_port| Origins {
-        named: origins.clone(),
+        named: browsers.origins.clone(),
         own_port,
     };
     let both = shutdown.child_token();
     let (rest, grpc) = tokio::join!(
         then_cancel(
-            rest::serve(rest, origins(None), grpc_port, both.clone()),
+            rest::serve(rest, origins(None), grpc_web, both.clone()),
             &both
         ),
         then_cancel(grpc::serve(grpc, origins(own), both.clone()), &both),
@@ -65,7 +77,7 @@ pub async fn serve(
     grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_pages_of(Vec::new(), rest, grpc, shutdown).await
+    serve_browsers(Browsers::default(), rest, grpc, shutdown).await
 }
 
 /// The same two services on one `listener`, told apart by the content type of each request. Limits
@@ -83,7 +95,12 @@ pub async fn serve_on_one_port(
         named: origins,
         own_port: None,
     };
-    let rest = rest::side(&listener.limits, origins.clone(), None, shutdown.clone());
+    let rest = rest::side(
+        &listener.limits,
+        origins.clone(),
+        &GrpcWeb::Here,
+        shutdown.clone(),
+    );
     let (grpc, told) = grpc::side(&listener.limits, origins, shutdown).await;
     listener.serve_both("REST and gRPC", rest, grpc, told).await
 }

@@ -6,10 +6,11 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Parser;
+use dual_mode::Browsers;
 use serving::{
     admin::{Admin, AdminArgs},
     args::ServerArgs,
-    listener, process,
+    cors, listener, process,
     tls::TlsArgs,
 };
 use tokio::net::TcpListener;
@@ -28,8 +29,13 @@ struct Args {
 
     /// Origins whose pages may read answers in a browser, like https://shop.example; separate several
     /// by commas
-    #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = dual_mode::cors::origin)]
+    #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = cors::origin)]
     cors_origin: Vec<axum::http::HeaderValue>,
+
+    /// Where browsers reach the gRPC port, behind a port mapping or a proxy, like
+    /// http://localhost:9090; then name the page itself by --cors-origin
+    #[arg(long, env = "GRPC_URL", value_name = "ORIGIN", value_parser = cors::origin, conflicts_with = "one_port")]
+    grpc_url: Option<axum::http::HeaderValue>,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -49,7 +55,8 @@ fn main() -> ExitCode {
     let Args {
         rest_port,
         one_port,
-        cors_origin,
+        cors_origin: origins,
+        grpc_url,
         server,
         tls,
         admin,
@@ -77,8 +84,11 @@ fn main() -> ExitCode {
         );
         let shutdown = process.shutdown;
         let served = match grpc {
-            Some(grpc) => dual_mode::serve_pages_of(cors_origin, rest, grpc, shutdown).await,
-            None => dual_mode::serve_on_one_port(cors_origin, rest, shutdown).await,
+            Some(grpc) => {
+                let browsers = Browsers { origins, grpc_url };
+                dual_mode::serve_browsers(browsers, rest, grpc, shutdown).await
+            }
+            None => dual_mode::serve_on_one_port(origins, rest, shutdown).await,
         };
         admin.end().await;
         Ok(served?)

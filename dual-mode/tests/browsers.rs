@@ -188,6 +188,145 @@ async fn no_page_but_the_servers_own_may_read_answers_unless_it_is_named() {
 }
 
 #[tokio::test]
+async fn a_page_that_may_read_answers_may_read_refusals_of_any_kind() {
+    let shop = ("origin", "https://shop.example");
+    let web = ("content-type", "application/grpc-web+proto");
+    let soon = ("grpc-timeout", "50m");
+    let full = Limits {
+        calls: 0,
+        ..Limits::default()
+    };
+    let served = Served::with(&Limits::default(), &[shop.1]).await;
+    let refusing = Served::with(&full, &[shop.1]).await;
+    let mut wire = Wire::to(&served).await;
+    let mut overloaded = Wire::to(&refusing).await;
+    let long = |path: &str| format!("{path}?{}", "x".repeat(9000));
+    let soon_json = [shop, soon];
+    let soon_web = [shop, soon, web, ("te", "trailers")];
+    let malformed = [shop, web, ("grpc-timeout", "soon")];
+    let answers = [
+        (404, wire.send(To::Rest1, "GET /nothing", &[shop], "").await),
+        (
+            405,
+            wire.send(To::Rest1, &ONE.replace("POST", "PUT"), &[shop], "")
+                .await,
+        ),
+        (
+            415,
+            wire.send(To::Rest1, ONE, &[shop, ("content-type", "x/y")], "")
+                .await,
+        ),
+        (414, wire.send(To::Rest1, &long("GET /"), &[shop], "").await),
+        (400, wire.send(To::Rest1, ONE, &malformed, "{}").await),
+        (
+            504,
+            wire.send_unfinished(To::Rest2, ONE, &soon_json, b"{").await,
+        ),
+        (503, overloaded.send(To::Rest1, ONE, &[shop], "{}").await),
+        (415, wire.send(To::Grpc1, METHOD, &[shop], "").await),
+        (
+            405,
+            wire.send(To::Grpc1, &METHOD.replace("POST", "GET"), &[shop, web], "")
+                .await,
+        ),
+        (
+            200,
+            wire.send(To::Grpc1, &long(METHOD), &[shop, web], "").await,
+        ),
+        (200, wire.send(To::Grpc1, METHOD, &malformed, "").await),
+        (
+            200,
+            wire.send_unfinished(To::Grpc2, METHOD, &soon_web, b"\0\0")
+                .await,
+        ),
+        (
+            200,
+            overloaded.send(To::Grpc1, METHOD, &[shop, web], "").await,
+        ),
+    ];
+    for (status, answer) in answers {
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(admitted(&answer), shop.1, "{answer:?}");
+        let read = answer.header("access-control-expose-headers");
+        assert!(
+            read.contains("grpc-status") && read.contains("retry-after"),
+            "{answer:?}"
+        );
+        let greeted = answer.status == 200 && answer.header("grpc-status") == "0";
+        assert!(!greeted, "{answer:?}");
+    }
+    // What the browser asks beforehand takes no place: the page is told of the overload itself.
+    let asks = [shop, ("access-control-request-method", "POST")];
+    for (to, path) in [(To::Rest1, ONE), (To::Grpc1, METHOD)] {
+        let path = path.replace("POST", "OPTIONS");
+        let answer = overloaded.send(to, &path, &asks, "").await;
+        assert_eq!((answer.status.as_u16(), admitted(&answer)), (204, shop.1));
+        assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
+    }
+    served.stop().await;
+    refusing.stop().await;
+}
+
+#[tokio::test]
+async fn where_no_page_may_read_answers_no_header_speaks_of_it() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    let from = [
+        ("origin", "https://shop.example"),
+        ("access-control-request-method", "POST"),
+        ("accept-encoding", "gzip"),
+    ];
+    for path in [
+        &format!("GET {GET}"),
+        "OPTIONS /v1/get_greetings",
+        "GET /no",
+    ] {
+        let answer = wire.send(To::Rest1, path, &from, "").await;
+        for name in answer.headers.keys() {
+            assert!(!name.as_str().starts_with("access-control"), "{answer:?}");
+        }
+        assert!(!varies_by(&answer).contains(&"origin"), "{answer:?}");
+        // It is an ordinary question about the path.
+        assert!(!path.starts_with("OPTIONS") || answer.header("allow").contains("POST"));
+    }
+    served.stop().await;
+}
+
+/// The names in `vary`, in their order.
+fn varies_by(answer: &Whole) -> Vec<&str> {
+    let values = answer.headers.get_all("vary").iter();
+    let values = values.flat_map(|value| value.to_str().expect("ASCII").split(','));
+    let mut names: Vec<_> = values.map(str::trim).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn caches_are_told_by_what_an_answer_varies_and_once() {
+    let shop = ("origin", "https://shop.example");
+    let gzip = ("accept-encoding", "gzip");
+    let open = Served::with(&Limits::default(), &[shop.1]).await;
+    let closed = Served::start().await;
+    let get = &format!("GET {GET}")[..];
+    for (served, more) in [(&open, &["origin"][..]), (&closed, &[])] {
+        let mut wire = Wire::to(served).await;
+        for (path, names) in [
+            (get, &["accept"][..]),
+            ("GET /openapi.json", &["accept-encoding"]),
+            ("GET /no", &[]),
+        ] {
+            for headers in [&[][..], &[gzip], &[shop], &[shop, gzip]] {
+                let answer = wire.send(To::Rest1, path, headers, "").await;
+                let what = format!("{path}, {headers:?}: {answer:?}");
+                assert_eq!(varies_by(&answer), [names, more].concat(), "{what}");
+            }
+        }
+    }
+    open.stop().await;
+    closed.stop().await;
+}
+
+#[tokio::test]
 async fn grpc_web_works_as_text_and_over_http2_too() {
     let served = Served::start().await;
     let mut wire = Wire::to(&served).await;

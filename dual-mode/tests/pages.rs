@@ -2,7 +2,12 @@
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
+#[path = "../../serving/tests/support/program.rs"]
+#[allow(dead_code, reason = "the other tests use the rest of it")]
+mod program;
 use common::{Answer, Served, http};
+use program::{Running, program};
+use rustix::process::Signal;
 
 async fn get(served: &Served, path: &str) -> Answer {
     let answer = http(served.rest, &format!("GET {path}"), "", "").await;
@@ -78,6 +83,29 @@ async fn the_first_page_knows_where_grpc_listens() {
     let named = quoted(&page.body, "data-grpc-port=\"");
     assert_eq!(named, [served.grpc.port().to_string()]);
     served.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_port_mapping_the_first_page_is_told_where_grpc_is() {
+    let url = "https://shop.example:9090";
+    let free = [
+        "--rest-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--admin-port",
+        "off",
+    ];
+    let args = [&free[..], &["--grpc-url", url]].concat();
+    let mut server = Running::start(program(env!("CARGO_BIN_EXE_dual-mode"), &args));
+    let rest = server.address("REST").await;
+    let page = http(rest, "GET /", "", "").await;
+    assert_eq!(quoted(&page.body, "data-grpc-url=\""), [url]);
+    assert_eq!(quoted(&page.body, "data-grpc-port=\""), [""]);
+    let policy = page.header("content-security-policy").expect("a policy");
+    let may_call = format!("connect-src 'self' {url};");
+    assert!(policy.contains(&may_call), "{policy}");
+    server.end_by(Signal::TERM).await;
 }
 
 #[tokio::test]

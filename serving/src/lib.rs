@@ -3,8 +3,8 @@
 //!
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
-//! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it the guard, which
-//! words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
+//! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
+//! which words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
 //! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
 
@@ -14,6 +14,7 @@ pub mod body;
 mod chunk;
 pub mod client;
 pub mod connection;
+pub mod cors;
 pub mod drain;
 pub mod grpc;
 pub mod grpc_timeout;

@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     connection::{self, Protocol},
+    cors::Origins,
     drain::ServeError,
     guard::Calls,
     limits::Limits,
@@ -57,6 +58,8 @@ pub struct Listener {
     pub telemetry: Option<Telemetry>,
     /// The paths that are counted by name; all others are counted as one.
     pub paths: Vec<String>,
+    /// Whose pages may read answers.
+    pub origins: Origins,
 }
 
 /// A socket with the default limits, served on the runtime of the caller.
@@ -69,6 +72,7 @@ impl From<TcpListener> for Listener {
             tls: None,
             telemetry: Some(Telemetry::default()),
             paths: Vec::new(),
+            origins: Origins::default(),
         }
     }
 }
@@ -113,6 +117,7 @@ impl Listener {
             service,
             refuse,
             paths: std::mem::take(&mut self.paths),
+            origins: std::mem::take(&mut self.origins),
         };
         let one = One::new(side, self.telemetry.as_ref());
         self.run(name, protocol, one, shutdown).await

@@ -15,6 +15,7 @@ use hyper::{body::Incoming, service::Service};
 
 use crate::{
     chunk::{Chunk, Open},
+    cors::{ForPages, Origins},
     guard::{Calls, Guard},
     refusal::Refuse,
     service::{BoxError, HttpService},
@@ -34,6 +35,8 @@ pub struct Side<S, R> {
     pub refuse: R,
     /// The paths that are counted by name; all others are counted as one.
     pub paths: Vec<String>,
+    /// Whose pages may read answers.
+    pub origins: Origins,
 }
 
 /// What makes the service of each connection.
@@ -54,10 +57,12 @@ pub(crate) trait Serve: Send + Sync + 'static {
     ) -> Self::Service;
 }
 
-/// A side whose calls are guarded, and counted where there is telemetry.
+/// A side whose calls are guarded, counted where there is telemetry, and whose answers some pages may
+/// read.
 pub(crate) struct One<S, R> {
     service: S,
     refuse: Noting<R>,
+    origins: Arc<Origins>,
     counters: Option<Arc<metrics::Calls>>,
 }
 
@@ -74,6 +79,7 @@ impl<S, R: Refuse> One<S, R> {
         Self {
             service: side.service,
             refuse: Noting(side.refuse),
+            origins: Arc::new(side.origins),
             counters,
         }
     }
@@ -81,7 +87,7 @@ impl<S, R: Refuse> One<S, R> {
 
 impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
     type Body = <Self::Service as Served>::Body;
-    type Service = Watched<Guard<S, Noting<R>>>;
+    type Service = Watched<ForPages<Guard<S, Noting<R>>>>;
 
     fn connection(
         &self,
@@ -90,11 +96,14 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
         watcher: &Arc<Watcher>,
     ) -> Self::Service {
         Watched {
-            service: Guard {
-                service: self.service.clone(),
-                refuse: self.refuse.clone(),
-                calls: Arc::clone(calls),
-                open: Arc::clone(open),
+            service: ForPages {
+                service: Guard {
+                    service: self.service.clone(),
+                    refuse: self.refuse.clone(),
+                    calls: Arc::clone(calls),
+                    open: Arc::clone(open),
+                },
+                origins: Arc::clone(&self.origins),
             },
             line: self.counters.as_ref().map(|counters| {
                 Arc::new(Line {

@@ -2,23 +2,18 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::http::{
-    Method, Request, Response, Version,
-    header::{CONTENT_TYPE, ORIGIN},
-};
+use axum::http::{Method, Request, Response, Version, header::CONTENT_TYPE};
 use futures_util::future::{BoxFuture, Either};
 use serving::{body::Unpaused, intake::CountedBody};
 use tonic::body::Body;
-use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service};
-use tower_http::cors::Cors;
 
-use crate::{cors::Origins, faults::Fault, rest::problem};
+use crate::{faults::Fault, rest::problem};
 
 type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
@@ -26,24 +21,13 @@ type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 #[derive(Clone, Debug)]
 pub(super) struct Entry<S> {
     grpc: S,
-    /// Shared: a connection clones its service for every call, and most calls are plain gRPC.
-    web: Arc<Cors<GrpcWebService<S>>>,
     body_pause: Duration,
 }
 
-impl<S> Entry<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
-{
-    /// `grpc`, whose answers the pages of `origins` may read, and whose requests over gRPC-Web may
-    /// pause for at most `body_pause`.
-    pub(super) fn new(grpc: S, origins: Origins, body_pause: Duration) -> Self {
-        let web = GrpcWebLayer::new().layer(grpc.clone());
-        Self {
-            grpc,
-            web: Arc::new(origins.layer().layer(web)),
-            body_pause,
-        }
+impl<S> Entry<S> {
+    /// `grpc`, whose requests over gRPC-Web may pause for at most `body_pause`.
+    pub(super) fn new(grpc: S, body_pause: Duration) -> Self {
+        Self { grpc, body_pause }
     }
 }
 
@@ -73,17 +57,13 @@ where
         // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
         let kind = content_type.strip_prefix(b"application/grpc");
         match kind {
-            Some(_) if request.method() != Method::POST && request.method() != Method::OPTIONS => {
-                let allow = "POST, OPTIONS";
-                refused(&Fault::MethodNotAllowed { allow })
+            Some(_) if request.method() != Method::POST => {
+                refused(&Fault::MethodNotAllowed { allow: "POST" })
             }
             Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
                 Either::Left(self.grpc.call(request))
             }
             Some([b'-', b'w', b'e', b'b', ..]) => Either::Right(self.browser(request)),
-            _ if request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN) => {
-                Either::Right(self.browser(request))
-            }
             _ => {
                 let form = match (kind, content_type) {
                     (Some(_), _) => "gRPC over HTTP/1.1".to_owned(),
@@ -117,6 +97,7 @@ where
     fn browser(&self, request: Request<CountedBody>) -> Answer {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
-        Box::pin(Cors::clone(&self.web).call(request))
+        let mut web = GrpcWebLayer::new().layer(self.grpc.clone());
+        Box::pin(web.call(request))
     }
 }

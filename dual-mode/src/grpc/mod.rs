@@ -1,5 +1,6 @@
 //! The gRPC adapter: proto messages to the core and back. It decides nothing.
 
+mod batch;
 mod entry;
 mod reworded;
 mod status;
@@ -12,12 +13,14 @@ use proto::rest_grpc_dual_mode::{
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations,
-    limits::Limits, operations, server::Listener, service::HttpService, side::Side,
+    CancellationToken, connection::Protocol, cors::Origins, drain::ServeError,
+    grpc::WithOperations, limits::Limits, operations, server::Listener, service::HttpService,
+    side::Side,
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
 
-use crate::{COMPRESSED_FROM, cors::Origins, greetings, messages};
+use crate::{COMPRESSED_FROM, greetings, messages};
+use batch::CountedBatch;
 use entry::Entry;
 use reworded::Reworded;
 use status::{Refused, status};
@@ -83,11 +86,13 @@ pub(crate) async fn side(
         .max_decoding_message_size(limits.message)
         .accept_compressed(Gzip)
         .send_compressed(Gzip);
+    let service = CountedBatch::new(service, limits.message);
     let service = Reworded::new(WithOperations::new(service, operations), limits.message);
     let side = Side {
-        service: Entry::new(service, origins, limits.body_pause),
+        service: Entry::new(service, limits.body_pause),
         refuse: Refused,
         paths: operations::paths(FILE_DESCRIPTOR_SET),
+        origins,
     };
     (side, told)
 }
@@ -107,8 +112,13 @@ pub async fn serve(
         service,
         refuse,
         paths,
+        origins,
     } = side;
-    Listener { paths, ..listener }
-        .serve("gRPC", Protocol::Either, service, refuse, shutdown)
-        .await
+    Listener {
+        paths,
+        origins,
+        ..listener
+    }
+    .serve("gRPC", Protocol::Either, service, refuse, shutdown)
+    .await
 }

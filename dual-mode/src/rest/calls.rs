@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use proto::rest_grpc_dual_mode::{BatchRequestMessage, RequestMessage, ResponseMessage};
+use proto::rest_grpc_dual_mode::{RequestMessage, ResponseMessage};
 use serde::Serialize;
 
 use super::{
@@ -24,7 +24,7 @@ pub(super) type Call = fn(Form, Bytes, Form) -> Result<Bytes, Fault>;
 pub(super) fn one(form: Form, body: Bytes, answer: Form) -> Result<Bytes, Fault> {
     let request = match form {
         Form::Json => json::request(&body)?,
-        Form::Protobuf | Form::XProtobuf => message::<RequestMessage>(body)?.into(),
+        Form::Protobuf | Form::XProtobuf => messages::read::<RequestMessage>(body)?.into(),
     };
     greet(&request, answer)
 }
@@ -42,20 +42,13 @@ pub(super) fn greet(request: &greetings::Request, form: Form) -> Result<Bytes, F
 pub(super) fn batch(form: Form, body: Bytes, answer: Form) -> Result<Bytes, Fault> {
     let requests = match form {
         Form::Json => json::batch(&body)?,
-        Form::Protobuf | Form::XProtobuf => {
-            messages::requests(message::<BatchRequestMessage>(body)?)
-        }
+        Form::Protobuf | Form::XProtobuf => messages::requests(messages::batch(body)?),
     };
     let answers = crate::answer_batch(REST, &requests)?;
     Ok(match answer {
         Form::Json => json_of(&BatchBody::from(&answers[..])),
         Form::Protobuf | Form::XProtobuf => messages::responses(answers).encode_to_vec().into(),
     })
-}
-
-fn message<M: Message + Default>(body: Bytes) -> Result<M, Fault> {
-    let read = M::decode(body);
-    read.map_err(|error| Fault::Malformed(format!("{error}")))
 }
 
 fn json_of(body: &impl Serialize) -> Bytes {

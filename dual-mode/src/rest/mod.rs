@@ -1,7 +1,7 @@
 //! The REST adapter: queries, JSON and protobuf to the core and back. It decides nothing.
 
 mod calls;
-mod extras;
+mod gzip;
 pub(crate) mod json;
 mod media;
 mod number;
@@ -24,16 +24,17 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, drain::ServeError,
+    CancellationToken, body::Unpaused, connection::Protocol, cors::Origins, drain::ServeError,
     intake::CountedBody, limits::Limits, server::Listener, service::HttpService, side::Side,
 };
 use tower::ServiceExt;
 
-use crate::{cors::Origins, faults::Fault};
+use crate::faults::Fault;
 use calls::Call;
-use extras::Extras;
+use gzip::Gzip;
 pub(crate) use json::{AnswerBody, BatchBody};
 pub(crate) use media::Form;
+pub use pages::GrpcWeb;
 use problem::Refused;
 pub(crate) use problem::{Details, problem};
 
@@ -80,47 +81,51 @@ where
 }
 
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
-/// too. Its own pages call gRPC-Web at `grpc_port` of the same host, or at the port that they come
-/// from if there is none.
+/// too. Its own pages call gRPC-Web at `grpc`.
 pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
-    grpc_port: Option<u16>,
+    grpc: &GrpcWeb,
     shutdown: CancellationToken,
 ) -> Side<impl HttpService, Refused> {
     let routes = routes(limits.message)
-        .merge(pages::routes(grpc_port))
+        .merge(pages::routes(grpc))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
-    let extras = Extras::new(routes, origins);
     Side {
-        service: extras.map_request(move |request: Request<CountedBody>| {
+        service: Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
             request.map(|body| Body::new(Unpaused::new(body, body_pause)))
         }),
         refuse: Refused,
         paths: PATHS.map(str::to_owned).to_vec(),
+        origins,
     }
 }
 
 /// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
-/// in flight have finished. Its own pages call gRPC-Web at `grpc_port`.
+/// in flight have finished. Its own pages call gRPC-Web at `grpc`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(
     listener: Listener,
     origins: Origins,
-    grpc_port: Option<u16>,
+    grpc: GrpcWeb,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let Side {
         service,
         refuse,
         paths,
-    } = side(&listener.limits, origins, grpc_port, shutdown.clone());
-    Listener { paths, ..listener }
-        .serve("REST", Protocol::Either, service, refuse, shutdown)
-        .await
+        origins,
+    } = side(&listener.limits, origins, &grpc, shutdown.clone());
+    Listener {
+        paths,
+        origins,
+        ..listener
+    }
+    .serve("REST", Protocol::Either, service, refuse, shutdown)
+    .await
 }
 
 async fn by_query(request: Request<Body>) -> Response {

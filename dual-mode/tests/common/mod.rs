@@ -1,5 +1,6 @@
 //! A server with both listeners, and HTTP/1.1 written by hand.
 
+pub(crate) mod panics;
 pub(crate) mod wire;
 
 use std::{net::SocketAddr, time::Duration};
@@ -39,12 +40,16 @@ impl Served {
         let origins = origins
             .iter()
             .map(|origin| HeaderValue::from_static(origin));
+        let browsers = dual_mode::Browsers {
+            origins: origins.collect(),
+            grpc_url: None,
+        };
         let shutdown = CancellationToken::new();
         Self {
             rest: rest_at,
             grpc: grpc_at,
-            server: tokio::spawn(dual_mode::serve_pages_of(
-                origins.collect(),
+            server: tokio::spawn(dual_mode::serve_browsers(
+                browsers,
                 rest,
                 grpc,
                 shutdown.clone(),
@@ -67,8 +72,13 @@ impl Served {
         }
     }
 
-    pub(crate) async fn stop(self) {
+    /// Tells it to go away.
+    pub(crate) fn drain(&self) {
         self.shutdown.cancel();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.drain();
         let ended = timeout(PATIENCE, self.server).await;
         let ended = ended.expect("the server should end");
         ended.expect("it should not panic").expect("nothing is cut");

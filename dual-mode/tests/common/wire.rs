@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
-    body::{Bytes, Frame},
+    body::{Bytes, Frame, Incoming},
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -56,10 +56,14 @@ pub(crate) enum To {
 
 impl Wire {
     pub(crate) async fn to(served: &Served) -> Self {
+        Self::to_addresses(served.rest, served.grpc).await
+    }
+
+    pub(crate) async fn to_addresses(rest: SocketAddr, grpc: SocketAddr) -> Self {
         let both = async |address| (address, one(address).await, two(address).await);
         Self {
-            rest: both(served.rest).await,
-            grpc: both(served.grpc).await,
+            rest: both(rest).await,
+            grpc: both(grpc).await,
         }
     }
 
@@ -83,10 +87,26 @@ impl Wire {
         headers: &[(&str, &str)],
         start: &'static [u8],
     ) -> Whole {
-        let start = stream::iter([Ok(Frame::data(Bytes::from_static(start)))]);
-        let body = StreamBody::new(start.chain(stream::pending()));
-        let body = BodyExt::boxed(body);
-        self.send_body(to, method_and_path, headers, body).await
+        self.send_body(to, method_and_path, headers, unfinished(start))
+            .await
+    }
+
+    /// The same, which calls `begun` as soon as the head of the answer has come.
+    pub(crate) async fn send_unfinished_until(
+        &mut self,
+        to: To,
+        method_and_path: &str,
+        headers: &[(&str, &str)],
+        begun: impl FnOnce(),
+    ) -> Whole {
+        let exchange = async {
+            let answer = self.begin(to, method_and_path, headers, unfinished(b""));
+            let answer = answer.await?;
+            begun();
+            whole(answer).await
+        };
+        let answer = timeout(PATIENCE, exchange).await;
+        answer.expect("an answer should come").expect("and whole")
     }
 
     async fn send_body(
@@ -96,6 +116,18 @@ impl Wire {
         headers: &[(&str, &str)],
         body: Sent,
     ) -> Whole {
+        let exchange = async { whole(self.begin(to, method_and_path, headers, body).await?).await };
+        let answer = timeout(PATIENCE, exchange).await;
+        answer.expect("an answer should come").expect("and whole")
+    }
+
+    async fn begin(
+        &mut self,
+        to: To,
+        method_and_path: &str,
+        headers: &[(&str, &str)],
+        body: Sent,
+    ) -> hyper::Result<Response<Incoming>> {
         let (method, path) = method_and_path.split_once(' ').expect("METHOD /path");
         let (address, http1, http2) = match to {
             To::Rest1 | To::Rest2 => &mut self.rest,
@@ -105,28 +137,21 @@ impl Wire {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let exchange = async {
-            let answer = if matches!(to, To::Rest1 | To::Grpc1) {
-                let request = request.uri(path).header("host", address.to_string());
-                // A server may close after it has refused; then there is a new connection.
-                if http1.ready().await.is_err() {
-                    *http1 = one(*address).await;
-                    http1.ready().await?;
-                }
-                http1
-                    .send_request(request.body(body).expect("a request"))
-                    .await
-            } else {
-                let request = request.uri(format!("http://{address}{path}"));
-                http2.ready().await?;
-                http2
-                    .send_request(request.body(body).expect("a request"))
-                    .await
-            };
-            whole(answer?).await
-        };
-        let answer = timeout(PATIENCE, exchange).await;
-        answer.expect("an answer should come").expect("and whole")
+        if matches!(to, To::Rest1 | To::Grpc1) {
+            let request = request.uri(path).header("host", address.to_string());
+            // A server may close after it has refused; then there is a new connection.
+            if http1.ready().await.is_err() {
+                *http1 = one(*address).await;
+                http1.ready().await?;
+            }
+            let request = request.body(body).expect("a request");
+            http1.send_request(request).await
+        } else {
+            let request = request.uri(format!("http://{address}{path}"));
+            http2.ready().await?;
+            let request = request.body(body).expect("a request");
+            http2.send_request(request).await
+        }
     }
 
     /// A unary gRPC call.
@@ -173,6 +198,12 @@ impl Wire {
     }
 }
 
+/// A body that begins with `start` and never ends.
+fn unfinished(start: &'static [u8]) -> Sent {
+    let start = stream::iter([Ok(Frame::data(Bytes::from_static(start)))]);
+    BodyExt::boxed(StreamBody::new(start.chain(stream::pending())))
+}
+
 async fn one(address: SocketAddr) -> Http1 {
     let (client, driver) = http1::handshake(connect(address).await)
         .await
@@ -193,7 +224,7 @@ async fn connect(address: SocketAddr) -> TokioIo<TcpStream> {
     TokioIo::new(TcpStream::connect(address).await.expect("it listens"))
 }
 
-async fn whole(answer: Response<hyper::body::Incoming>) -> hyper::Result<Whole> {
+async fn whole(answer: Response<Incoming>) -> hyper::Result<Whole> {
     let (head, body) = answer.into_parts();
     let body = body.collect().await?;
     Ok(Whole {

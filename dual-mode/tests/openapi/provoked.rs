@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use crate::{
-    common::{Answer, PATIENCE, Served},
+    common::{
+        Answer, PATIENCE, Served,
+        panics::{FATAL, panics},
+    },
     document, fits, operations,
 };
 
@@ -19,7 +22,7 @@ struct Sent {
     to: &'static str,
     query: String,
     headers: String,
-    body: &'static str,
+    body: String,
     length: usize,
 }
 
@@ -38,7 +41,7 @@ impl Sent {
             to,
             query: query.to_owned(),
             headers: String::new(),
-            body,
+            body: body.to_owned(),
             length: body.len(),
         }
     }
@@ -46,6 +49,17 @@ impl Sent {
     fn with_headers(self, headers: &str) -> Self {
         let headers = headers.to_owned();
         Self { headers, ..self }
+    }
+
+    /// A greeting for another occasion.
+    fn of(self, occasion: &str) -> Self {
+        let body = self.body.replace("Holi", occasion);
+        Self {
+            query: self.query.replace("Holi", occasion),
+            length: body.len(),
+            body,
+            ..self
+        }
     }
 
     /// Says that the body is longer than what comes of it.
@@ -109,19 +123,19 @@ fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
             if has_body {
                 requests.push(
                     Sent {
-                        body: "{}",
+                        body: "{}".to_owned(),
                         length: 2,
                         ..fine()
                     }
                     .with_headers(named),
                 );
                 requests.push(Sent {
-                    body: "{",
+                    body: "{".to_owned(),
                     length: 1,
                     ..fine()
                 });
                 requests.push(Sent {
-                    body: "",
+                    body: "".to_owned(),
                     length: 0,
                     ..fine()
                 });
@@ -172,8 +186,9 @@ fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
         }
         // A greeting that waits for nothing is there before a deadline can be.
         504 => return None,
-        // No request makes this server fail; serving/tests/panics.rs tests one that does.
-        500 => return None,
+        // Nothing can go wrong in a probe.
+        500 if !to.contains("greetings") => return None,
+        500 => vec![fine().of(FATAL)],
         _ => panic!("{to} documents {status}, and this test cannot bring it about"),
     };
     Some((limits, requests))
@@ -181,6 +196,7 @@ fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
 
 #[tokio::test]
 async fn every_documented_answer_is_given_as_it_is_documented() {
+    let _panics = panics();
     let served = Served::start().await;
     let document = document(served.rest).await;
     for (operation, described) in operations(&document) {
@@ -219,4 +235,26 @@ async fn every_documented_answer_is_given_as_it_is_documented() {
         }
     }
     served.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_says_so_as_it_is_documented() {
+    let limits = Limits {
+        // The server of this test goes with it, and not in order.
+        drain_pause: PATIENCE,
+        ..Limits::default()
+    };
+    let served = Served::with(&limits, &[]).await;
+    let document = document(served.rest).await;
+    served.drain();
+    let answer = Sent::fine("GET /readyz").to(served.rest).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("NOT_SERVING"), "{answer:?}");
+    let described = &document["paths"]["/readyz"]["get"]["responses"]["503"];
+    fits(&document, described, &answer, "GET /readyz");
+    // Those who still come are served.
+    for operation in ["GET /v1/get_greetings", "GET /healthz"] {
+        let answer = Sent::fine(operation).to(served.rest).await;
+        assert_eq!(answer.status, 200, "{operation}: {answer:?}");
+    }
 }

@@ -1,12 +1,15 @@
 //! What the frameworks and the server refuse before the business is asked, as it comes out of each
 //! listener.
 
+use std::net::SocketAddr;
+
 use serving::limits::Limits;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::common::{
-    Served,
+    Served, http,
+    panics::{FATAL, panics},
     wire::{To, Whole, Wire, frame},
 };
 
@@ -90,6 +93,20 @@ pub(crate) async fn table() -> String {
         each(wire, ONE, &[("grpc-timeout", "soon")], b"{}", METHOD, HOLI).await
     });
     row("a deadline that passes", unfinished(wire).await);
+    row("a bug of the server", panicked(wire).await);
+    row("a head that is too large", too_many_headers(wire).await);
+    row(
+        "a head that is not HTTP",
+        [
+            garbled(served.rest).await,
+            "–".to_owned(),
+            garbled(served.grpc).await,
+        ],
+    );
+    row(
+        "a stream when the server goes away",
+        drained(wire, &served).await,
+    );
     served.stop().await;
 
     let full = Limits {
@@ -143,6 +160,47 @@ async fn unfinished(wire: &mut Wire) -> [String; 3] {
     [said(&rest), said(&grpc), said(&web)]
 }
 
+/// A call at which the business panics.
+async fn panicked(wire: &mut Wire) -> [String; 3] {
+    let _panics = panics();
+    let json = format!(r#"{{"messageType":"{FATAL}","year":2021}}"#);
+    let message = [b"\x12\x08", FATAL.as_bytes(), b"\x18\xe5\x0f"].concat();
+    let rest = wire.send(To::Rest1, ONE, &[], json).await;
+    let grpc = wire.grpc(METHOD, &[], &message).await;
+    let web = wire.grpc_web(METHOD, &[], &message).await;
+    [rest, grpc, web].map(|answer| {
+        assert!(!format!("{answer:?}").contains("bound to happen"));
+        said(&answer)
+    })
+}
+
+/// More headers than HTTP/1 may have, and longer ones than HTTP/2 may.
+async fn too_many_headers(wire: &mut Wire) -> [String; 3] {
+    let many = vec![("x-many", "x"); Limits::default().headers + 1];
+    let long = "x".repeat(Limits::default().header_list as usize);
+    let long = [("content-type", "application/grpc"), ("x-long", &long)];
+    let post = format!("POST {METHOD}");
+    let rest = wire.send(To::Rest1, ONE, &many, "{}").await;
+    let grpc = wire.send(To::Grpc2, &post, &long, frame(0, HOLI)).await;
+    let web = wire.send(To::Grpc1, &post, &many, "").await;
+    [said(&rest), said(&grpc), said(&web)]
+}
+
+/// A path has no spaces.
+async fn garbled(address: SocketAddr) -> String {
+    let answer = http(address, "GET /no thing", "", "").await;
+    assert_eq!(answer.body, "", "{answer:?}");
+    format!("{} without a body", answer.status)
+}
+
+/// A stream that is open, and has no end of its own. All other calls may finish.
+async fn drained(wire: &mut Wire, served: &Served) -> [String; 3] {
+    let reflection = "POST /grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
+    let grpc = wire.send_unfinished_until(To::Grpc2, reflection, &grpc, || served.drain());
+    ["–".to_owned(), said(&grpc.await), "–".to_owned()]
+}
+
 /// The code and the reason of an answer.
 fn said(answer: &Whole) -> String {
     if answer.header("content-type") == "application/problem+json" {
@@ -155,7 +213,11 @@ fn said(answer: &Whole) -> String {
         return format!("{} {reason}", answer.status.as_u16());
     }
     if answer.status != 200 {
-        return answer.status.as_u16().to_string();
+        assert!(
+            answer.body.is_empty(),
+            "neither a problem nor a status: {answer:?}"
+        );
+        return format!("{} without a body", answer.status.as_u16());
     }
     let statuses = [&answer.trailers, &answer.headers].into_iter();
     let status = statuses.filter_map(Status::from_header_map).next();

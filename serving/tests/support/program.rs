@@ -78,6 +78,12 @@ impl Running {
             .unwrap_or_else(|| panic!("{line:?} should name the {name} address"))
     }
 
+    /// The number of its process.
+    #[allow(dead_code, reason = "few tests look at the process")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it should still run")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         let pid = id.and_then(Pid::from_raw).expect("it should still run");

@@ -90,8 +90,8 @@ fn problems(faults: impl IntoIterator<Item = Fault>) -> Value {
         .iter()
         .map(|(status, faults)| (status.to_string(), response(faults)))
         .collect();
-    let head =
-        "The head is longer than the server takes, or has more headers. This answer has no body.";
+    let head = "The head is longer than the server takes, or has more headers. The HTTP library says so \
+                before there is a request: this answer has no body and no `x-request-id`.";
     responses.insert("431".to_owned(), json!({ "description": head }));
     Value::from(responses)
 }
@@ -155,14 +155,14 @@ fn faults(examples: &Examples, call: Call, has_body: bool) -> Vec<Fault> {
     faults
 }
 
-/// The faults of any call, which the server around the service finds.
-fn surrounding() -> [Fault; 6] {
+/// The faults of any call, which the server around the service finds. A server that goes away lets
+/// calls finish: only a stream of gRPC is told.
+fn surrounding() -> [Fault; 5] {
     [
         Refusal::MalformedDeadline.into(),
         Fault::UriTooLong,
         Fault::Internal,
         Fault::Overloaded,
-        Fault::Draining,
         Fault::DeadlinePassed,
     ]
 }

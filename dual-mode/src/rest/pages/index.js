@@ -15,8 +15,9 @@ const byId = (id) => document.getElementById(id);
 const utf8 = new TextEncoder();
 
 function grpcOrigin() {
-  const url = new URL(location.origin);
-  url.port = document.body.dataset.grpcPort || url.port;
+  const { grpcUrl, grpcPort } = document.body.dataset;
+  const url = new URL(grpcUrl || location.origin);
+  url.port = grpcPort || url.port;
   return url.origin;
 }
 
@@ -33,7 +34,7 @@ async function exchange({ url, method, headers, body }) {
       body: new Uint8Array(await response.arrayBuffer()),
     };
   } catch (error) {
-    const why = error.name === 'TimeoutError' ? `it took longer than ${LONGEST_WAIT / 1000} s` : 'is it running, and does it let this page call?';
+    const why = error.name === 'TimeoutError' ? `it took longer than ${LONGEST_WAIT / 1000} s` : 'is it running there, and does it let this page call? (--grpc-url and --cors-origin tell the server)';
     exchanged.failure = `no answer from ${url.origin}: ${why}`;
   }
   exchanged.time = performance.now() - begin;

@@ -15,11 +15,49 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// The pages. A browser finds gRPC-Web at `grpc_port` of the host that it has them from, or where it
-/// has them from if there is none.
-pub(super) fn routes(grpc_port: Option<u16>) -> Router {
-    let port = grpc_port.map(|port| port.to_string()).unwrap_or_default();
-    let index = include_str!("index.html").replace("{grpc-port}", &port);
+/// Where a browser that has the pages finds gRPC-Web.
+#[derive(Clone, Debug)]
+pub enum GrpcWeb {
+    /// Where it has the pages from.
+    Here,
+    /// At this port of the same host.
+    Port(u16),
+    /// At this origin, as [`serving::cors::origin`] reads it.
+    At(HeaderValue),
+}
+
+impl GrpcWeb {
+    /// The values of `data-grpc-port` and `data-grpc-url`.
+    fn for_script(&self) -> [String; 2] {
+        match self {
+            Self::Here => Default::default(),
+            Self::Port(port) => [port.to_string(), String::new()],
+            Self::At(origin) => [String::new(), text(origin)],
+        }
+    }
+
+    /// What a page may call beside where it comes from.
+    fn for_policy(&self) -> String {
+        match self {
+            Self::Here => String::new(),
+            Self::Port(port) => format!(" *:{port}"),
+            Self::At(origin) => format!(" {}", text(origin)),
+        }
+    }
+}
+
+/// An origin is ASCII.
+fn text(origin: &HeaderValue) -> String {
+    String::from_utf8_lossy(origin.as_bytes()).into_owned()
+}
+
+/// The pages, which call gRPC-Web at `grpc`.
+pub(super) fn routes(grpc: &GrpcWeb) -> Router {
+    let [port, url] = grpc.for_script();
+    let index = include_str!("index.html");
+    let index = index
+        .replace("{grpc-port}", &port)
+        .replace("{grpc-url}", &url);
     // Its examples are made by the service itself, and are no calls for the log.
     let silent = tracing::subscriber::NoSubscriber::new();
     let document = tracing::subscriber::with_default(silent, openapi::document).to_string();
@@ -32,14 +70,14 @@ pub(super) fn routes(grpc_port: Option<u16>) -> Router {
         ("/pages/wire.js", SCRIPT, include_str!("wire.js").into()),
         ("/pages/page.css", STYLE, include_str!("page.css").into()),
     ];
-    let policy = policy(grpc_port);
+    let policy = policy(grpc);
     let route = |router: Router, (path, content_type, content)| {
         router.route(path, file(headers(content_type, policy.clone()), content))
     };
     files.into_iter().fold(Router::new(), route)
 }
 
-type Headers = [(HeaderName, HeaderValue); 5];
+type Headers = [(HeaderName, HeaderValue); 6];
 
 fn file(headers: Headers, content: Bytes) -> MethodRouter {
     let answer = get(async move || (headers.clone(), content.clone()));
@@ -55,15 +93,15 @@ fn headers(content_type: &'static str, policy: HeaderValue) -> Headers {
         (header::REFERRER_POLICY, fixed("no-referrer")),
         // The pages are a few kilobytes: a new release must not meet the script of the last one.
         (header::CACHE_CONTROL, fixed("no-cache")),
+        // Whoever asks for gzip gets it.
+        (header::VARY, fixed("accept-encoding")),
     ]
 }
 
-/// What the pages may do: run their own scripts, and call this server, at the REST port they came
-/// from and at the gRPC port. A policy cannot say "of the same host"; the script sees to that.
-fn policy(grpc_port: Option<u16>) -> HeaderValue {
-    let grpc = grpc_port
-        .map(|port| format!(" *:{port}"))
-        .unwrap_or_default();
+/// What the pages may do: run their own scripts, and call this server, where they came from and where
+/// gRPC-Web is. A policy cannot say "of the same host"; the script sees to that.
+fn policy(grpc: &GrpcWeb) -> HeaderValue {
+    let grpc = grpc.for_policy();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
          connect-src 'self'{grpc}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,77 +1,22 @@
-//! Requests and answers in JSON, as proto3 maps messages to it (protobuf.dev/programming-guides/json): a number
-//! may be a text or have a fraction of zero, null means the default, and a field that is unknown or
-//! comes twice is refused. The names of the contract's fields are the same in proto and in JSON.
-//!
-//! Written by hand, because a fault has to name the field that it is about and its place.
-
-use std::cell::RefCell;
+//! The messages of requests, field by field.
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::error::Category;
 
-use super::number::Year;
+use super::Wrong;
 use crate::{
-    faults::Fault,
-    greetings::{self, Answer, Request, Violation},
+    greetings::{self, Fault, Request},
+    rest::number::Year,
 };
 
 /// The longest name of an unknown field that is quoted, in characters.
 const LONGEST_NAME: usize = 64;
 
-/// Reads one request.
-///
-/// # Errors
-/// [`Fault::Malformed`] with line and column, or the field that is wrong.
-pub(crate) fn request(body: &[u8]) -> Result<Request, Fault> {
-    let wrong = RefCell::new(None);
-    read(body, Message::root(&wrong), &wrong)
-}
-
-/// Reads the requests of a batch.
-///
-/// # Errors
-/// As [`request`], with the place of a field.
-pub(crate) fn batch(body: &[u8]) -> Result<Vec<Request>, Fault> {
-    let wrong = RefCell::new(None);
-    read(body, Batch { wrong: &wrong }, &wrong)
-}
-
-/// What was found wrong with a field, if anything: serde's errors can only be texts.
-type Wrong = RefCell<Option<Violation>>;
-
-fn read<'de, T>(
-    body: &'de [u8],
-    seed: impl DeserializeSeed<'de, Value = T>,
-    wrong: &Wrong,
-) -> Result<T, Fault> {
-    if body.is_empty() {
-        return Err(Fault::Malformed(
-            "the body is empty, and not a JSON object".to_owned(),
-        ));
-    }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = seed.deserialize(&mut json);
-    let error = match value.and_then(|value| json.end().map(|()| value)) {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    match (error.classify(), wrong.take()) {
-        (Category::Data, Some(Violation { field, rule })) => {
-            Err(greetings::Fault::field(field, rule).into())
-        }
-        (Category::Data, None) => Err(Fault::Malformed(
-            "this is JSON, and not a JSON object".to_owned(),
-        )),
-        _ => Err(Fault::Malformed(format!("the body is not JSON: {error}"))),
-    }
-}
-
 /// A `RequestMessage`.
 #[derive(Clone, Copy)]
-struct Message<'a> {
+pub(super) struct Message<'a> {
     wrong: &'a Wrong,
     place: Option<usize>,
 }
@@ -89,7 +34,7 @@ enum Field {
 }
 
 impl<'a> Message<'a> {
-    fn root(wrong: &'a Wrong) -> Self {
+    pub(super) fn root(wrong: &'a Wrong) -> Self {
         Self { wrong, place: None }
     }
 
@@ -121,7 +66,8 @@ impl<'a> Message<'a> {
 }
 
 fn note(wrong: &Wrong, field: String, rule: &'static str) {
-    wrong.borrow_mut().get_or_insert(Violation { field, rule });
+    let fault = || Fault::field(field, rule);
+    wrong.borrow_mut().get_or_insert_with(fault);
 }
 
 fn unknown<E: Error>(name: &str, note: impl FnOnce(&str)) -> E {
@@ -174,7 +120,7 @@ impl<'de> Visitor<'de> for Message<'_> {
 
 /// A `BatchRequestMessage`.
 #[derive(Clone, Copy)]
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     wrong: &'a Wrong,
 }
 
@@ -184,6 +130,12 @@ enum BatchField {
     #[serde(rename = "requests")]
     Requests,
     Unknown(String),
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn root(wrong: &'a Wrong) -> Self {
+        Self { wrong }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Batch<'_> {
@@ -275,37 +227,11 @@ impl<'de> Visitor<'de> for Requests<'_> {
                 Some(request) => requests.push(request),
                 None => return Ok(requests),
             }
-        }
-    }
-}
-
-/// An answer as JSON spells it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AnswerBody<'a> {
-    greetings: &'a str,
-    message_received: bool,
-}
-
-impl<'a> From<&'a Answer> for AnswerBody<'a> {
-    fn from(answer: &'a Answer) -> Self {
-        Self {
-            greetings: &answer.greetings,
-            message_received: answer.message_received,
-        }
-    }
-}
-
-/// The answer to a batch.
-#[derive(Serialize)]
-pub(crate) struct BatchBody<'a> {
-    responses: Vec<AnswerBody<'a>>,
-}
-
-impl<'a> From<&'a [Answer]> for BatchBody<'a> {
-    fn from(answers: &'a [Answer]) -> Self {
-        Self {
-            responses: answers.iter().map(AnswerBody::from).collect(),
+            // Two bytes of a body may be a request that takes fifty.
+            if let Err(fault) = greetings::batch_of(requests.len()) {
+                self.wrong.borrow_mut().get_or_insert(fault);
+                return Err(A::Error::custom(""));
+            }
         }
     }
 }
