@@ -11,11 +11,11 @@ use crate::{
     embedded::{self, Kind},
     folder::Folder,
     known::Known,
-    lab::Lab,
+    lab::{Lab, Outcome},
     plan::{self, Planned},
     progress::Display,
     record::{Arm, Ceiling, Load, Purpose, store},
-    run::Interrupted,
+    run::{ATTEMPTS, Interrupted},
     subject::Subject,
 };
 
@@ -36,8 +36,8 @@ pub fn blocks(arms: &[Arm], users: u32) -> Vec<Planned> {
     arms.iter().enumerate().map(block).collect()
 }
 
-/// Measures one block against the service that does nothing, on the cores `server`. None where it
-/// was VOID, which it says.
+/// Measures one block against the service that does nothing, on the cores `server`, again where it
+/// is VOID. None where it was so each time, which it says.
 ///
 /// # Errors
 /// When a process cannot be started or an option cannot be carried out.
@@ -51,7 +51,7 @@ pub async fn measure(
         kind: Kind::Known(Known::default()),
     });
     let measured = std::mem::replace(&mut lab.subject, nothing);
-    let outcome = lab.measure(block, None).await;
+    let outcome = until_valid(lab, block).await;
     lab.done();
     lab.subject = measured;
     let outcome = outcome?;
@@ -71,6 +71,19 @@ pub async fn measure(
         requests_per_second: record.requests_per_second(),
         generator_cpu_us_per_request: cpu,
     }))
+}
+
+/// The first valid outcome of `block`, or the last.
+async fn until_valid(lab: &mut Lab, block: &Planned) -> anyhow::Result<Outcome> {
+    let mut block = block.clone();
+    loop {
+        let outcome = lab.measure(&block, None).await?;
+        let is_last = block.attempt == ATTEMPTS || lab.stop.is_cancelled();
+        if is_last || outcome.void().is_none() {
+            return Ok(outcome);
+        }
+        block.attempt += 1;
+    }
 }
 
 /// The command `ceiling`: measures the arms that `options` name, and returns the table.

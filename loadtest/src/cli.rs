@@ -261,7 +261,7 @@ fn with_our_words(command: clap::Command) -> clap::Command {
         (
             "run_time",
             "How long each arm is measured, in all of its blocks [default: 14s; thorough: 4m]",
-            "It is shared out evenly among the blocks. Warm-up, which takes 0.5 s of each block (thorough: 2 s), \
+            "It is shared out evenly among the blocks. Warm-up, which takes 0.4 s of each block (thorough: 2 s), \
              repetitions, A/A runs, the map and the search for the generator's limit come on top.\n\n\
              Example: --run-time 30s",
         ),

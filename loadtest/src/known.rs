@@ -231,7 +231,7 @@ mod tests {
         }
         let delay = Duration::from_millis(20);
         assert!(quickest >= delay, "{quickest:?}");
-        assert!(quickest < delay + delay / 2, "{quickest:?}");
+        assert!(quickest < delay * 3, "{quickest:?}");
         let waited = service.waited();
         assert_eq!(waited.count(), 50);
         // Kept to three digits.

@@ -36,19 +36,21 @@ pub struct Extent {
     pub map_warm_up_us: u64,
 }
 
+/// Goose stops its users after whole seconds, counted before they have connected: of what it is told, a
+/// tenth of a second is left, so that connecting never takes a window's end.
 impl Extent {
     /// About two minutes with five arms. Six pairs are the fewest of which a sign-flip test can give
     /// less than 5%.
     pub const QUICK: Self = Self {
         mode: Mode::Quick,
         window_us: 1_500_000,
-        warm_up_us: 500_000,
+        warm_up_us: 400_000,
         aa_pairs: 4,
         closed_pairs: 3,
         open_pairs: 6,
         map_pairs: 0,
         map_window_us: 1_500_000,
-        map_warm_up_us: 500_000,
+        map_warm_up_us: 400_000,
     };
 
     /// The full design: METHOD asks for blocks of 10 to 15 s of which the first 2 to 3 s are dropped,
@@ -56,15 +58,14 @@ impl Extent {
     /// as long again as all the rest.
     pub const THOROUGH: Self = Self {
         mode: Mode::Thorough,
-        window_us: 8_000_000,
+        window_us: 7_900_000,
         warm_up_us: 2_000_000,
         aa_pairs: 10,
         closed_pairs: 10,
         open_pairs: 10,
         map_pairs: 10,
-        // Goose counts whole seconds, both together.
         map_window_us: 2_500_000,
-        map_warm_up_us: 500_000,
+        map_warm_up_us: 400_000,
     };
 }
 

@@ -252,7 +252,8 @@ mod tests {
     fn a_listening_process_is_found_by_the_address_and_not_by_the_port_alone() {
         let own = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = own.local_addr().unwrap();
-        assert_eq!(listening_processes(address), [std::process::id()]);
+        // A child that is being started by another test may hold it too for a moment.
+        assert!(listening_processes(address).contains(&std::process::id()));
         let other = SocketAddr::new("127.0.0.2".parse().unwrap(), address.port());
         assert!(listening_processes(other).is_empty());
     }

@@ -74,6 +74,8 @@ fn a_target_that_is_not_there_is_one_line_and_no_report() {
         .local_addr()
         .unwrap();
     let closed = format!("http://{closed}");
+    // A label may have 63 characters, so nobody is asked for it.
+    let nowhere = format!("http://{}.invalid:1", "a".repeat(64));
     for (rest, grpc, named) in [
         (
             closed.as_str(),
@@ -86,7 +88,7 @@ fn a_target_that_is_not_there_is_one_line_and_no_report() {
             "gRPC cannot be tested",
         ),
         (
-            "http://nowhere.invalid:1",
+            nowhere.as_str(),
             service.grpc.as_str(),
             "is at a host that is unknown",
         ),

@@ -12,7 +12,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -37,12 +37,18 @@ pub const ONE_PAIR: [&str; 5] = ["--closed", "--pairs", "1", "--arms", "A,E"];
 /// The exit code of a run without a verdict.
 pub const CANNOT_TELL: Option<i32> = Some(6);
 
-/// An empty working directory, and the tool run in it.
-pub struct Room(TempDir);
+/// Each run of the tool keeps its server and its generator on cores of their own: two at once would
+/// make each other late.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// An empty working directory, and the tool run in it. A test has one at a time.
+pub struct Room(TempDir, MutexGuard<'static, ()>);
 
 impl Room {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary directory can be made"))
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        Self(directory, alone)
     }
 
     pub fn path(&self) -> &Path {
@@ -90,12 +96,21 @@ pub fn read_run(folder: &Path) -> Recording {
     Recording::read(folder).expect("a report has its raw data")
 }
 
-/// The last block of `arm`.
+/// The last block of `arm` that measured anything.
 pub fn block(recording: &Recording, arm: Arm) -> &BlockRecord {
-    let mut blocks = recording.blocks.iter().rev();
-    blocks
-        .find(|block| block.arm == arm)
-        .expect("the arm was measured")
+    let last = answered(recording).filter(|block| block.arm == arm).last();
+    last.expect("the arm was measured")
+}
+
+/// The blocks that measured anything. On a machine that is not its own, one may have been stopped
+/// before.
+pub fn answered(recording: &Recording) -> impl Iterator<Item = &BlockRecord> {
+    recording.blocks.iter().filter(|block| block.requests > 0)
+}
+
+/// Whether the machine took so much that the run ended before its plan did.
+pub fn gave_up(recording: &Recording) -> bool {
+    loadtest::validity::too_many_void(&recording.blocks)
 }
 
 /// The names in `folder`, sorted; none where there is no such folder.
