@@ -114,7 +114,8 @@ impl Shape {
             }
             output => output.context("h2load could not be started")?,
         };
-        let cpu = server.cpu()? - before;
+        let cpu = server.cpu()?.checked_sub(before);
+        let cpu = cpu.context("a thread of the server ended")?;
         let text = String::from_utf8_lossy(&output.stdout);
         let answered = number_before(&text, "status codes: ", " 2xx");
         ensure!(

@@ -46,16 +46,16 @@ impl Server {
             .with_context(|| format!("{command:?} did not say where it listens"))
     }
 
-    /// CPU time so far, of threads that ended too. The system counts in ticks of 10 ms.
+    /// CPU time so far of its threads, none of which ends while it is measured. In nanoseconds, as the
+    /// scheduler counts it; the ticks of `stat` are 10 ms.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // proc(5): after the name in parentheses, which may hold anything, utime and stime are the
-        // 12th and 13th field.
-        let (_, fields) = stat.rsplit_once(") ").context("stat cannot be read")?;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
-        let ticks = ticks.sum::<Result<u64, _>>()?;
-        let per_second = rustix::param::clock_ticks_per_second();
-        Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+        let mut nanos = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+            let on_cpu = schedstat.split(' ').next().context("schedstat is empty")?;
+            nanos += on_cpu.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
     }
 
     /// Its resident memory.
