@@ -72,12 +72,9 @@ fn main() -> ExitCode {
         let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
         let rest_at = rest.local_addr()?;
         let grpc_at = grpc.as_ref().map_or(Ok(rest_at), TcpListener::local_addr)?;
-        // In one piece, for a reader that goes after the line it waited for.
         let metrics_at = admin.address.map(|at| format!("\nmetrics on {at}"));
-        println!(
-            "REST on {rest_at}\ngRPC on {grpc_at}{}",
-            metrics_at.unwrap_or_default()
-        );
+        let metrics_at = metrics_at.unwrap_or_default();
+        process::announce(&format!("REST on {rest_at}\ngRPC on {grpc_at}{metrics_at}"));
         let (rest, grpc) = (
             process.listener(rest),
             grpc.map(|grpc| process.listener(grpc)),

@@ -1,6 +1,12 @@
 //! A server's process: log, runtime, signals, exit code.
 
-use std::{future::Future, process::ExitCode, thread, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::{
@@ -105,6 +111,11 @@ where
     });
     runtime.shutdown_timeout(RUNTIME_END);
     result
+}
+
+/// Prints what whoever started the server waits for. A reader that has gone since does not stop it.
+pub fn announce(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Signals within this time of the first are the same wish to end.

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     limits.longest_call = args.server.max_call.unwrap_or(LONGEST_CONVERSATION);
     process::run(&args.server, limits, async |process| {
         let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
-        println!("Server is running...\ngRPC on {}", socket.local_addr()?);
+        process::announce(&format!(
+            "Server is running...\ngRPC on {}",
+            socket.local_addr()?
+        ));
         Ok(bidirectional::serve(
             process.listener(socket),
             args.order,
