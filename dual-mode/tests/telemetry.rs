@@ -224,6 +224,14 @@ async fn an_answer_names_its_call_as_the_caller_did_or_anew() {
         .await
         .unwrap_err();
     assert_eq!(status.metadata().get("x-request-id").unwrap(), "mine-4");
+    // Over gRPC a made id goes where something refers to it.
+    let well = server.greet(2021, &[]).await.unwrap();
+    assert!(well.metadata().get("x-request-id").is_none());
+    let badly = server.greet(0, &[]).await.unwrap_err();
+    let id = badly.metadata().get("x-request-id").expect("an id");
+    let details = tonic_types::StatusExt::get_error_details(&badly);
+    let told = details.request_info().expect("the same").request_id.clone();
+    assert_eq!(id.to_str().unwrap(), told);
     server.running.signal(Signal::TERM);
     assert_eq!(server.running.end().await.code, Some(0));
 }

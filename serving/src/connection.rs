@@ -63,7 +63,9 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     };
     let stream = TokioIo::new(stream);
     if http2 {
-        let connection = http2_builder(limits).serve_connection(stream, service);
+        let connection = http2_builder(limits)
+            .auto_date_header(V::DATED)
+            .serve_connection(stream, service);
         let go_away = http2::Connection::graceful_shutdown;
         until_end(connection, shared, &open, pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {

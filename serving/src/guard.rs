@@ -32,6 +32,7 @@ use crate::{
     pieces::Pieces,
     refusal::{Refusal, Refuse},
     stall,
+    telemetry::call,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -126,7 +127,7 @@ where
         let Some(slot) = Slot::take(&self.calls, &self.open) else {
             return refused(Refusal::Overloaded);
         };
-        let end = Instant::now() + limit;
+        let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
         // tower's services are called by exclusive reference; those here are cheap to clone.
         let mut service = self.service.clone();
         let request = CountedBody::count(request, &self.calls.intake);

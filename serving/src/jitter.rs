@@ -1,15 +1,10 @@
 //! Chance, where many must not do the same thing at the same time.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// `time`, give or take up to `share` of it.
 pub(crate) fn jittered(time: Duration, share: f64) -> Duration {
-    // The keys of a hasher are the standard library's only source of chance.
-    let random = RandomState::new().hash_one(0_u8) % 2001;
-    time.mul_f64(1.0 - share + 2.0 * share * random as f64 / 2000.0)
+    time.mul_f64(1.0 - share + 2.0 * share * fastrand::f64())
 }
 
 #[cfg(test)]

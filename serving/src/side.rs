@@ -22,6 +22,7 @@ use crate::{
     telemetry::{
         Telemetry,
         call::{Line, Noting, Watched, Watcher},
+        codes::Transport,
         metrics,
     },
 };
@@ -41,6 +42,8 @@ pub struct Side<S, R> {
 
 /// What makes the service of each connection.
 pub(crate) trait Serve: Send + Sync + 'static {
+    /// Whether answers over HTTP/2 carry a Date.
+    const DATED: bool;
     type Body: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static;
     type Service: Service<
             Request<Incoming>,
@@ -86,6 +89,8 @@ impl<S, R: Refuse> One<S, R> {
 }
 
 impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
+    // gRPC knows no Date, and no cache looks at its answers; to h2 it is a new header every second.
+    const DATED: bool = !matches!(R::TRANSPORT, Transport::Grpc);
     type Body = <Self::Service as Served>::Body;
     type Service = Watched<ForPages<Guard<S, Noting<R>>>>;
 
@@ -135,6 +140,7 @@ pub(crate) struct Both<A, B> {
 }
 
 impl<A: Serve, B: Serve> Serve for Both<A, B> {
+    const DATED: bool = A::DATED || B::DATED;
     type Body = Either<A::Body, B::Body>;
     type Service = ByContent<A::Service, B::Service>;
 

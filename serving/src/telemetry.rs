@@ -5,7 +5,6 @@ pub(crate) mod call;
 pub mod codes;
 pub mod exposition;
 pub mod metrics;
-mod random;
 pub mod request_id;
 mod trace_context;
 pub mod traces;
@@ -46,10 +45,20 @@ fn all<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'
     named.map(|(_, value)| value)
 }
 
-/// The value of `name` among `headers`, where there is one and no more.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = all(headers, name);
-    values.next().filter(|_| values.next().is_none())
+/// What a caller names its call by: the values of `x-request-id` and `traceparent`, each where there
+/// is one and no more. One look at each header, for few calls have either.
+fn names(headers: &HeaderMap) -> [Option<&HeaderValue>; 2] {
+    let (mut values, mut seen) = ([None; 2], [false; 2]);
+    for (name, value) in headers {
+        let place = match name.as_str() {
+            "x-request-id" => 0,
+            "traceparent" => 1,
+            _ => continue,
+        };
+        values[place] = (!seen[place]).then_some(value);
+        seen[place] = true;
+    }
+    values
 }
 
 /// Starts the log of this process, which a thread of its own writes until the guard is dropped.

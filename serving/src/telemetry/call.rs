@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     future::Future,
+    mem::ManuallyDrop,
     pin::Pin,
     sync::{
         Arc,
@@ -34,6 +35,8 @@ use crate::refusal::{Refusal, Refuse};
 pub(crate) struct Watcher {
     pub(crate) listener: Arc<Listener>,
     pub(crate) traces: Option<Traces>,
+    /// Whether an answer carried a request id yet.
+    named: AtomicBool,
     /// Whether anything was asked yet.
     pub(crate) asked: AtomicBool,
     shard: usize,
@@ -45,6 +48,7 @@ impl Watcher {
         Self {
             listener: Arc::clone(listener),
             traces: traces.cloned(),
+            named: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             shard: metrics::shard(),
         }
@@ -95,6 +99,8 @@ struct Call {
     path: usize,
     begun: Instant,
     id: Id,
+    /// Whether the answer carries the id.
+    told: bool,
     context: Option<TraceContext>,
     head: bool,
     web: Option<Web>,
@@ -114,8 +120,18 @@ struct Shown {
 }
 
 thread_local! {
-    /// The call that is being polled.
-    static CURRENT: Cell<Option<Box<Call>>> = const { Cell::new(None) };
+    /// The call that is being polled. Each poll gives it and takes it back, so that nothing is left to
+    /// drop with the thread, for which every access would have to look.
+    static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
+}
+
+fn lend(call: Option<Box<Call>>) {
+    CURRENT.set(ManuallyDrop::new(call));
+}
+
+fn take_back() -> Option<Box<Call>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
 }
 
 /// Does `work` for `call`, and notes the limit that the guard held meanwhile.
@@ -123,14 +139,13 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     let Some(named) = call.take() else {
         return work();
     };
-    let span = named
-        .shown
-        .as_ref()
-        .map(|shown| shown.span.clone().entered());
-    CURRENT.set(Some(named));
-    let done = work();
-    *call = CURRENT.take();
-    drop(span);
+    let span = named.shown.as_ref().map(|shown| shown.span.clone());
+    lend(Some(named));
+    let done = match span {
+        None => work(),
+        Some(span) => span.in_scope(work),
+    };
+    *call = take_back();
     if let (Some(limit), Some(call)) = (HELD.take(), call) {
         call.line.watcher.listener.hit(limit);
     }
@@ -139,10 +154,18 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
 
 /// The request id of the call that is being polled.
 pub(super) fn current_id() -> Option<HeaderValue> {
-    let call = CURRENT.take();
+    let call = take_back();
     let id = call.as_ref().map(|call| call.id.value());
-    CURRENT.set(call);
+    lend(call);
     id
+}
+
+/// When the call that is being polled began, where it is watched.
+pub(crate) fn begun() -> Option<Instant> {
+    let call = take_back();
+    let begun = call.as_ref().map(|call| call.begun);
+    lend(call);
+    begun
 }
 
 impl Call {
@@ -151,11 +174,11 @@ impl Call {
         let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());
         transport.begin(watcher.shard, path);
-        let headers = request.headers();
-        let context = TraceContext::of(headers);
+        let [id, traceparent] = super::names(request.headers());
+        let context = TraceContext::of(traceparent);
         let traces = watcher.traces.as_ref();
         let sampled = traces.and_then(|traces| traces.sample(context));
-        let id = Id::of(headers);
+        let id = Id::of(id);
         let logged = tracing::enabled!(Level::DEBUG);
         let context = sampled
             .or(context)
@@ -178,6 +201,7 @@ impl Call {
             path,
             begun,
             id,
+            told: false,
             context,
             head: request.method() == Method::HEAD,
             web: None,
@@ -195,15 +219,32 @@ impl Call {
         }
         self.whole = self.head || response.body().is_end_stream();
         self.code = kind.code_of_head(status, headers);
-        let mut id = self.id.value();
-        // It differs from call to call: it must not push what repeats from HPACK's table.
-        id.set_sensitive(true);
-        response.headers_mut().insert(request_id::HEADER, id);
+        // A made id of a gRPC call that goes well, and of which nothing is written down, would be a
+        // tenth of its answer and name nothing.
+        let names_something = self.shown.is_some() || matches!(self.id, Id::Sent(_));
+        if kind == Transport::Rest || self.code.is_some() || names_something {
+            self.tell(response.headers_mut());
+        }
     }
 
-    fn trailers(&mut self, trailers: &HeaderMap) {
+    /// Puts the id into an answer.
+    fn tell(&mut self, headers: &mut HeaderMap) {
+        let mut id = self.id.value();
+        // It differs from call to call, and must not push what repeats from HPACK's table. The first
+        // one of a connection goes there, for the sake of its name.
+        let named = &self.line.watcher.named;
+        id.set_sensitive(named.load(Relaxed));
+        named.store(true, Relaxed);
+        headers.insert(request_id::HEADER, id);
+        self.told = true;
+    }
+
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
         if self.line.transport.transport == Transport::Grpc {
             self.code = grpc_status(trailers);
+            if self.code != Some(tonic::Code::Ok as Place) && !self.told {
+                self.tell(trailers);
+            }
         }
         self.whole = true;
     }
@@ -318,17 +359,17 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let body = this.body.as_mut();
-        let frame = ready!(within(this.call, || body.poll_frame(cx)));
+        let mut frame = ready!(within(this.call, || body.poll_frame(cx)));
         let Some(call) = this.call else {
             return Poll::Ready(frame);
         };
-        match &frame {
+        match &mut frame {
             None => call.whole = true,
             Some(Err(_)) => {}
             Some(Ok(frame)) => {
                 if let (Some(data), Some(web)) = (frame.data_ref(), call.web) {
                     call.code = web.status(data.chunk()).or(call.code);
-                } else if let Some(trailers) = frame.trailers_ref() {
+                } else if let Some(trailers) = frame.trailers_mut() {
                     call.trailers(trailers);
                 }
                 call.whole |= this.body.is_end_stream();

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
-
-use super::{only, random};
+use http::HeaderValue;
 
 /// The trace that a call belongs to, and the caller's span in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +17,13 @@ pub(crate) struct TraceContext {
 impl TraceContext {
     /// What `traceparent` says; none where it is absent, given twice or malformed, which the
     /// specification wants taken for absent (§4.3).
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        static NAME: HeaderName = HeaderName::from_static("traceparent");
-        Self::parse(only(headers, &NAME)?.as_bytes())
+    pub(crate) fn of(traceparent: Option<&HeaderValue>) -> Option<Self> {
+        Self::parse(traceparent?.as_bytes())
     }
 
     /// A trace that begins here.
     pub(crate) fn begin() -> Self {
-        let bits = u128::from(random::bits()) << 64 | u128::from(random::bits());
+        let bits = fastrand::u128(..);
         Self {
             trace: bits.max(1),
             parent: None,

@@ -20,7 +20,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::{codes::Transport, random, trace_context::TraceContext};
+use super::{codes::Transport, trace_context::TraceContext};
 
 /// Spans that may wait to be sent, and how many go in one message; the SDK's own defaults.
 const QUEUE: usize = 2048;
@@ -93,7 +93,7 @@ impl Traces {
     pub(crate) fn sample(&self, context: Option<TraceContext>) -> Option<TraceContext> {
         match context {
             Some(context) => context.sampled.then_some(context),
-            None if self.threshold == u64::MAX || random::bits() < self.threshold => {
+            None if self.threshold == u64::MAX || fastrand::u64(..) < self.threshold => {
                 Some(TraceContext::begin())
             }
             None => None,
@@ -120,7 +120,7 @@ impl Traces {
         self.processor.on_end(SpanData {
             span_context: SpanContext::new(
                 TraceId::from_bytes(call.context.trace.to_be_bytes()),
-                SpanId::from_bytes(random::bits().max(1).to_be_bytes()),
+                SpanId::from_bytes(fastrand::u64(..).max(1).to_be_bytes()),
                 TraceFlags::SAMPLED,
                 false,
                 TraceState::default(),

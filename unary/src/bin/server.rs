@@ -24,7 +24,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     process::run(&args.server, args.server.limits(), async |process| {
         let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
-        println!("Server is running...\ngRPC on {}", socket.local_addr()?);
+        process::announce(&format!(
+            "Server is running...\ngRPC on {}",
+            socket.local_addr()?
+        ));
         Ok(unary::serve(process.listener(socket), process.shutdown.clone()).await?)
     })
 }
