@@ -56,10 +56,6 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Where it reports to; none where calls are neither named nor counted.
     pub telemetry: Option<Telemetry>,
-    /// The paths that are counted by name; all others are counted as one.
-    pub paths: Vec<String>,
-    /// Whose pages may read answers.
-    pub origins: Origins,
 }
 
 /// A socket with the default limits, served on the runtime of the caller.
@@ -71,8 +67,6 @@ impl From<TcpListener> for Listener {
             workers: Workers::none(),
             tls: None,
             telemetry: Some(Telemetry::default()),
-            paths: Vec::new(),
-            origins: Origins::default(),
         }
     }
 }
@@ -95,14 +89,13 @@ pub(crate) struct Shared<V> {
 }
 
 impl Listener {
-    /// Serves `service` until `shutdown` is cancelled, and then drains: after the limits' drain pause
-    /// the socket closes, connections are told to go away, streams end, and calls in flight finish;
-    /// after the grace what is left is cut.
+    /// [`Listener::serve_side`] of `service`, none of whose paths is counted by name, and whose answers
+    /// no page of another origin may read.
     ///
     /// # Errors
-    /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
+    /// The same.
     pub async fn serve<S, R>(
-        mut self,
+        self,
         name: &'static str,
         protocol: Protocol,
         service: S,
@@ -116,9 +109,29 @@ impl Listener {
         let side = Side {
             service,
             refuse,
-            paths: std::mem::take(&mut self.paths),
-            origins: std::mem::take(&mut self.origins),
+            paths: Vec::new(),
+            origins: Origins::default(),
         };
+        self.serve_side(name, protocol, side, shutdown).await
+    }
+
+    /// Serves `side` until `shutdown` is cancelled, and then drains: after the limits' drain pause
+    /// the socket closes, connections are told to go away, streams end, and calls in flight finish;
+    /// after the grace what is left is cut.
+    ///
+    /// # Errors
+    /// [`ServeError::Cut`], naming the listener `name`, when calls had to be cut.
+    pub async fn serve_side<S, R>(
+        self,
+        name: &'static str,
+        protocol: Protocol,
+        side: Side<S, R>,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError>
+    where
+        S: HttpService,
+        R: Refuse + Sync,
+    {
         let one = One::new(side, self.telemetry.as_ref());
         self.run(name, protocol, one, shutdown).await
     }

@@ -13,7 +13,7 @@ use std::io::{IsTerminal, stderr};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -37,12 +37,6 @@ pub struct Telemetry {
     pub metrics: Option<metrics::Metrics>,
     /// Where spans of sampled calls go.
     pub traces: Option<traces::Traces>,
-}
-
-/// The values of `name` among `headers`. Few headers are compared faster than one name is hashed.
-fn all<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> {
-    let named = headers.iter().filter(move |header| header.0 == name);
-    named.map(|(_, value)| value)
 }
 
 /// What a caller names its call by: the values of `x-request-id` and `traceparent`, each where there

@@ -108,17 +108,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (side, shutdown) = side(&listener.limits, origins, shutdown).await;
-    let Side {
-        service,
-        refuse,
-        paths,
-        origins,
-    } = side;
-    Listener {
-        paths,
-        origins,
-        ..listener
-    }
-    .serve("gRPC", Protocol::Either, service, refuse, shutdown)
-    .await
+    listener
+        .serve_side("gRPC", Protocol::Either, side, shutdown)
+        .await
 }

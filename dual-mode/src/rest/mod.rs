@@ -113,19 +113,10 @@ pub async fn serve(
     grpc: GrpcWeb,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let Side {
-        service,
-        refuse,
-        paths,
-        origins,
-    } = side(&listener.limits, origins, &grpc, shutdown.clone());
-    Listener {
-        paths,
-        origins,
-        ..listener
-    }
-    .serve("REST", Protocol::Either, service, refuse, shutdown)
-    .await
+    let side = side(&listener.limits, origins, &grpc, shutdown.clone());
+    listener
+        .serve_side("REST", Protocol::Either, side, shutdown)
+        .await
 }
 
 async fn by_query(request: Request<Body>) -> Response {

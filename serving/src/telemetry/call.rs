@@ -152,20 +152,22 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The request id of the call that is being polled.
-pub(super) fn current_id() -> Option<HeaderValue> {
+/// What `ask` says of the call that is being polled, where it is watched.
+fn current<T>(ask: impl FnOnce(&Call) -> T) -> Option<T> {
     let call = take_back();
-    let id = call.as_ref().map(|call| call.id.value());
+    let said = call.as_deref().map(ask);
     lend(call);
-    id
+    said
 }
 
-/// When the call that is being polled began, where it is watched.
+/// The request id of the call that is being polled.
+pub(super) fn current_id() -> Option<HeaderValue> {
+    current(|call| call.id.value())
+}
+
+/// When the call that is being polled began.
 pub(crate) fn begun() -> Option<Instant> {
-    let call = take_back();
-    let begun = call.as_ref().map(|call| call.begun);
-    lend(call);
-    begun
+    current(|call| call.begun)
 }
 
 impl Call {

@@ -1,10 +1,9 @@
 //! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status};
 
-use super::all;
 use crate::client::code_name;
 
 /// What a call came by.
@@ -80,10 +79,16 @@ impl Transport {
     }
 }
 
+/// The first value of `name` among `headers`. Few headers are compared faster than one name is hashed.
+fn first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut headers = headers.iter();
+    headers.find_map(|(known, value)| (known == name).then_some(value))
+}
+
 /// gRPC's code in the head or the trailers of an answer; what cannot be read is UNKNOWN.
 pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<Place> {
     static NAME: HeaderName = Status::GRPC_STATUS;
-    let status = all(headers, &NAME).next()?;
+    let status = first(headers, &NAME)?;
     Some(Code::from_bytes(status.as_bytes()) as Place)
 }
 
@@ -98,7 +103,7 @@ pub(crate) enum Web {
 impl Web {
     /// The form that an answer names in its content type, if it is gRPC-Web.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let kind = all(headers, &CONTENT_TYPE).next()?.as_bytes();
+        let kind = first(headers, &CONTENT_TYPE)?.as_bytes();
         let form = kind.strip_prefix(b"application/grpc-web")?;
         Some(match form.starts_with(b"-text") {
             true => Self::Text,
