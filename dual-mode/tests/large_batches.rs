@@ -6,12 +6,15 @@ mod common;
 #[path = "../../serving/tests/support/program.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 mod program;
+#[path = "common/started.rs"]
+mod started;
 
 use std::fs;
 
 use common::wire::{To, Wire};
-use program::{Running, program};
+use program::Running;
 use rustix::process::Signal;
+use started::start;
 
 const BATCH: &str = "POST /v1/get_greetings:batch";
 const METHOD: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetingsBatch";
@@ -41,17 +44,8 @@ async fn a_body_of_tiny_requests_is_not_held_as_requests() {
         ("protobuf", protobuf.clone()),
         ("gRPC", protobuf),
     ] {
-        let free = [
-            "--rest-port",
-            "0",
-            "--grpc-port",
-            "0",
-            "--admin-port",
-            "off",
-        ];
-        let mut server = Running::start(program(env!("CARGO_BIN_EXE_dual-mode"), &free));
-        let mut wire =
-            Wire::to_addresses(server.address("REST").await, server.address("gRPC").await).await;
+        let (server, rest, grpc) = start(&[]).await;
+        let mut wire = Wire::to_addresses(rest, grpc).await;
         let before = peak(&server);
         let answer = match what {
             "JSON" => wire.send(To::Rest1, BATCH, &[], body).await,

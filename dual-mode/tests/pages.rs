@@ -5,9 +5,11 @@ mod common;
 #[path = "../../serving/tests/support/program.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 mod program;
+#[path = "common/started.rs"]
+mod started;
 use common::{Answer, Served, http};
-use program::{Running, program};
 use rustix::process::Signal;
+use started::start;
 
 async fn get(served: &Served, path: &str) -> Answer {
     let answer = http(served.rest, &format!("GET {path}"), "", "").await;
@@ -88,17 +90,7 @@ async fn the_first_page_knows_where_grpc_listens() {
 #[tokio::test]
 async fn behind_a_port_mapping_the_first_page_is_told_where_grpc_is() {
     let url = "https://shop.example:9090";
-    let free = [
-        "--rest-port",
-        "0",
-        "--grpc-port",
-        "0",
-        "--admin-port",
-        "off",
-    ];
-    let args = [&free[..], &["--grpc-url", url]].concat();
-    let mut server = Running::start(program(env!("CARGO_BIN_EXE_dual-mode"), &args));
-    let rest = server.address("REST").await;
+    let (server, rest, _) = start(&["--grpc-url", url]).await;
     let page = http(rest, "GET /", "", "").await;
     assert_eq!(quoted(&page.body, "data-grpc-url=\""), [url]);
     assert_eq!(quoted(&page.body, "data-grpc-port=\""), [""]);

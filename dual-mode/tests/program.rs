@@ -18,27 +18,14 @@ use tonic_health::pb::{
 mod common;
 #[path = "../../serving/tests/support/program.rs"]
 mod program;
+#[path = "common/started.rs"]
+mod started;
 use common::{Answer, http};
-use program::{PATIENCE, Running, program, run};
+use program::{PATIENCE, program, run};
+use started::start;
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
-const ANY: [&str; 6] = [
-    "--rest-port",
-    "0",
-    "--grpc-port",
-    "0",
-    "--admin-port",
-    "off",
-];
-
 const GREETING: &str = "GET /v1/get_greetings?messageType=Diwali&year=2023";
-
-async fn start(more: &[&str]) -> (Running, SocketAddr, SocketAddr) {
-    let mut server = Running::start(program(DUAL_MODE, &[&ANY, more].concat()));
-    let rest = server.address("REST").await;
-    let grpc = server.address("gRPC").await;
-    (server, rest, grpc)
-}
 
 async fn greet_both(rest: SocketAddr, grpc: SocketAddr) {
     assert_eq!(http(rest, GREETING, "", "").await.status, 200);

@@ -27,8 +27,11 @@ mod common;
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 #[path = "../../serving/tests/support/program.rs"]
 mod program;
+#[path = "common/started.rs"]
+mod started;
 use common::PATIENCE;
 use program::{Running, program, run};
+use started::start;
 
 const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
 const GREETING: &str = "Here is your greetings --> Today is a special day! (Holi, 2021)";
@@ -96,14 +99,6 @@ struct Server {
 impl Server {
     async fn start(files: &Files, more: &[&str]) -> Self {
         let (cert, key) = (files.path("cert.pem"), files.path("key.pem"));
-        let ports = [
-            "--rest-port",
-            "0",
-            "--grpc-port",
-            "0",
-            "--admin-port",
-            "off",
-        ];
         let tls = [
             "--tls-cert",
             &cert,
@@ -112,11 +107,11 @@ impl Server {
             "--tls-reload",
             "50ms",
         ];
-        let mut running = Running::start(program(DUAL_MODE, &[&ports, &tls, more].concat()));
+        let (running, rest, grpc) = start(&[&tls, more].concat()).await;
         Self {
-            rest: running.address("REST").await,
-            grpc: running.address("gRPC").await,
             running,
+            rest,
+            grpc,
         }
     }
 

@@ -20,6 +20,7 @@ use clap::Parser;
 use common::{
     Pairs, Sample,
     drive::{Run, Shape},
+    said,
     server::Server,
 };
 
@@ -45,22 +46,12 @@ fn main() -> ExitCode {
         stock::main().expect("the stock server runs");
         return ExitCode::SUCCESS;
     }
-    match compare(&Args::parse().pairs) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(compare(&Args::parse().pairs))
 }
 
 /// Returns whether every bound holds.
 fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
-    println!(
-        "{} pairs of {} requests; medians, and for ratios min–max of the pairs\n",
-        pairs.pairs, pairs.requests
-    );
+    pairs.print();
     println!(
         "| shape | requests/s stock | ours | CPU µs stock | ours | CPU ratio | bound | requests/s ratio | stock to itself | |"
     );
@@ -113,7 +104,7 @@ fn print_row(shape: &Shape, runs: &[(Run, Run)]) -> bool {
             .cpu_bound
             .map_or_else(|| "–".to_owned(), |bound| format!("{bound:.2}")),
         noise.median * 100.0,
-        if holds { "holds" } else { "DOES NOT HOLD" },
+        said(holds),
     );
     holds
 }

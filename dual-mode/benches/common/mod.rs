@@ -3,7 +3,7 @@
 pub(crate) mod drive;
 pub(crate) mod server;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
@@ -34,7 +34,32 @@ pub(crate) struct Pairs {
     bench: bool,
 }
 
+/// The end of a benchmark whose bounds all hold, or not.
+pub(crate) fn exit(result: anyhow::Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a row says of its bounds.
+pub(crate) fn said(holds: bool) -> &'static str {
+    if holds { "holds" } else { "DOES NOT HOLD" }
+}
+
 impl Pairs {
+    /// Prints what the rows that follow were made of.
+    pub(crate) fn print(&self) {
+        println!(
+            "{} pairs of {} requests; medians, and for ratios min–max of the pairs\n",
+            self.pairs, self.requests
+        );
+    }
+
     /// The shapes that are asked for.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &'static Shape> {
         let asked = |shape: &&Shape| shape.name.contains(&self.only);

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use common::{Pairs, Sample, drive::Run, server::Server};
+use common::{Pairs, Sample, drive::Run, said, server::Server};
 
 /// The most CPU per request, as a ratio to none.
 const BOUND: f64 = 1.05;
@@ -26,22 +26,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match compare(&Args::parse().pairs) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(compare(&Args::parse().pairs))
 }
 
 /// Returns whether the bound holds for every shape that keeps the server busy.
 fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
-    println!(
-        "{} pairs of {} requests; medians, and for ratios min–max of the pairs\n",
-        pairs.pairs, pairs.requests
-    );
+    pairs.print();
     println!("| shape | CPU µs without | with telemetry | CPU ratio | bound {BOUND:.2} |");
     println!("|---|---|---|---|---|");
     let without = Server::ours(&pairs.program, &["--no-telemetry"])?;
@@ -57,7 +47,7 @@ fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
             shape.name,
             cpu(|(without, _)| without.cpu_micros).median,
             cpu(|(_, with)| with.cpu_micros).median,
-            if holds { "holds" } else { "DOES NOT HOLD" },
+            said(holds),
         );
         all_hold &= holds;
     }
