@@ -36,8 +36,8 @@ pub struct Extent {
     pub map_warm_up_us: u64,
 }
 
-/// Goose stops its users after whole seconds, counted before they have connected: of what it is told, a
-/// tenth of a second is left, so that connecting never takes a window's end.
+/// Warm-up, window and the tenth of a second that a block adds for connecting are whole seconds
+/// together: goose counts nothing less.
 impl Extent {
     /// About two minutes with five arms. Six pairs are the fewest of which a sign-flip test can give
     /// less than 5%.
