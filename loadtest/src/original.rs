@@ -59,6 +59,12 @@ pub fn kind(block: &Planned) -> Kind {
     }
 }
 
+/// Answers per second of REST and of gRPC in the original's committed reports, one user each.
+pub const REPORTED_PER_SECOND: [f64; 2] = [329.2, 1414.8];
+
+/// Median times there, in milliseconds: Locust rounds them to whole ones.
+pub const REPORTED_MEDIAN_MS: [f64; 2] = [3.0, 1.0];
+
 /// What whole milliseconds make of a time in microseconds.
 pub fn whole_milliseconds(us: f64) -> f64 {
     (us / 1e3).round()

@@ -107,7 +107,8 @@ pub fn open(extent: &Extent, arms: &[Arm], users: u32, rate: f64) -> Cell {
 
 /// The cells that the break-even map needs besides `known`, which it shows too: the first of `arms`
 /// and the last, one call in flight on each connection. Without `batches` a call asks for one
-/// greeting. The first cell is their floor: it has blocks as short as theirs.
+/// greeting. The first cell is their floor: it has blocks as short as theirs. The last one has as many
+/// calls in flight on a single connection, of the arms that can.
 pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Cell]) -> Vec<Cell> {
     let [first, .., last] = arms else {
         return Vec::new();
@@ -132,6 +133,15 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
             Load::Closed,
         )
     };
+    let shared = arms.iter().copied().filter(|arm| arm.multiplexes());
+    let shared = match shared.collect::<Vec<_>>()[..] {
+        [first, .., last] if users > 1 => Some(Cell {
+            in_flight: users,
+            arms: named(&[first, last]),
+            ..square(1, 1)
+        }),
+        _ => None,
+    };
     let is_known = |square: &Cell| {
         known.iter().any(|known| {
             (known.connections, known.batch, known.load)
@@ -155,7 +165,8 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
         };
         aa(&extent, like)
     });
-    floor.into_iter().chain(cells).collect()
+    let shared = shared.filter(|_| extent.map_pairs > 0);
+    floor.into_iter().chain(cells).chain(shared).collect()
 }
 
 /// The floor under what `like` finds: its baseline against itself, under the same load. None where
@@ -179,12 +190,15 @@ fn cell(extent: &Extent, purpose: Purpose, arms: &[Arm], users: u32, load: Load)
         in_flight: 1,
         batch: 1,
         load,
-        arms: arms
-            .iter()
-            .map(|arm| (*arm, arm.letter().to_owned()))
-            .collect(),
+        arms: named(arms),
         pairs: 1,
     }
+}
+
+/// Each of `arms` under its letter.
+fn named(arms: &[Arm]) -> Vec<(Arm, String)> {
+    let named = arms.iter().map(|arm| (*arm, arm.letter().to_owned()));
+    named.collect()
 }
 
 /// The rate to offer every arm, from what each managed in its valid closed blocks: well below half
@@ -324,6 +338,7 @@ mod tests {
             let floor = cells.remove(0);
             assert_eq!(floor.purpose, Purpose::Aa);
             assert_eq!(floor.window_us, cells[0].window_us);
+            cells.retain(|cell| cell.in_flight == 1);
             let ends = |cell: &Cell| cell.arms.iter().map(|(arm, _)| *arm).collect::<Vec<_>>();
             assert!(
                 cells
@@ -343,6 +358,30 @@ mod tests {
         assert_eq!(squares(4, true), expected(&[1, 4], &BATCHES));
         assert_eq!(squares(1, true), expected(&[1], &BATCHES));
         assert_eq!(squares(32, false), expected(&[1, 8, 32], &[1]));
+    }
+
+    #[test]
+    fn one_connection_has_every_call_in_flight_of_the_arms_that_can() {
+        let shared = |arms: &[Arm], users| {
+            let cells = map(&Extent::THOROUGH, arms, users, true, &[]);
+            let shared: Vec<Cell> = cells.into_iter().filter(|c| c.in_flight > 1).collect();
+            shared
+                .into_iter()
+                .map(|cell| {
+                    assert_eq!(
+                        (cell.connections, cell.in_flight, cell.batch),
+                        (1, users, 1)
+                    );
+                    cell.arms
+                        .into_iter()
+                        .map(|(arm, _)| arm)
+                        .collect::<Vec<_>>()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shared(&Arm::ALL, 32), [[Arm::JsonHttp2, Arm::Grpc]]);
+        assert!(shared(&[Arm::JsonHttp1, Arm::Grpc], 32).is_empty());
+        assert!(shared(&Arm::ALL, 1).is_empty());
     }
 
     #[test]

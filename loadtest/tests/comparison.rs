@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loadtest::record::{Arm, Mode, Purpose, Service, Void};
 use support::{
-    Behaviour, CANNOT_TELL, ONE_PAIR, Room, answered, block, gave_up, names, read_run, service,
-    stderr,
+    Behaviour, CANNOT_TELL, ONE_PAIR, Protocol, Room, answered, block, gave_up, names, read_run,
+    service, stderr,
 };
 
 /// A block of each arm.
@@ -78,17 +78,8 @@ fn each_arm_is_answered_by_dual_mode() {
     }
 }
 
-/// One user, a block of each arm in each cell, the map's too.
-const SHORT_MAP: [&str; 8] = [
-    "--thorough",
-    "--closed",
-    "--users",
-    "1",
-    "--pairs",
-    "1",
-    "--run-time",
-    "1s",
-];
+/// A block of each arm in each cell, the map's too.
+const SHORT_MAP: [&str; 6] = ["--thorough", "--closed", "--pairs", "1", "--run-time", "1s"];
 
 #[test]
 fn the_map_asks_every_arm_for_batches_of_up_to_a_thousand_and_gets_each_greeting() {
@@ -96,7 +87,7 @@ fn the_map_asks_every_arm_for_batches_of_up_to_a_thousand_and_gets_each_greeting
         let room = Room::new();
         let output = room
             .bare_tool(&SHORT_MAP)
-            .args(["--arms", arms])
+            .args(["--users", "1", "--arms", arms])
             .output()
             .unwrap();
         assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
@@ -130,7 +121,7 @@ fn batches_that_a_running_service_does_not_answer_are_left_out_of_the_map_and_sa
     let output = room
         .bare_tool(&SHORT_MAP)
         .args(hosts)
-        .args(["--arms", "A,E"])
+        .args(["--users", "1", "--arms", "A,E"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
@@ -139,6 +130,43 @@ fn batches_that_a_running_service_does_not_answer_are_left_out_of_the_map_and_sa
     assert!(text.contains(said), "{text}");
     let cells = room.recording().run.plan.cells;
     assert!(cells.iter().all(|cell| cell.batch == 1), "{cells:?}");
+}
+
+#[test]
+fn as_many_calls_as_there_are_users_are_in_flight_on_one_connection() {
+    let service = service(Behaviour {
+        delay: Duration::from_millis(50),
+        ..Behaviour::default()
+    });
+    let room = Room::new();
+    let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
+    let output = room
+        .bare_tool(&SHORT_MAP)
+        .args(["--users", "4", "--arms", "B,E"])
+        .args(hosts)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let recording = room.recording();
+    if gave_up(&recording) {
+        return;
+    }
+    let calls = service.calls.lock().unwrap();
+    for (arm, protocol) in [
+        (Arm::JsonHttp2, Protocol::Rest),
+        (Arm::Grpc, Protocol::Grpc),
+    ] {
+        // It is the last cell of the map.
+        let block = block(&recording, arm);
+        assert_eq!((block.connections, block.in_flight), (1, 4));
+        let calls = calls.iter().filter(|call| call.0 == protocol);
+        let calls: Vec<_> = calls.map(|call| call.2).collect();
+        let last = calls.last().unwrap();
+        let on_it = calls.iter().filter(|peer| *peer == last).count() as u64;
+        assert!(on_it >= block.requests, "{on_it} of {}", block.requests);
+        // One after the other would be 20 in a second.
+        assert!(block.requests > 40, "{}", block.requests);
+    }
 }
 
 #[test]

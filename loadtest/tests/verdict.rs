@@ -1,7 +1,7 @@
 //! What the verdict says of recordings whose truth is known.
 
 use loadtest::{
-    record::{Load, Purpose, Recording, Void},
+    record::{Arm, Load, Purpose, Recording, Void},
     statistics::{Finding, Floor, Unsaid, holm},
     verdict::{Answer, Verdict, claim::Claim, metric::Metric, sentence},
 };
@@ -216,7 +216,7 @@ fn the_map_tells_where_small_calls_are_rests_and_large_ones_grpcs() {
         verdict
             .map
             .iter()
-            .filter(move |claim| claim.metric == metric)
+            .filter(move |claim| claim.metric == metric && claim.cell.in_flight == 1)
     };
     assert_eq!(cells(Metric::MedianLatency).count(), 12);
     for claim in cells(Metric::MedianLatency) {
@@ -230,6 +230,19 @@ fn the_map_tells_where_small_calls_are_rests_and_large_ones_grpcs() {
         let is_even = claim.cell.batch == 10;
         assert_eq!(claim.finding == Finding::NoDifference, is_even, "{claim:?}");
     }
+}
+
+#[test]
+fn on_one_connection_the_map_compares_grpc_with_the_rest_that_shares_it() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let mut shared = verdict.map.iter().filter(|c| c.cell.in_flight > 1);
+    let claim = shared.next().unwrap();
+    assert_eq!(
+        (claim.base.0, claim.candidate.0),
+        (Arm::JsonHttp2, Arm::Grpc)
+    );
+    assert!(sentence::of(claim).contains("JSON over HTTP/2"));
+    assert!(sentence::of(claim).contains("1 connection × 32 in flight"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serving::CancellationToken;
 
 use super::{
     Measured, Spec, configuration,
-    user::{self, Attack},
+    user::{self, Attack, Connections},
     window::{Moment, Window},
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) async fn run(
     let attack = Arc::new(Attack {
         arm: spec.planned.arm,
         batch: user::batch(spec.planned.arm, spec.planned.batch),
+        connections: Connections::of(&spec.planned),
         target: spec.target.clone(),
         time_limit,
         window: Arc::clone(&window),

@@ -38,6 +38,7 @@ pub(super) const DATA_COMM_TYPE: &str = "gRPC";
 /// One connection.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
+    origin: Uri,
     stub: GreetingsGeneratorClient<Http2>,
     batch: Option<Arc<Batch>>,
     /// The next call's batch: tonic's client takes it as its own, and REST's need not copy theirs.
@@ -55,13 +56,22 @@ impl Connection {
         // It ends when the sender is dropped, the server closes, or the attack is stopped.
         tokio::spawn(attack.stop.clone().run_until_cancelled_owned(connection));
         let origin: Uri = target.url().parse().expect("a target is a URL");
-        let stub = GreetingsGeneratorClient::with_origin(Http2(sender.clone()), origin);
-        Ok(Self {
+        Ok(Self::of(sender, origin, attack.batch.clone()))
+    }
+
+    fn of(sender: SendRequest<Body>, origin: Uri, batch: Option<Arc<Batch>>) -> Self {
+        Self {
+            stub: GreetingsGeneratorClient::with_origin(Http2(sender.clone()), origin.clone()),
             sender,
-            stub,
-            batch: attack.batch.clone(),
+            origin,
+            batch,
             next: None,
-        })
+        }
+    }
+
+    /// The same connection for another user.
+    pub(super) fn share(&self) -> Self {
+        Self::of(self.sender.clone(), self.origin.clone(), self.batch.clone())
     }
 
     /// Makes what the next call sends, before it is timed.

@@ -120,6 +120,21 @@ impl Connection {
         })
     }
 
+    /// The same connection for another user; none over HTTP/1.1, which has one call at a time.
+    pub(super) fn share(&self) -> Option<Self> {
+        let Sender::Http2(sender) = &self.sender else {
+            return None;
+        };
+        Some(Self {
+            sender: Sender::Http2(sender.clone()),
+            codec: self.codec,
+            batch: self.batch.clone(),
+            uri: self.uri.clone(),
+            host: None,
+            is_closing: false,
+        })
+    }
+
     /// Whether another call can be sent.
     pub(super) fn is_open(&self) -> bool {
         let is_closed = match &self.sender {

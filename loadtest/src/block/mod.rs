@@ -39,8 +39,8 @@ use crate::{
     usage,
 };
 pub(crate) use attack::blank;
-use user::Attack;
 pub(crate) use user::GREETING;
+use user::{Attack, Connections};
 use window::Window;
 
 /// How often the parent hears how far the block is.
@@ -192,6 +192,7 @@ pub async fn probe(arm: Arm, target: &Target, greetings: u32) -> Option<String> 
     let attack = Attack {
         arm,
         batch: user::batch(arm, greetings),
+        connections: Connections::of(&spec.planned),
         target: spec.target.clone(),
         time_limit: PROBE,
         window: Arc::new(Window::new(&spec)),

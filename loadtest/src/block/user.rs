@@ -1,9 +1,12 @@
-//! A goose user: one connection and one call in flight. In a closed loop the next call starts as soon
-//! as the answer has come, in an open loop when the pacer says so.
+//! A goose user: one call in flight, on a connection of its own or on one that it shares. In a closed
+//! loop the next call starts as soon as the answer has come, in an open loop when the pacer says so.
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +16,10 @@ use goose::{
 };
 use serving::CancellationToken;
 use thiserror::Error;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 use super::{
     batch::Batch,
@@ -21,7 +27,7 @@ use super::{
     recorder::{Outcome, Recorder, Times},
     window::Window,
 };
-use crate::{record::Arm, target::Target};
+use crate::{plan::Planned, record::Arm, target::Target};
 
 /// The occasion that every call asks for, as the original's load test did.
 pub(super) const MESSAGE_TYPE: &str = "Diwali";
@@ -55,6 +61,8 @@ pub(super) struct Attack {
     /// What a call asks for where it is not one greeting.
     pub(super) batch: Option<Arc<Batch>>,
     pub(super) target: Target,
+    /// Which connections users share.
+    pub(super) connections: Connections,
     /// How long a call, or connecting, may take.
     pub(super) time_limit: Duration,
     pub(super) window: Arc<Window>,
@@ -71,6 +79,33 @@ pub(super) fn batch(arm: Arm, size: u32) -> Option<Arc<Batch>> {
     (size > 1).then(|| Arc::new(Batch::new(size, data_comm_type)))
 }
 
+/// Connections that several users share; none where each has its own.
+pub(super) struct Connections {
+    shared: Vec<Mutex<Option<Connection>>>,
+    /// Users so far.
+    users: AtomicUsize,
+}
+
+impl Connections {
+    /// Those that `planned` asks for.
+    pub(super) fn of(planned: &Planned) -> Self {
+        let shared = match planned.in_flight {
+            1 => 0,
+            _ => planned.connections,
+        };
+        Self {
+            shared: (0..shared).map(|_| Mutex::default()).collect(),
+            users: AtomicUsize::new(0),
+        }
+    }
+
+    /// The place of a new user's connection among those that are shared.
+    fn place(&self) -> Option<usize> {
+        let user = self.users.fetch_add(1, Relaxed);
+        user.checked_rem(self.shared.len())
+    }
+}
+
 enum Connection {
     Http(http::Connection),
     Grpc(grpc::Connection),
@@ -80,6 +115,8 @@ enum Connection {
 struct User {
     attack: Arc<Attack>,
     connection: Option<Connection>,
+    /// Where its connection is shared: which one it is.
+    place: Option<usize>,
     recorder: Recorder,
 }
 
@@ -94,6 +131,7 @@ impl User {
     fn new(attack: Arc<Attack>) -> Self {
         let is_open_loop = attack.window.pacer.is_some();
         Self {
+            place: attack.connections.place(),
             attack,
             connection: None,
             recorder: Recorder::new(is_open_loop),
@@ -132,7 +170,8 @@ impl User {
         if let Some(connection) = self.connection.take().filter(Connection::is_open) {
             return Ok(connection);
         }
-        match timeout(self.attack.time_limit, Connection::open(&self.attack)).await {
+        let attack = &self.attack;
+        match timeout(attack.time_limit, Connection::open_at(attack, self.place)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(error.outcome()),
             Err(_) => Err(TOO_LATE),
@@ -156,6 +195,29 @@ impl User {
 }
 
 impl Connection {
+    /// A connection of its own, or one more user's share of the one at `place`.
+    async fn open_at(attack: &Attack, place: Option<usize>) -> Result<Self, ConnectError> {
+        let Some(place) = place else {
+            return Self::open(attack).await;
+        };
+        let mut shared = attack.connections.shared[place].lock().await;
+        let open = shared.as_ref().filter(|connection| connection.is_open());
+        if let Some(share) = open.and_then(Self::share) {
+            return Ok(share);
+        }
+        let connection = Self::open(attack).await?;
+        *shared = connection.share();
+        Ok(connection)
+    }
+
+    /// The same connection for another user; none where it has one call at a time.
+    fn share(&self) -> Option<Self> {
+        Some(match self {
+            Self::Http(connection) => Self::Http(connection.share()?),
+            Self::Grpc(connection) => Self::Grpc(connection.share()),
+        })
+    }
+
     async fn open(attack: &Attack) -> Result<Self, ConnectError> {
         Ok(match attack.arm {
             Arm::Grpc => Self::Grpc(grpc::Connection::open(attack).await?),

@@ -39,6 +39,14 @@ impl Arm {
         }
     }
 
+    /// Whether one connection takes more than one call at a time.
+    pub fn multiplexes(self) -> bool {
+        match self {
+            Self::JsonHttp1 | Self::ProtobufHttp1 => false,
+            Self::JsonHttp2 | Self::ProtobufHttp2 | Self::Grpc => true,
+        }
+    }
+
     /// What goes over the wire, such as `JSON over HTTP/1.1`.
     pub fn name(self) -> &'static str {
         match self {

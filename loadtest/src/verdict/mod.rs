@@ -32,7 +32,8 @@ pub struct Verdict {
     pub map: Vec<Claim>,
     /// One arm against itself, a cell and a metric each.
     pub aa: Vec<Claim>,
-    /// The original's comparison taken apart, a cell each: answers per second.
+    /// The original's comparison taken apart, a cell each: answers per second. Of the first, which is
+    /// the whole of it, the median latency too.
     pub seed: Vec<Claim>,
 }
 
@@ -89,9 +90,13 @@ impl Verdict {
             .flat_map(|cell| Metric::ALL.map(|metric| claim(cell, metric, &cells)))
             .flatten()
             .collect();
-        let mut seed: Vec<Claim> = cells
-            .of_purpose(Purpose::Seed)
-            .filter_map(|cell| claim(cell, Metric::Rate, &cells))
+        let mut of_original = cells.of_purpose(Purpose::Seed);
+        let whole = of_original.next().into_iter().flat_map(|cell| {
+            [Metric::Rate, Metric::MedianLatency].map(|metric| claim(cell, metric, &cells))
+        });
+        let mut seed: Vec<Claim> = whole
+            .chain(of_original.map(|cell| claim(cell, Metric::Rate, &cells)))
+            .flatten()
             .collect();
         judge_family(&mut seed);
         Self {

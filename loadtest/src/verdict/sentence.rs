@@ -4,7 +4,7 @@ use super::claim::Claim;
 use crate::{
     record::{Arm, Cell, Load},
     report::figures::{decimals, thousands},
-    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Unsaid},
+    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Interval, Unsaid},
 };
 
 /// Such as "gRPC takes 0.62× (95% CI 0.59–0.66; A/A floor ±2%) of REST's server CPU per request at
@@ -43,7 +43,11 @@ pub fn figures(estimate: &Estimate, floor: Option<Floor>) -> String {
 
 /// Such as `0.59–0.66`.
 pub fn interval(estimate: &Estimate) -> String {
-    let interval = estimate.interval;
+    between(estimate.interval)
+}
+
+/// The same of an interval alone.
+pub fn between(interval: Interval) -> String {
     format!("{}–{}", ratio(interval.low), ratio(interval.high))
 }
 

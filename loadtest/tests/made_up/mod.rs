@@ -188,6 +188,11 @@ fn plan(pairs: u32) -> Plan {
         arms: two(Arm::JsonHttp1, "A1", Arm::JsonHttp1, "A2"),
         ..short(Purpose::Aa, 8, 100)
     });
+    cells.push(Cell {
+        in_flight: 32,
+        arms: two(Arm::JsonHttp2, "B", Arm::Grpc, "E"),
+        ..short(Purpose::Shape, 1, 1)
+    });
     let closing = two(
         Arm::JsonHttp1,
         "closes each connection",

@@ -9,7 +9,7 @@
 use std::{
     convert::Infallible,
     io::BufRead,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +19,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::Request,
+    extract::{ConnectInfo, Request},
     http::HeaderMap,
     response::Response,
 };
@@ -172,8 +172,8 @@ pub struct Behaviour {
     pub nonsense: bool,
 }
 
-/// When each call came.
-pub type Calls = Arc<Mutex<Vec<(Protocol, Instant)>>>;
+/// When each call came, and over which connection.
+pub type Calls = Arc<Mutex<Vec<(Protocol, Instant, SocketAddr)>>>;
 
 /// A service that runs in the test's own process until the test ends.
 pub struct Running {
@@ -195,7 +195,12 @@ pub fn service(behaviour: Behaviour) -> Running {
             .local_addr()
             .expect("a bound socket has an address");
         tokio::spawn(
-            axum::serve(listener, app(protocol, behaviour, Arc::clone(&calls))).into_future(),
+            axum::serve(
+                listener,
+                app(protocol, behaviour, Arc::clone(&calls))
+                    .into_make_service_with_connect_info::<SocketAddr>(),
+            )
+            .into_future(),
         );
         format!("http://{address}")
     };
@@ -210,40 +215,42 @@ pub fn service(behaviour: Behaviour) -> Running {
 }
 
 fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
-    Router::new().fallback(async move |request: Request| {
-        let first = {
-            let mut calls = calls.lock().expect("no test panics with this lock");
-            calls.push((protocol, Instant::now()));
-            calls
-                .iter()
-                .find(|call| call.0 == protocol)
-                .expect("it was just pushed")
-                .1
-        };
-        let is_json = request
-            .headers()
-            .get("content-type")
-            .is_some_and(|media| media == "application/json");
-        // Reading the question to its end keeps the connection usable.
-        let _ = request.into_body().collect().await;
-        let early = first.elapsed() < Duration::from_secs(1);
-        let refuse = behaviour.refuse || behaviour.refuse_at_first && early;
-        if let Some((after, length)) = behaviour.stall {
-            let (now, end) = (first.elapsed(), after + length);
-            if (after..end).contains(&now) {
-                tokio::time::sleep(end - now).await;
+    Router::new().fallback(
+        async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+            let first = {
+                let mut calls = calls.lock().expect("no test panics with this lock");
+                calls.push((protocol, Instant::now(), peer));
+                calls
+                    .iter()
+                    .find(|call| call.0 == protocol)
+                    .expect("it was just pushed")
+                    .1
+            };
+            let is_json = request
+                .headers()
+                .get("content-type")
+                .is_some_and(|media| media == "application/json");
+            // Reading the question to its end keeps the connection usable.
+            let _ = request.into_body().collect().await;
+            let early = first.elapsed() < Duration::from_secs(1);
+            let refuse = behaviour.refuse || behaviour.refuse_at_first && early;
+            if let Some((after, length)) = behaviour.stall {
+                let (now, end) = (first.elapsed(), after + length);
+                if (after..end).contains(&now) {
+                    tokio::time::sleep(end - now).await;
+                }
             }
-        }
-        let mut behaviour = behaviour;
-        if protocol == Protocol::Grpc {
-            behaviour.delay += behaviour.more_on_grpc;
-        }
-        match protocol {
-            Protocol::Rest if behaviour.json_only && !is_json => unsupported(),
-            Protocol::Rest => rest_answer(behaviour, refuse),
-            Protocol::Grpc => grpc_answer(behaviour, refuse),
-        }
-    })
+            let mut behaviour = behaviour;
+            if protocol == Protocol::Grpc {
+                behaviour.delay += behaviour.more_on_grpc;
+            }
+            match protocol {
+                Protocol::Rest if behaviour.json_only && !is_json => unsupported(),
+                Protocol::Rest => rest_answer(behaviour, refuse),
+                Protocol::Grpc => grpc_answer(behaviour, refuse),
+            }
+        },
+    )
 }
 
 fn greeting(behaviour: Behaviour) -> String {

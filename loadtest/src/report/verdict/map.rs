@@ -12,7 +12,7 @@ use crate::{
         MAP, Verdict,
         claim::Claim,
         metric::Metric,
-        sentence::{counted, interval, name, percent, ratio, reason},
+        sentence::{self, counted, interval, name, percent, ratio, reason},
     },
 };
 
@@ -61,15 +61,15 @@ fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
         .collect();
     let first = claims.first().filter(|_| claims.len() > 1)?;
     let (base, candidate) = (name(&first.base), name(&first.candidate));
-    let shapes: BTreeSet<(u32, u32)> = claims
-        .iter()
-        .map(|claim| (claim.cell.connections, claim.cell.in_flight))
-        .collect();
-    let batches: BTreeSet<u32> = claims.iter().map(|claim| claim.cell.batch).collect();
+    let (squares, shared): (Vec<&Claim>, Vec<&Claim>) =
+        claims.iter().partition(|claim| claim.cell.in_flight == 1);
+    let shapes: BTreeSet<(u32, u32)> = squares.iter().map(|claim| shape(claim)).collect();
+    let batches: BTreeSet<u32> = squares.iter().map(|claim| claim.cell.batch).collect();
     let find = |batch: u32, shape: (u32, u32)| {
-        claims.iter().copied().find(|claim| {
-            claim.cell.batch == batch && (claim.cell.connections, claim.cell.in_flight) == shape
-        })
+        claims
+            .iter()
+            .copied()
+            .find(|claim| claim.cell.batch == batch && self::shape(claim) == shape)
     };
     let noun = metric.noun();
     Some(html! {
@@ -84,14 +84,14 @@ fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
                     thead { tr {
                         td {}
                         @for (connections, in_flight) in &shapes {
-                            th scope="col" { (connections) " × " (in_flight) }
+                            th scope="col" { (across((*connections, *in_flight))) }
                         }
                     } }
                     tbody {
                         @for batch in &batches {
                             tr {
                                 th scope="row" { (counted((*batch).into(), "greeting")) }
-                                @for shape in &shapes { (square(find(*batch, *shape), &base, &candidate)) }
+                                @for shape in &shapes { (square(find(*batch, *shape))) }
                             }
                         }
                     }
@@ -104,6 +104,9 @@ fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
                 li { span.key.unknown {} "can't tell: too little was valid" }
             }
             details { summary { "The figures" } (all(metric, &claims)) }
+        }
+        @for claim in shared {
+            p.notes { "On one connection HTTP/1.1 has one call at a time, HTTP/2 many. " (sentence::of(claim)) }
         }
         (unsaid(&claims))
     })
@@ -120,16 +123,16 @@ fn kind(claim: &Claim) -> &'static str {
     }
 }
 
-fn square(claim: Option<&Claim>, base: &str, candidate: &str) -> Markup {
+fn square(claim: Option<&Claim>) -> Markup {
     let Some(claim) = claim else {
         return html! { td.empty { "not measured" } };
     };
     let kind = kind(claim);
     let word = match kind {
-        "candidate" => candidate,
-        "base" => base,
-        "neither" => "neither",
-        _ => "can't tell",
+        "candidate" => name(&claim.candidate),
+        "base" => name(&claim.base),
+        "neither" => "neither".into(),
+        _ => "can't tell".into(),
     };
     html! {
         td class=(kind) {
@@ -142,11 +145,20 @@ fn square(claim: Option<&Claim>, base: &str, candidate: &str) -> Markup {
     }
 }
 
+/// Connections, and calls in flight on each.
+fn shape(claim: &Claim) -> (u32, u32) {
+    (claim.cell.connections, claim.cell.in_flight)
+}
+
+/// A shape as a column names it, such as `32 × 1`.
+fn across((connections, in_flight): (u32, u32)) -> String {
+    format!("{connections} × {in_flight}")
+}
+
 /// The cell in words, such as `32 × 1, 100 greetings`.
 fn place(claim: &Claim) -> String {
-    let cell = &claim.cell;
-    let greetings = counted(cell.batch.into(), "greeting");
-    format!("{} × {}, {greetings}", cell.connections, cell.in_flight)
+    let greetings = counted(claim.cell.batch.into(), "greeting");
+    format!("{}, {greetings}", across(shape(claim)))
 }
 
 fn all(metric: Metric, claims: &[&Claim]) -> Markup {
@@ -158,8 +170,13 @@ fn all(metric: Metric, claims: &[&Claim]) -> Markup {
     let row = |claim: &&Claim| {
         let value = |index: usize| claim.values[index].map_or_else(dash, |v| written(v, metric));
         let estimate = claim.estimate.as_ref();
+        let against = if claim.base == first.base {
+            String::new()
+        } else {
+            format!(", against {}", name(&claim.base))
+        };
         vec![
-            place(claim),
+            place(claim) + &against,
             value(0),
             value(1),
             estimate.map_or_else(dash, |e| format!("{}×", ratio(e.ratio))),

@@ -9,10 +9,13 @@ use super::{
     table::table,
 };
 use crate::{
-    statistics::{Estimate, Finding},
+    original::{self, REPORTED_MEDIAN_MS, REPORTED_PER_SECOND},
+    statistics::{Estimate, Finding, Interval},
     verdict::{
         Verdict,
-        sentence::{conditions, interval, percent, ratio},
+        claim::Claim,
+        metric::Metric,
+        sentence::{between, conditions, interval, percent, ratio},
         waterfall::Waterfall,
     },
 };
@@ -148,65 +151,132 @@ fn steps_table(waterfall: &Waterfall) -> Markup {
     table("The steps", &["Step", "Ratio", "95% CI", "Finding"], &rows)
 }
 
+/// What a change made of the speed: a bar of its own.
+struct Change {
+    name: String,
+    /// How many times as fast; none where it cannot be said.
+    times: Option<f64>,
+    interval: Option<Interval>,
+    class: &'static str,
+    /// The last two columns of the table.
+    notes: [String; 2],
+}
+
+/// What the original's reports say. Nothing of it was measured here.
+fn reported() -> [Change; 2] {
+    let cited = |what: String, [rest, grpc]: [f64; 2], is_time: bool| Change {
+        name: what,
+        times: Some(if is_time { rest / grpc } else { grpc / rest }),
+        interval: None,
+        class: "cited",
+        notes: ["—".into(), "not measured here".into()],
+    };
+    let [rest, grpc] = REPORTED_MEDIAN_MS;
+    [
+        cited(
+            "the original's own report".into(),
+            REPORTED_PER_SECOND,
+            false,
+        ),
+        cited(
+            format!("its medians in whole ms: {rest} → {grpc}"),
+            REPORTED_MEDIAN_MS,
+            true,
+        ),
+    ]
+}
+
+/// What was found of `claim`: more answers, or less time.
+fn found(claim: &Claim) -> Option<Change> {
+    let estimate = claim.estimate.as_ref()?;
+    let (is_time, within) = (claim.metric == Metric::MedianLatency, estimate.interval);
+    let inverse = Interval {
+        low: 1.0 / within.high,
+        high: 1.0 / within.low,
+    };
+    let (times, interval, name) = if is_time {
+        let name = "the same by median time, in µs".into();
+        (1.0 / estimate.ratio, inverse, name)
+    } else {
+        let name = format!("{} → {}", claim.base.1, claim.candidate.1);
+        (estimate.ratio, within, name)
+    };
+    Some(Change {
+        name,
+        times: Some(times),
+        interval: Some(interval),
+        class: "step",
+        notes: [between(interval), finding(&claim.finding).into()],
+    })
+}
+
+/// What whole milliseconds leave of `claim`, which is about a time.
+fn rounded(claim: &Claim) -> Option<Change> {
+    let [Some(base), Some(candidate)] = claim.values else {
+        return None;
+    };
+    let [base, candidate] = [base, candidate].map(original::whole_milliseconds);
+    Some(Change {
+        name: format!("the same in whole ms: {base} → {candidate}"),
+        times: (candidate > 0.0).then(|| base / candidate),
+        interval: None,
+        class: "cited",
+        notes: ["—".into(), "rounded as the original's were".into()],
+    })
+}
+
 /// The chart of the original's comparison, and its figures.
 fn seed_chart(verdict: &Verdict) -> Option<(Rows, Vec<Vec<String>>)> {
-    let measured: Vec<_> = verdict
-        .seed
+    let claims = &verdict.seed;
+    let floor = claims.first()?.floor;
+    let measured = claims.iter().flat_map(|claim| {
+        let is_time = claim.metric == Metric::MedianLatency;
+        let rounded = is_time.then(|| rounded(claim)).flatten();
+        found(claim).into_iter().chain(rounded)
+    });
+    let measured: Vec<Change> = measured.collect();
+    measured.first()?;
+    let changes: Vec<Change> = reported().into_iter().chain(measured).collect();
+    let said = |change: &Change| {
+        let times = change.times.map(|times| format!("{}×", ratio(times)));
+        times.unwrap_or_else(|| "no ratio".into())
+    };
+    let rows = changes.iter().map(|change| Row {
+        name: change.name.clone(),
+        value: said(change),
+        class: change.class.into(),
+        marks: {
+            let bar = change.times.map(|to| Mark::Bar { from: 1.0, to });
+            let whisker = change
+                .interval
+                .map(|Interval { low, high }| Mark::Whisker { low, high });
+            bar.into_iter().chain(whisker).collect()
+        },
+    });
+    let cells: Vec<Vec<String>> = changes
         .iter()
-        .filter_map(|claim| Some((claim, claim.estimate.as_ref()?)))
-        .collect();
-    let rows: Vec<Row> = measured
-        .iter()
-        .map(|(claim, estimate)| Row {
-            name: format!("{} → {}", claim.base.1, claim.candidate.1),
-            value: format!("{}×", ratio(estimate.ratio)),
-            class: "step".into(),
-            marks: vec![
-                Mark::Bar {
-                    from: 1.0,
-                    to: estimate.ratio,
-                },
-                Mark::Whisker {
-                    low: estimate.interval.low,
-                    high: estimate.interval.high,
-                },
-            ],
+        .map(|change| {
+            let [interval, finding] = change.notes.clone();
+            vec![change.name.clone(), said(change), interval, finding]
         })
         .collect();
-    let cells: Vec<Vec<String>> = measured
-        .iter()
-        .map(|(claim, estimate)| {
-            vec![
-                format!(
-                    "{} → {}, {}",
-                    claim.base.1,
-                    claim.candidate.1,
-                    conditions(&claim.cell)
-                ),
-                format!("{}×", ratio(estimate.ratio)),
-                interval(estimate),
-                finding(&claim.finding).into(),
-            ]
-        })
-        .collect();
-    let ends = measured
-        .iter()
-        .flat_map(|(_, e)| [1.0, e.interval.low, e.interval.high]);
-    let floor = measured.first()?.0.floor;
-    let description = cells
-        .iter()
-        .map(|row| format!("{}: {}.", row[0], row[1]))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let ends = changes.iter().flat_map(|change| {
+        let ends = change.interval.map(|within| [within.low, within.high]);
+        ends.into_iter().flatten().chain(change.times)
+    });
     let chart = Rows {
         id: "seed".into(),
-        title: "Requests per second, one change at a time".into(),
-        description,
-        range: Range::holding(ends),
-        axis: "requests per second, as a multiple of what was before the change".into(),
+        title: "The original's 4.3×, one change at a time".into(),
+        description: cells
+            .iter()
+            .map(|row| format!("{}: {}.", row[0], row[1]))
+            .collect::<Vec<_>>()
+            .join(" "),
+        range: Range::holding(ends.chain([1.0])),
+        axis: "how many times as fast as what stands before the arrow".into(),
         line: Some(1.0),
         band: floor.map(|floor| (1.0 / (1.0 + floor.part), 1.0 + floor.part)),
-        rows,
+        rows: rows.collect(),
     };
     Some((chart, cells))
 }
@@ -219,7 +289,7 @@ pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
         format!(" Band: the A/A floor, ±{}.", percent(floor.part))
     });
     Some(chart.figure(
-        &html! { "What each change alone does to requests per second. Whiskers: 95% intervals." (band) },
+        &html! { "What each change alone does to requests per second, and once to the median time. Pale: what the original reported, and what its whole milliseconds leave of a time. Whiskers: 95% intervals." (band) },
         &table("The changes", &["Change", "Ratio", "95% CI", "Finding"], &cells),
     ))
 }
