@@ -1,4 +1,6 @@
-//! The README's curl commands print what the README says they print.
+//! The README's curl commands print what the README says they print, and its links lead somewhere.
+
+use std::{fs, path::Path};
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
@@ -117,4 +119,31 @@ async fn curl_prints_what_the_readme_says() {
     }
     assert!(commands >= 7, "only {commands} commands were found");
     served.stop().await;
+}
+
+#[test]
+fn every_file_that_a_document_links_to_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut links = 0;
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "reports/README.md",
+        "reports/reference/README.md",
+    ] {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).expect("the document is there");
+        let folder = path.parent().expect("it is in a folder");
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or_default();
+            let file = link.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            links += 1;
+            assert!(folder.join(file).exists(), "{document} links to {file}");
+        }
+    }
+    assert!(links > 0);
 }
