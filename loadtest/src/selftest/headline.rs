@@ -106,7 +106,7 @@ impl Trial<'_> {
             warm_up_us,
             ..
         } = self.extent;
-        let blocks = closed_pairs + comparisons * 2 * (aa_pairs + open_pairs);
+        let blocks = 2 * closed_pairs + comparisons * 2 * (aa_pairs + open_pairs);
         let lab = &mut self.bench.lab;
         (lab.window_us, lab.warm_up_us) = (window_us, warm_up_us);
         lab.plan(blocks as usize);
@@ -118,9 +118,12 @@ impl Trial<'_> {
         ));
     }
 
-    /// The common rate: what the one arm can do in a closed loop decides it.
+    /// The common rate, as a comparison of the arm with gRPC finds it. A higher one would prove
+    /// another thing: the busier a server is, the more calls it finds at each look, and the less a
+    /// call costs, so that work which is added takes a part of itself back.
     async fn rate(&mut self) -> anyhow::Result<Option<f64>> {
-        let cell = plan::closed(&self.extent, &[ARM], self.users).swap_remove(0);
+        let arms = [ARM, Arm::Grpc];
+        let cell = plan::closed(&self.extent, &arms, self.users).swap_remove(0);
         let blocks = self.cell(&cell, |_| Kind::DualMode).await?;
         let records: Vec<_> = blocks.into_iter().map(|(record, _)| record).collect();
         Ok(plan::common_rate(&records))
