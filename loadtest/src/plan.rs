@@ -39,13 +39,13 @@ pub struct Extent {
 /// Warm-up, window and the tenth of a second that a block adds for connecting are whole seconds
 /// together: goose counts nothing less.
 impl Extent {
-    /// About two minutes with five arms. Six pairs are the fewest of which a sign-flip test can give
-    /// less than 5%.
+    /// About two and a half minutes with five arms. Six pairs are the fewest of which a sign-flip test
+    /// can give less than 5%; a floor of fewer would be wider than what it is held against.
     pub const QUICK: Self = Self {
         mode: Mode::Quick,
         window_us: 1_500_000,
         warm_up_us: 400_000,
-        aa_pairs: 4,
+        aa_pairs: 6,
         closed_pairs: 3,
         open_pairs: 6,
         map_pairs: 0,
