@@ -2,7 +2,8 @@
 //!
 //! Blocks of a cell come in rounds, in each of which every arm has one block: blocks of one round are
 //! compared with each other. The order within a round is random, and the round after it goes
-//! backwards (A B B A), so that a machine that grows slower or faster favours no arm.
+//! backwards (A B B A), so that a machine that grows slower or faster favours no arm. Cells take turns
+//! too, a round each.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -272,6 +273,18 @@ pub fn order(cell: &Cell, random: &mut ChaCha8Rng) -> Vec<Planned> {
     blocks
 }
 
+/// The blocks of all `cells` in the order in which they run: the first round of each, then the second
+/// round of each. So every cell is measured over the whole of the time, and what the machine does to
+/// one hour and not to another is in its interval.
+pub fn in_turn<'a>(cells: &'a [Cell], random: &mut ChaCha8Rng) -> Vec<(&'a Cell, Planned)> {
+    let mut blocks = Vec::new();
+    for cell in cells {
+        blocks.extend(order(cell, random).into_iter().map(|block| (cell, block)));
+    }
+    blocks.sort_by_key(|(_, block)| block.pair);
+    blocks
+}
+
 /// What a block takes besides its warm-up and its window: two processes start and end, and users
 /// start. 0.2 s were measured on two cores.
 pub const AROUND_US: u64 = 250_000;
@@ -310,6 +323,22 @@ mod tests {
             let backwards: Vec<_> = two[0].iter().rev().copied().collect();
             assert_eq!(two[1], backwards);
         }
+    }
+
+    #[test]
+    fn cells_are_measured_in_turn_and_each_keeps_its_order() {
+        let cells = closed(&Extent::THOROUGH, &Arm::ALL, 32);
+        let random = || ChaCha8Rng::seed_from_u64(7);
+        let blocks = in_turn(&cells, &mut random());
+        let turns: Vec<_> = blocks
+            .chunks(5)
+            .map(|round| (round[0].0.connections, round[0].1.pair))
+            .collect();
+        assert_eq!(turns[..4], [(32, 1), (1, 1), (32, 2), (1, 2)]);
+        assert_eq!(turns.len(), 20);
+        let of_first = blocks.iter().filter(|(cell, _)| *cell == &cells[0]);
+        let of_first: Vec<_> = of_first.map(|(_, block)| block.clone()).collect();
+        assert_eq!(of_first, order(&cells[0], &mut random()));
     }
 
     #[test]

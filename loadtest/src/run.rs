@@ -250,15 +250,15 @@ impl Comparison {
             self.plan(&open(1.0));
         }
         self.measure(closed).await?;
-        if !options.closed {
-            let rate = options.rate.or_else(|| plan::common_rate(&self.blocks));
-            let Some(rate) = rate.filter(|_| !self.is_over()) else {
-                return Ok(());
-            };
-            self.measure(open(rate)).await?;
-            self.capacity(arms, users, rate).await?;
+        if options.closed {
+            return self.measure(map).await;
         }
-        self.measure(map).await
+        let rate = options.rate.or_else(|| plan::common_rate(&self.blocks));
+        let Some(rate) = rate.filter(|_| !self.is_over()) else {
+            return Ok(());
+        };
+        self.measure([open(rate), map].concat()).await?;
+        self.capacity(arms, users, rate).await
     }
 
     /// Whether the arms of the map can be asked for several greetings at once; says where not.
@@ -311,19 +311,17 @@ impl Comparison {
         }
     }
 
-    /// Measures `cells` one after the other, unless the run is over.
+    /// Measures `cells`, a round of each in turn, unless the run is over.
     async fn measure(&mut self, cells: Vec<Cell>) -> anyhow::Result<()> {
-        for cell in cells {
-            if self.is_over() {
-                return Ok(());
-            }
+        if self.is_over() {
+            return Ok(());
+        }
+        self.run.plan.cells.extend(cells.iter().cloned());
+        for (cell, block) in plan::in_turn(&cells, &mut self.random) {
             (self.lab.window_us, self.lab.warm_up_us) = (cell.window_us, cell.warm_up_us);
-            self.run.plan.cells.push(cell.clone());
-            for block in plan::order(&cell, &mut self.random) {
-                self.until_valid(block).await?;
-                if self.is_over() {
-                    return Ok(());
-                }
+            self.until_valid(block).await?;
+            if self.is_over() {
+                break;
             }
         }
         Ok(())

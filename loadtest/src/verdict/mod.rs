@@ -32,8 +32,7 @@ pub struct Verdict {
     pub map: Vec<Claim>,
     /// One arm against itself, a cell and a metric each.
     pub aa: Vec<Claim>,
-    /// The original's comparison taken apart, a cell each: answers per second. Of the first, which is
-    /// the whole of it, the median latency too.
+    /// The original's comparison taken apart, a cell each: answers per second.
     pub seed: Vec<Claim>,
 }
 
@@ -90,13 +89,9 @@ impl Verdict {
             .flat_map(|cell| Metric::ALL.map(|metric| claim(cell, metric, &cells)))
             .flatten()
             .collect();
-        let mut of_original = cells.of_purpose(Purpose::Seed);
-        let whole = of_original.next().into_iter().flat_map(|cell| {
-            [Metric::Rate, Metric::MedianLatency].map(|metric| claim(cell, metric, &cells))
-        });
-        let mut seed: Vec<Claim> = whole
-            .chain(of_original.map(|cell| claim(cell, Metric::Rate, &cells)))
-            .flatten()
+        let mut seed: Vec<Claim> = cells
+            .of_purpose(Purpose::Seed)
+            .filter_map(|cell| claim(cell, Metric::Rate, &cells))
             .collect();
         judge_family(&mut seed);
         Self {
@@ -109,9 +104,9 @@ impl Verdict {
         }
     }
 
-    /// The claim that is the verdict.
+    /// The claim that is the verdict: of the original's comparison the whole of it.
     pub fn first(&self) -> Option<&Claim> {
-        self.headline.first()
+        self.headline.first().or(self.seed.first())
     }
 
     /// Whether the headline's first claim has an answer.

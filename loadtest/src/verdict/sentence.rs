@@ -1,10 +1,10 @@
 //! A claim in words: never a bare winner, and where nothing can be said, why.
 
-use super::claim::Claim;
+use super::{claim::Claim, metric::Metric};
 use crate::{
     record::{Arm, Cell, Load},
     report::figures::{decimals, thousands},
-    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Interval, Unsaid},
+    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Unsaid},
 };
 
 /// Such as "gRPC takes 0.62× (95% CI 0.59–0.66; A/A floor ±2%) of REST's server CPU per request at
@@ -12,13 +12,17 @@ use crate::{
 pub fn of(claim: &Claim) -> String {
     let (base, candidate) = (name(&claim.base), name(&claim.candidate));
     let (noun, at) = (claim.metric.noun(), conditions(&claim.cell));
+    let (takes, whole) = match claim.metric {
+        Metric::Rate => ("gives", format!("the {noun} of {base}")),
+        _ => ("takes", format!("{base}'s {noun}")),
+    };
     match (&claim.finding, &claim.estimate) {
         (Finding::Difference, Some(estimate)) => format!(
-            "{candidate} takes {} of {base}'s {noun} at {at}.",
+            "{candidate} {takes} {} of {whole} at {at}.",
             figures(estimate, claim.floor)
         ),
         (Finding::NoDifference, Some(estimate)) => format!(
-            "No difference: {candidate} takes {} of {base}'s {noun} at {at}, which is within ±{}.",
+            "No difference: {candidate} {takes} {} of {whole} at {at}, which is within ±{}.",
             figures(estimate, claim.floor),
             percent(EQUIVALENCE)
         ),
@@ -43,11 +47,7 @@ pub fn figures(estimate: &Estimate, floor: Option<Floor>) -> String {
 
 /// Such as `0.59–0.66`.
 pub fn interval(estimate: &Estimate) -> String {
-    between(estimate.interval)
-}
-
-/// The same of an interval alone.
-pub fn between(interval: Interval) -> String {
+    let interval = estimate.interval;
     format!("{}–{}", ratio(interval.low), ratio(interval.high))
 }
 
@@ -72,7 +72,7 @@ pub fn percent(part: f64) -> String {
 }
 
 /// REST and gRPC are what people call arms A and E; the others are named by what they are, and an
-/// arm under another name than its letter by both.
+/// arm under another name than its letter by both, unless that says it already.
 pub fn name((arm, label): &(Arm, String)) -> String {
     let name = match arm {
         Arm::JsonHttp1 => "REST",
@@ -80,6 +80,8 @@ pub fn name((arm, label): &(Arm, String)) -> String {
     };
     if label == arm.letter() {
         name.to_owned()
+    } else if label.starts_with(name) {
+        label.clone()
     } else {
         format!("{name} ({label})")
     }

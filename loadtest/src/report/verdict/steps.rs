@@ -14,8 +14,7 @@ use crate::{
     verdict::{
         Verdict,
         claim::Claim,
-        metric::Metric,
-        sentence::{between, conditions, interval, percent, ratio},
+        sentence::{conditions, interval, percent, ratio},
         waterfall::Waterfall,
     },
 };
@@ -186,42 +185,40 @@ fn reported() -> [Change; 2] {
     ]
 }
 
-/// What was found of `claim`: more answers, or less time.
+/// What was found of `claim`.
 fn found(claim: &Claim) -> Option<Change> {
     let estimate = claim.estimate.as_ref()?;
-    let (is_time, within) = (claim.metric == Metric::MedianLatency, estimate.interval);
-    let inverse = Interval {
-        low: 1.0 / within.high,
-        high: 1.0 / within.low,
-    };
-    let (times, interval, name) = if is_time {
-        let name = "the same by median time, in µs".into();
-        (1.0 / estimate.ratio, inverse, name)
-    } else {
-        let name = format!("{} → {}", claim.base.1, claim.candidate.1);
-        (estimate.ratio, within, name)
-    };
     Some(Change {
-        name,
-        times: Some(times),
-        interval: Some(interval),
+        name: from_to(&claim.base.1, &claim.candidate.1),
+        times: Some(estimate.ratio),
+        interval: Some(estimate.interval),
         class: "step",
-        notes: [between(interval), finding(&claim.finding).into()],
+        notes: [interval(estimate), finding(&claim.finding).into()],
     })
 }
 
-/// What whole milliseconds leave of `claim`, which is about a time.
+/// Both names, without the words at the start of the second that the first has too.
+fn from_to(base: &str, candidate: &str) -> String {
+    let both = base.split(' ').zip(candidate.split(' '));
+    let shared = both.take_while(|(one, other)| one == other).count();
+    let rest: Vec<&str> = candidate.split(' ').skip(shared).collect();
+    format!("{base} → {}", rest.join(" "))
+}
+
+/// What whole milliseconds leave of `claim`, which is about one user: the time from call to call,
+/// connecting included, as the original's load test counted it.
 fn rounded(claim: &Claim) -> Option<Change> {
     let [Some(base), Some(candidate)] = claim.values else {
         return None;
     };
-    let [base, candidate] = [base, candidate].map(original::whole_milliseconds);
+    let [base, candidate] =
+        [base, candidate].map(|per_second| original::whole_milliseconds(1e6 / per_second));
     Some(Change {
         name: format!("the same in whole ms: {base} → {candidate}"),
         times: (candidate > 0.0).then(|| base / candidate),
         interval: None,
         class: "cited",
-        notes: ["—".into(), "rounded as the original's were".into()],
+        notes: ["—".into(), "rounded as the original's times were".into()],
     })
 }
 
@@ -229,9 +226,9 @@ fn rounded(claim: &Claim) -> Option<Change> {
 fn seed_chart(verdict: &Verdict) -> Option<(Rows, Vec<Vec<String>>)> {
     let claims = &verdict.seed;
     let floor = claims.first()?.floor;
-    let measured = claims.iter().flat_map(|claim| {
-        let is_time = claim.metric == Metric::MedianLatency;
-        let rounded = is_time.then(|| rounded(claim)).flatten();
+    // The first is the whole of it, and the rounding is a part of that.
+    let measured = claims.iter().enumerate().flat_map(|(index, claim)| {
+        let rounded = (index == 0).then(|| rounded(claim)).flatten();
         found(claim).into_iter().chain(rounded)
     });
     let measured: Vec<Change> = measured.collect();
@@ -289,7 +286,7 @@ pub(in crate::report) fn seed(verdict: &Verdict) -> Option<Markup> {
         format!(" Band: the A/A floor, ±{}.", percent(floor.part))
     });
     Some(chart.figure(
-        &html! { "What each change alone does to requests per second, and once to the median time. Pale: what the original reported, and what its whole milliseconds leave of a time. Whiskers: 95% intervals." (band) },
+        &html! { "What each change alone does to requests per second. Pale: what the original reported, and what whole milliseconds leave of the time of a call. Whiskers: 95% intervals." (band) },
         &table("The changes", &["Change", "Ratio", "95% CI", "Finding"], &cells),
     ))
 }
