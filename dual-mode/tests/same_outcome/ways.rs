@@ -202,7 +202,7 @@ fn json_of(asked: &Asked, tersely: bool) -> Value {
         if tersely {
             json["year"] = request.year.to_string().into();
             let fields = json.as_object_mut().expect("it is an object");
-            fields.retain(|_, value| *value != "" && *value != "0");
+            fields.retain(|name, value| *value != "" && (name != "year" || *value != "0"));
         }
         json
     };
