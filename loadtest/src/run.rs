@@ -258,6 +258,8 @@ impl Comparison {
             return Ok(());
         };
         self.measure([open(rate), map].concat()).await?;
+        // The last cell may have been one of short blocks.
+        (self.lab.window_us, self.lab.warm_up_us) = (extent.window_us, extent.warm_up_us);
         self.capacity(arms, users, rate).await
     }
 
