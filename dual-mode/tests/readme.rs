@@ -131,6 +131,7 @@ fn every_file_that_a_document_links_to_is_there() {
         "CHANGELOG.md",
         "reports/README.md",
         "reports/reference/README.md",
+        "reports/original/README.md",
     ] {
         let path = root.join(document);
         let text = fs::read_to_string(&path).expect("the document is there");

@@ -114,6 +114,9 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
     let [first, .., last] = arms else {
         return Vec::new();
     };
+    if extent.map_pairs == 0 {
+        return Vec::new();
+    }
     let mut columns: Vec<u32> = IN_FLIGHT.into_iter().filter(|n| *n < users).collect();
     columns.push(users);
     let rows = BATCHES.iter().filter(|batch| batches || **batch == 1);
@@ -155,7 +158,7 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
                 .iter()
                 .map(|connections| square(*batch, *connections))
         })
-        .filter(|square| extent.map_pairs > 0 && !is_known(square))
+        .filter(|square| !is_known(square))
         .collect();
     // One in the middle stands for all of them.
     let middle = cells.get(cells.len() / 2);
@@ -166,7 +169,6 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
         };
         aa(&extent, like)
     });
-    let shared = shared.filter(|_| extent.map_pairs > 0);
     floor.into_iter().chain(cells).chain(shared).collect()
 }
 

@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Estimate, Finding, Floor, bootstrap, judge};
+use crate::plan::Extent;
 
 const RUNS: u64 = 1000;
 
@@ -41,6 +42,16 @@ fn estimate(truth: f64, pairs: usize, noise: Noise, random: &mut ChaCha8Rng) -> 
     Estimate::resampled(&ratios, RESAMPLES, random.random()).unwrap()
 }
 
+/// The pairs of quick mode: of its A/A, and of what stands on it.
+fn quick() -> (usize, usize) {
+    let Extent {
+        aa_pairs,
+        open_pairs,
+        ..
+    } = Extent::QUICK;
+    (aa_pairs as usize, open_pairs as usize)
+}
+
 /// Runs with so many pairs of an A/A of their own, and a comparison whose true ratio is `truth`.
 fn runs(
     truth: f64,
@@ -69,7 +80,7 @@ fn where_nothing_differs_a_difference_is_claimed_less_than_once_in_two_hundred_r
         ("disturbed", disturbed),
         ("skewed", skewed),
     ] {
-        for pairs in [(3, 3), (4, 6), (10, 10)] {
+        for pairs in [(3, 3), (4, 6), quick(), (10, 10)] {
             let wrong = runs(1.0, pairs, noise)
                 .filter(|(_, finding)| *finding == Finding::Difference)
                 .count();
@@ -100,7 +111,7 @@ fn the_interval_holds_the_truth_as_often_as_it_says_where_the_bootstrap_alone_do
 
 #[test]
 fn a_fifth_more_work_is_found_by_the_pairs_of_quick_mode() {
-    let found = runs(1.2, (4, 6), quiet)
+    let found = runs(1.2, quick(), quiet)
         .filter(|(estimate, finding)| *finding == Finding::Difference && estimate.ratio > 1.0)
         .count();
     assert!(share(found) > 0.9, "{found} of {RUNS}");
