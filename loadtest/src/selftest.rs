@@ -24,6 +24,13 @@ use crate::{
 /// of this machine.
 const DELAY_US: u64 = 20_000;
 
+/// Calls per second of it: so many that the pacer never sleeps. A closed loop would do, but for this:
+/// users whose answers once came together go on together, and wait for one another.
+const DELAY_RATE: f64 = 1_200.0;
+
+/// Its users, of whom 24 wait for an answer.
+const DELAY_USERS: u32 = 32;
+
 /// Its percentiles must be known to this part, or to [`CLOSE_US`] where that is more.
 const CLOSE: f64 = 0.01;
 
@@ -161,7 +168,10 @@ impl Bench {
         };
         let mut proofs = Vec::new();
         for arm in [Arm::JsonHttp1, Arm::Grpc] {
-            let block = block(arm, 16, Load::Closed);
+            let load = Load::Open {
+                per_second: DELAY_RATE,
+            };
+            let block = block(arm, DELAY_USERS, load);
             let Outcome {
                 record, account, ..
             } = self.measure_one(Kind::Known(known), &block).await?;
