@@ -96,7 +96,9 @@ impl Siege {
         };
         setrlimit(Resource::Nofile, most_open).expect("a soft limit may be raised");
 
-        let script = format!("ulimit -Sn {most} && echo $$ && exec \"$@\"");
+        // No other limit of time ends an attack than the one that `options` name.
+        let never = "FIRST_BYTES=1h BODY_PAUSE=1h STALLED_WRITE=1h MAX_CALL=1h";
+        let script = format!("ulimit -Sn {most} && echo $$ && {never} exec \"$@\"");
         let shell = ["-c", &script, "sh", target.program];
         let mut server =
             Running::start(program("/bin/sh", &[&shell, target.args, options].concat()));
