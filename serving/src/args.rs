@@ -64,7 +64,8 @@ pub struct ServerArgs {
     #[arg(long)]
     pub print_limits: bool,
 
-    /// What is logged: a level, or a filter such as "info,tonic=debug"
+    /// What is logged: a level, or a filter such as "info,tonic=debug"; trace is left out of builds with
+    /// --release
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 
