@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::{
-    rt::Executor,
-    server::conn::{http1, http2},
-};
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
@@ -25,7 +22,7 @@ use crate::{
     limits::Limits,
     server::Shared,
     side::Serve,
-    stall::Unstalled,
+    streams::{Streams, WithStreams},
     telemetry::{call::Watcher, metrics::Limit},
     tls::Tls,
 };
@@ -63,10 +60,15 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     };
     let stream = TokioIo::new(stream);
     if http2 {
-        let connection = http2_builder(limits)
+        // No stall may take longer than a whole call.
+        let streams = Streams::new(limits.stalled_write.min(limits.longest_call));
+        let connection = http2_builder(limits, streams.clone())
             .auto_date_header(V::DATED)
             .serve_connection(stream, service);
-        let go_away = http2::Connection::graceful_shutdown;
+        let go_away = |connection: Pin<&mut WithStreams<_>>| {
+            http2::Connection::graceful_shutdown(connection.connection());
+        };
+        let connection = WithStreams::new(connection, streams);
         until_end(connection, shared, &open, pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {
         // hyper bounds each head by itself, from when it begins to read.
@@ -151,11 +153,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams {
-        // No stall may take longer than a whole call.
-        stalled_write: limits.stalled_write.min(limits.longest_call),
-    });
+fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -169,22 +168,4 @@ fn http2_builder(limits: &Limits) -> http2::Builder<Streams> {
         .keep_alive_interval(limits.keepalive_interval)
         .keep_alive_timeout(limits.keepalive_timeout);
     builder
-}
-
-/// Runs the streams of a connection on the worker of the connection, and resets those that a peer
-/// keeps from ending: hyper asks no body for more, and so no guard for its deadline, while the peer
-/// gives the stream no window to write to.
-#[derive(Clone, Copy)]
-struct Streams {
-    stalled_write: Duration,
-}
-
-impl<F> Executor<F> for Streams
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, stream: F) {
-        tokio::spawn(Unstalled::new(stream, self.stalled_write));
-    }
 }

@@ -33,6 +33,7 @@ pub mod server;
 pub mod service;
 pub mod side;
 mod stall;
+mod streams;
 pub mod telemetry;
 pub mod tls;
 pub mod workers;

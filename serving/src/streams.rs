@@ -1,0 +1,130 @@
+//! The streams of one HTTP/2 connection. Each is asked once when the connection has read all that has
+//! come: by then most calls have what they need, and are answered without a task of their own. The
+//! others get one, on the worker of the connection.
+//!
+//! To ask a stream as soon as it is accepted would spare the same, but a connection goes on to accept
+//! by writing first: one write for each answer then, and no longer one for all.
+
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use hyper::rt::Executor;
+
+use crate::{stall::Unstalled, telemetry::metrics::locked};
+
+type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The streams that are accepted, and not yet asked. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    stalled_write: Duration,
+    accepted: Arc<Mutex<Vec<Stream>>>,
+}
+
+impl Streams {
+    /// None yet. A peer may leave an answer unread for `stalled_write`: hyper asks no body for more,
+    /// and so no guard for its deadline, while the peer gives the stream no window to write to.
+    pub(crate) fn new(stalled_write: Duration) -> Self {
+        Self {
+            stalled_write,
+            accepted: Arc::default(),
+        }
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let stream = Box::pin(Unstalled::new(stream, self.stalled_write));
+        locked(&self.accepted).push(stream);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A connection that asks the streams it accepts.
+    pub(crate) struct WithStreams<C> {
+        #[pin]
+        connection: C,
+        streams: Streams,
+        asked: Vec<Stream>,
+    }
+}
+
+impl<C> WithStreams<C> {
+    /// `connection`, whose executor is `streams`.
+    pub(crate) fn new(connection: C, streams: Streams) -> Self {
+        Self {
+            connection,
+            streams,
+            asked: Vec::new(),
+        }
+    }
+
+    pub(crate) fn connection(self: Pin<&mut Self>) -> Pin<&mut C> {
+        self.project().connection
+    }
+}
+
+impl<C: Future> Future for WithStreams<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.project();
+        let ended = this.connection.poll(cx);
+        mem::swap(this.asked, &mut locked(&this.streams.accepted));
+        for mut stream in this.asked.drain(..) {
+            // Nobody has to be woken: a stream that waits is asked again at once, by its task.
+            let nobody = &mut Context::from_waker(Waker::noop());
+            if stream.as_mut().poll(nobody).is_pending() {
+                tokio::spawn(stream);
+            }
+        }
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{pending, poll_fn},
+        time::Duration,
+    };
+
+    use tokio::{sync::mpsc, time::sleep};
+
+    use super::{Executor, Future, Poll, Streams, WithStreams};
+
+    /// Whoever waits for a timer or for another task is asked once by the connection, whose waker wakes
+    /// nobody, and must be woken all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_answered_at_once_or_when_what_it_waits_for_has_come() {
+        let streams = Streams::new(Duration::from_secs(3_600));
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let (ask, mut asked) = mpsc::unbounded_channel::<&str>();
+        let (late, later) = (answer.clone(), answer.clone());
+        streams.execute(async move { answer.send("at once").unwrap() });
+        streams.execute(async move {
+            sleep(Duration::from_secs(5)).await;
+            late.send("in time").unwrap();
+        });
+        streams.execute(async move { later.send(asked.recv().await.unwrap()).unwrap() });
+
+        let mut connection = Box::pin(WithStreams::new(pending::<()>(), streams));
+        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
+        assert_eq!(answers.try_recv(), Ok("at once"), "without a task");
+        assert!(answers.try_recv().is_err());
+        ask.send("when asked").unwrap();
+        assert_eq!(answers.recv().await, Some("when asked"));
+        assert_eq!(answers.recv().await, Some("in time"));
+    }
+}
