@@ -10,6 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
 
 /// A running server. It is killed when dropped.
 pub(crate) struct Server {
@@ -56,6 +60,15 @@ impl Server {
             nanos += on_cpu.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(nanos))
+    }
+
+    /// Lets all of its threads run on `cores` only.
+    pub(crate) fn keep_to(&self, cores: &CpuSet) -> anyhow::Result<()> {
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = task?.file_name().to_string_lossy().parse()?;
+            sched_setaffinity(Pid::from_raw(thread), cores)?;
+        }
+        Ok(())
     }
 
     /// Its resident memory.
