@@ -61,14 +61,15 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let stream = TokioIo::new(stream);
     if http2 {
         // No stall may take longer than a whole call.
-        let streams = Streams::new(limits.stalled_write.min(limits.longest_call));
-        let connection = http2_builder(limits, streams.clone())
-            .auto_date_header(V::DATED)
-            .serve_connection(stream, service);
+        let stalled_write = limits.stalled_write.min(limits.longest_call);
+        let connection = WithStreams::new(stalled_write, |streams| {
+            http2_builder(limits, streams)
+                .auto_date_header(V::DATED)
+                .serve_connection(stream, service)
+        });
         let go_away = |connection: Pin<&mut WithStreams<_>>| {
             http2::Connection::graceful_shutdown(connection.connection());
         };
-        let connection = WithStreams::new(connection, streams);
         until_end(connection, shared, &open, pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {
         // hyper bounds each head by itself, from when it begins to read.

@@ -8,8 +8,9 @@
 use std::{
     future::Future,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -20,22 +21,15 @@ use crate::{stall::Unstalled, telemetry::metrics::locked};
 
 type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The streams that are accepted, and not yet asked. Clones share them.
+/// Room for this many streams is kept between bursts: half a KiB for each connection.
+const KEPT: usize = 32;
+
+/// Takes the streams that a connection accepts, for as long as there is a [`WithStreams`] to ask them.
+/// Each stream holds one of these, so it must not hold the streams.
 #[derive(Clone)]
 pub(crate) struct Streams {
     stalled_write: Duration,
-    accepted: Arc<Mutex<Vec<Stream>>>,
-}
-
-impl Streams {
-    /// None yet. A peer may leave an answer unread for `stalled_write`: hyper asks no body for more,
-    /// and so no guard for its deadline, while the peer gives the stream no window to write to.
-    pub(crate) fn new(stalled_write: Duration) -> Self {
-        Self {
-            stalled_write,
-            accepted: Arc::default(),
-        }
-    }
+    accepted: Weak<Mutex<Vec<Stream>>>,
 }
 
 impl<F> Executor<F> for Streams
@@ -44,8 +38,10 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let stream = Box::pin(Unstalled::new(stream, self.stalled_write));
-        locked(&self.accepted).push(stream);
+        if let Some(accepted) = self.accepted.upgrade() {
+            let stream = Box::pin(Unstalled::new(stream, self.stalled_write));
+            locked(&accepted).push(stream);
+        }
     }
 }
 
@@ -54,17 +50,24 @@ pin_project_lite::pin_project! {
     pub(crate) struct WithStreams<C> {
         #[pin]
         connection: C,
-        streams: Streams,
+        accepted: Arc<Mutex<Vec<Stream>>>,
         asked: Vec<Stream>,
     }
 }
 
 impl<C> WithStreams<C> {
-    /// `connection`, whose executor is `streams`.
-    pub(crate) fn new(connection: C, streams: Streams) -> Self {
+    /// What `connect` makes of its executor. A peer may leave an answer unread for `stalled_write`: hyper
+    /// asks no body for more, and so no guard for its deadline, while the peer gives the stream no window
+    /// to write to.
+    pub(crate) fn new(stalled_write: Duration, connect: impl FnOnce(Streams) -> C) -> Self {
+        let accepted = Arc::default();
+        let streams = Streams {
+            stalled_write,
+            accepted: Arc::downgrade(&accepted),
+        };
         Self {
-            connection,
-            streams,
+            connection: connect(streams),
+            accepted,
             asked: Vec::new(),
         }
     }
@@ -80,15 +83,21 @@ impl<C: Future> Future for WithStreams<C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let this = self.project();
         let ended = this.connection.poll(cx);
-        mem::swap(this.asked, &mut locked(&this.streams.accepted));
-        for mut stream in this.asked.drain(..) {
-            // Nobody has to be woken: a stream that waits is asked again at once, by its task.
-            let nobody = &mut Context::from_waker(Waker::noop());
-            if stream.as_mut().poll(nobody).is_pending() {
-                tokio::spawn(stream);
-            }
+        mem::swap(this.asked, &mut locked(this.accepted));
+        for stream in this.asked.drain(..) {
+            // As within a task, a panic ends its own stream only; the guard has worded what it could.
+            let _ = catch_unwind(AssertUnwindSafe(move || ask(stream)));
         }
+        this.asked.shrink_to(KEPT);
         ended
+    }
+}
+
+fn ask(mut stream: Stream) {
+    // Nobody has to be woken: a stream that waits is asked again at once, by its task.
+    let nobody = &mut Context::from_waker(Waker::noop());
+    if stream.as_mut().poll(nobody).is_pending() {
+        tokio::spawn(stream);
     }
 }
 
@@ -101,24 +110,27 @@ mod tests {
 
     use tokio::{sync::mpsc, time::sleep};
 
-    use super::{Executor, Future, Poll, Streams, WithStreams};
+    use super::{Executor, Future, Poll, WithStreams};
 
     /// Whoever waits for a timer or for another task is asked once by the connection, whose waker wakes
-    /// nobody, and must be woken all the same.
+    /// nobody, and must be woken all the same; and one that panics harms no other.
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_answered_at_once_or_when_what_it_waits_for_has_come() {
-        let streams = Streams::new(Duration::from_secs(3_600));
         let (answer, mut answers) = mpsc::unbounded_channel();
         let (ask, mut asked) = mpsc::unbounded_channel::<&str>();
         let (late, later) = (answer.clone(), answer.clone());
-        streams.execute(async move { answer.send("at once").unwrap() });
-        streams.execute(async move {
-            sleep(Duration::from_secs(5)).await;
-            late.send("in time").unwrap();
+        let connection = WithStreams::new(Duration::from_secs(3_600), |streams| {
+            streams.execute(async { panic!("a stream that fails") });
+            streams.execute(async move { answer.send("at once").unwrap() });
+            streams.execute(async move {
+                sleep(Duration::from_secs(5)).await;
+                late.send("in time").unwrap();
+            });
+            streams.execute(async move { later.send(asked.recv().await.unwrap()).unwrap() });
+            pending::<()>()
         });
-        streams.execute(async move { later.send(asked.recv().await.unwrap()).unwrap() });
 
-        let mut connection = Box::pin(WithStreams::new(pending::<()>(), streams));
+        let mut connection = Box::pin(connection);
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
         assert!(polled.is_pending());
         assert_eq!(answers.try_recv(), Ok("at once"), "without a task");

@@ -161,8 +161,11 @@ impl<'a> Apart<'a> {
 
 impl Drop for Apart<'_> {
     fn drop(&mut self) {
-        let _ = self.server.keep_to(&self.all);
-        let _ = sched_setaffinity(None, &self.all);
+        let back = self.server.keep_to(&self.all);
+        let back = back.and_then(|()| Ok(sched_setaffinity(None, &self.all)?));
+        if let Err(error) = back {
+            eprintln!("one core may be left for all that follows: {error:#}");
+        }
     }
 }
 
