@@ -121,9 +121,9 @@ pub enum Command {
 pub struct Selftest {
     /// Make nothing but N verdicts on one arm under two names, none of which may claim a difference
     ///
-    /// Each takes 45 s in the quick design, ten of them eight minutes; on a machine with other work
+    /// Each takes 45 s in the quick design, ten of them nine minutes; on a machine with other work
     /// blocks are VOID and repeated, which takes up to three times as long. With --thorough one takes
-    /// nine minutes, and must say that there is no difference.
+    /// ten minutes, and must say that there is no difference.
     #[arg(help_heading = "Self-test", long, value_name = "N", value_parser = verdicts())]
     pub aa: Option<u32>,
 
@@ -162,7 +162,7 @@ pub struct Options {
     /// The map is over greetings in a call (1 to 1,000) and calls in flight (1, 8, and --users); its
     /// blocks are of 3 s.
     ///
-    /// Without it, a quick run takes about two minutes: a few pairs of short blocks, whose intervals
+    /// Without it, a quick run takes two to three minutes: a few pairs of short blocks, whose intervals
     /// are wide. The report says which it was.
     #[arg(help_heading = "Verdict", long)]
     pub thorough: bool,

@@ -8,7 +8,7 @@ const ACHIEVED: f64 = 0.99;
 
 /// At most this share of the time may the generator's busiest core be busy in an open loop: above
 /// it, calls wait for the generator itself.
-const GENERATOR_BUSY: f64 = 0.85;
+pub(crate) const GENERATOR_BUSY: f64 = 0.85;
 
 /// At most this share of the median latency may the 99th percentile of the pacer's lateness be.
 const LATENESS: f64 = 0.1;

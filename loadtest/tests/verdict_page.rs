@@ -103,7 +103,7 @@ fn a_void_block_is_shown_with_its_reason() {
     });
     let page = render(&recording);
     assert!(page.contains("achieved 0.910 of the offered rate, below 0.99"));
-    assert!(page.contains("VOID and count for nothing"));
+    assert!(page.contains("is VOID and counts for nothing"));
     assert!(page.contains(">×<"), "a cross among the dots");
 }
 
@@ -210,4 +210,16 @@ fn where_only_the_open_loop_has_a_floor_the_page_says_what_stands_on_it() {
         block.load = open;
     }
     assert!(render(&recording).contains(borrowed));
+}
+
+#[test]
+fn a_page_whose_closed_loop_is_the_generators_limit_says_so() {
+    const SAID: &str = "the generator was at its limit";
+    let mut recording = recording();
+    for ceiling in &mut recording.run.ceiling {
+        ceiling.requests_per_second = 1e9;
+    }
+    assert!(!render(&recording).contains(SAID));
+    recording.run.ceiling[0].requests_per_second = 1.0;
+    assert!(render(&recording).contains(SAID));
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::table::table;
+use super::{limits, table::table};
 use crate::{
     record::{Mode, Recording, Run},
     report::figures::decimals,
@@ -69,8 +69,17 @@ fn banners(recording: &Recording) -> Markup {
         @if !run.thresholds_missed.is_empty() {
             (banner("warn", "Thresholds missed:", &run.thresholds_missed.join("; ")))
         }
+        @if limits::generator_at_its_limit(recording) {
+            (banner(
+                "warn",
+                "In the closed loop the generator was at its limit.",
+                "Latency and requests per second there are the generator's as much as the service's; \
+                 CPU per request and the open loop are not touched by it. Its ceiling stands below."
+            ))
+        }
         @if void > 0 {
-            @let text = format!("{void} of {} are VOID and count for nothing.", counted(recording.blocks.len() as u64, "block"));
+            @let (are, count) = if void == 1 { ("is", "counts") } else { ("are", "count") };
+            @let text = format!("{void} of {} {are} VOID and {count} for nothing.", counted(recording.blocks.len() as u64, "block"));
             (banner("warn", &text, "Their reasons stand at the end."))
         }
     }

@@ -224,7 +224,7 @@ fn unsaid(claims: &[&Claim]) -> Markup {
     html! {
         @if !unsaid.is_empty() {
             details {
-                summary { "Why " (counted(unsaid.len() as u64, "cell")) " can't tell which one takes less" }
+                summary { "Why " (counted(unsaid.len() as u64, "cell")) " named neither, or nothing" }
                 ul.notes {
                     @for claim in unsaid { li { (place(claim)) ": " (reason(&claim.finding, claim)) "." } }
                 }
