@@ -1,6 +1,8 @@
 //! What a user can ask for. Goose's own options are taken over as they are, with other defaults
 //! where one block after the other asks for them.
 
+mod help;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
@@ -216,7 +218,7 @@ pub struct Options {
 impl Cli {
     /// Reads the command line of this process; ends it where clap answers by itself.
     pub fn read() -> Self {
-        let matches = command().get_matches();
+        let matches = help::command().get_matches();
         let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         if cli.options.goose.version {
             let tool = crate::machine::tool();
@@ -225,98 +227,6 @@ impl Cli {
         }
         cli
     }
-}
-
-/// The command line. A block is given the same options as the comparison it belongs to.
-fn command() -> clap::Command {
-    ["block", "ceiling", "original", "selftest"]
-        .into_iter()
-        .fold(with_our_words(Cli::command()), |command, name| {
-            command.mut_subcommand(name, with_our_words)
-        })
-}
-
-/// Goose's options, with help that says what is different here.
-fn with_our_words(command: clap::Command) -> clap::Command {
-    const WORDS: [(&str, &str, &str); 8] = [
-        (
-            "host",
-            "Where REST listens [default: dual-mode, started by this run]",
-            "gRPC is tested at port 50051 of the same host, or at --grpc-host. Without --host, dual-mode \
-             is started on free ports of this machine, a fresh one for each block, and stopped \
-             afterwards.\n\nExample: --host http://localhost:5000",
-        ),
-        (
-            "users",
-            "Users, each with one connection and one call in flight [default: 32]",
-            "The same number on every arm. At most 28000: an address has not more \
-             ports for connections to one server.\n\nExample: --users 64",
-        ),
-        (
-            "increase_rate",
-            "Users started per second [default: 320, or all within a second]",
-            "A decimal is allowed. What is called while users start does not count, and neither does the warm-up after \
-             it.\n\nExample: --spawn-rate 10",
-        ),
-        (
-            "run_time",
-            "How long each arm is measured, in all of its blocks [default: 14s; thorough: 4m]",
-            "It is shared out evenly among the blocks. Warm-up, which takes 0.4 s of each block (thorough: 2 s), \
-             repetitions, A/A runs, the map and the search for the generator's limit come on top.\n\n\
-             Example: --run-time 30s",
-        ),
-        (
-            "output_dir",
-            "Folder of the report [default: reports/<start time>]",
-            "Where it holds files already, DIR-2, DIR-3 and so on are taken.\n\n\
-             Example: --output-dir reports/before-the-change",
-        ),
-        (
-            "report_file",
-            "Write goose's own report to FILE too; repeatable",
-            "Each block writes one, with its name in it: report.html becomes report-1-grpc.html, and so \
-             on. The extension picks the type: .html, .md or .json. Without FILE, a JSON \
-             report is written into the report's folder. No file is overwritten.\n\n\
-             Example: --report-file report.json",
-        ),
-        (
-            "timeout",
-            "How long a call may take, in seconds [default: 10]",
-            "A call that takes longer is given up and counts as a bad answer. A decimal is allowed.\n\n\
-             Example: --timeout 0.5",
-        ),
-        (
-            "version",
-            "Print the versions of this tool and of goose",
-            "Print the versions of this tool and of goose, and exit.",
-        ),
-    ];
-    let command = WORDS
-        .into_iter()
-        .fold(command, |command, (option, short, long)| {
-            let long = format!("{short}\n\n{long}");
-            command.mut_arg(option, |arg| arg.help(short).long_help(long))
-        });
-    let command = command.mut_arg("increase_rate", |arg| arg.visible_alias("spawn-rate"));
-    let command = without_notes_for_programmers(command);
-    NO_MEANING
-        .into_iter()
-        .fold(command, |command, (option, _)| {
-            command.mut_arg(option, |arg| arg.hide(true))
-        })
-}
-
-/// Goose's long help ends with how to set the option in code, which is not for a user of this tool.
-fn without_notes_for_programmers(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| {
-        let Some(long) = arg.get_long_help().map(ToString::to_string) else {
-            return arg;
-        };
-        match long.find("Set in code") {
-            Some(note) => arg.long_help(long[..note].trim_end().to_owned()),
-            None => arg,
-        }
-    })
 }
 
 /// Whether an option is set.
