@@ -15,11 +15,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 
 use crate::{stall::Unstalled, telemetry::metrics::locked};
 
-type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Stream = BoxFuture<'static, ()>;
 
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;

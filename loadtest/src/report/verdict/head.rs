@@ -1,12 +1,15 @@
 //! The sentence, what qualifies it, and the same arms by other metrics.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
-use super::{limits, table::table};
+use super::table::table;
 use crate::{
-    record::{Mode, Recording, Run},
+    record::{Load, Mode, Purpose, Recording, Run},
     report::figures::decimals,
     statistics::Finding,
+    validity,
     verdict::{
         Answer, Verdict,
         claim::Claim,
@@ -69,12 +72,12 @@ fn banners(recording: &Recording) -> Markup {
         @if !run.thresholds_missed.is_empty() {
             (banner("warn", "Thresholds missed:", &run.thresholds_missed.join("; ")))
         }
-        @if limits::generator_at_its_limit(recording) {
+        @if let Some(shapes) = generator_at_its_limit(recording) {
             (banner(
                 "warn",
-                "In the closed loop the generator was at its limit.",
+                &format!("In the closed loop the generator was at its limit, at {shapes}."),
                 "Latency and requests per second there are the generator's as much as the service's; \
-                 CPU per request and the open loop are not touched by it. Its ceiling stands below."
+                 CPU per request and the open loop are not touched by it."
             ))
         }
         @if void > 0 {
@@ -83,6 +86,22 @@ fn banners(recording: &Recording) -> Markup {
             (banner("warn", &text, "Their reasons stand at the end."))
         }
     }
+}
+
+/// The shapes of the closed loop, connections × calls in flight, in which it kept a core busy.
+fn generator_at_its_limit(recording: &Recording) -> Option<String> {
+    let shapes: BTreeSet<_> = recording
+        .blocks
+        .iter()
+        .filter(|block| block.purpose != Purpose::Ceiling && block.load == Load::Closed)
+        .filter(|block| block.is_valid() && validity::generator_busy(block).is_some())
+        .map(|block| (block.connections, block.in_flight))
+        .collect();
+    let shapes = shapes
+        .iter()
+        .map(|(connections, in_flight)| format!("{connections} × {in_flight}"));
+    let shapes: Vec<String> = shapes.collect();
+    (!shapes.is_empty()).then(|| shapes.join(", "))
 }
 
 fn banner(kind: &str, title: &str, text: &str) -> Markup {

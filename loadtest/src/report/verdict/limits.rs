@@ -13,7 +13,6 @@ use crate::{
     record::{BlockRecord, Ceiling, Cell, Load, Purpose, Recording},
     report::figures::{decimals, share},
     statistics::Floor,
-    validity::GENERATOR_BUSY,
     verdict::{
         Verdict,
         claim::Claim,
@@ -73,34 +72,25 @@ pub(super) fn instrument(recording: &Recording, verdict: &Verdict) -> Option<Mar
         .then(|| html! { (ceiling.unwrap_or_default()) (aa.unwrap_or_default()) })
 }
 
-/// The highest rate that blocks of a ceiling's shape reached: a ceiling says nothing about another.
-fn highest(recording: &Recording, ceiling: &Ceiling) -> Option<f64> {
-    let alike = |block: &&BlockRecord| {
-        block.purpose != Purpose::Ceiling
-            && block.is_valid()
-            && (block.arm, block.connections, block.in_flight, block.batch)
-                == (ceiling.arm, ceiling.connections, ceiling.in_flight, 1)
-    };
-    let rates = recording.blocks.iter().filter(alike);
-    rates.map(BlockRecord::requests_per_second).reduce(f64::max)
-}
-
-/// Whether any arm came so near to the generator's ceiling that it may be what was measured.
-pub(super) fn generator_at_its_limit(recording: &Recording) -> bool {
-    recording.run.ceiling.iter().any(|ceiling| {
-        highest(recording, ceiling)
-            .is_some_and(|rate| rate > GENERATOR_BUSY * ceiling.requests_per_second)
-    })
-}
-
 fn ceiling(recording: &Recording) -> Option<Markup> {
+    // Of the same shape: a ceiling says nothing about another.
+    let highest = |ceiling: &Ceiling| {
+        let alike = |block: &&BlockRecord| {
+            block.purpose != Purpose::Ceiling
+                && block.is_valid()
+                && (block.arm, block.connections, block.in_flight, block.batch)
+                    == (ceiling.arm, ceiling.connections, ceiling.in_flight, 1)
+        };
+        let rates = recording.blocks.iter().filter(alike);
+        rates.map(BlockRecord::requests_per_second).reduce(f64::max)
+    };
     let rows: Vec<Vec<String>> = recording
         .run
         .ceiling
         .iter()
         .map(|ceiling| {
             let limit = ceiling.requests_per_second;
-            let reached = highest(recording, ceiling);
+            let reached = highest(ceiling);
             vec![
                 format!(
                     "{}, {} × {}",
@@ -118,7 +108,7 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
     (!rows.is_empty()).then(|| {
         html! {
             h3 { "The generator's own ceiling" }
-            p.lead { "Against a server that answers with fixed bytes. A rate near it is the generator's, not the service's, and may exceed it by what the machine differs from minute to minute." }
+            p.lead { "Against a server that answers with fixed bytes. A rate near it is the generator's, not the service's. It is measured once for each arm: a share above 100% is what the machine changed in between." }
             (table("The generator's own ceiling", &["Arm", "Ceiling", "Client CPU each", "Highest rate of this run", "Share"], &rows))
         }
     })
