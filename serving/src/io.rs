@@ -96,7 +96,12 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        let stream = Pin::new(&mut self.stream);
+        let result = match buffers {
+            // `send` costs the kernel less than `writev`, and small answers are one buffer each.
+            [buffer] => stream.poll_write(cx, buffer),
+            buffers => stream.poll_write_vectored(cx, buffers),
+        };
         self.written(cx, result)
     }
 
