@@ -5,13 +5,15 @@
 //! backwards (A B B A), so that a machine that grows slower or faster favours no arm. Cells take turns
 //! too, a round each.
 
+use std::collections::BTreeMap;
+
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     record::{Arm, BlockRecord, Cell, Load, Mode, Purpose},
-    statistics::LEAST_PAIRS,
+    statistics::{LEAST_PAIRS, median},
 };
 
 /// How much is measured.
@@ -205,12 +207,19 @@ fn named(arms: &[Arm]) -> Vec<(Arm, String)> {
 }
 
 /// The rate to offer every arm, from what each managed in its valid closed blocks: well below half
-/// of the slowest, in whole hundreds where it is large. None where nothing was measured.
+/// of the slowest arm's median, so that one block that the machine disturbed sets no rate, in whole
+/// hundreds where it is large. None where nothing was measured.
 pub fn common_rate(blocks: &[BlockRecord]) -> Option<f64> {
-    let slowest = blocks
-        .iter()
-        .filter(|block| block.purpose == Purpose::Primary && block.is_valid())
-        .map(BlockRecord::requests_per_second)
+    let mut managed: BTreeMap<Arm, Vec<f64>> = BTreeMap::new();
+    for block in blocks {
+        if block.purpose == Purpose::Primary && block.is_valid() {
+            let rates = managed.entry(block.arm).or_default();
+            rates.push(block.requests_per_second());
+        }
+    }
+    let slowest = managed
+        .into_values()
+        .filter_map(median)
         .min_by(f64::total_cmp)?;
     let rate = slowest * SHARE_OF_SLOWEST;
     let step = if rate >= 1000.0 { 100.0 } else { 1.0 };
@@ -447,8 +456,14 @@ mod tests {
                 ..crate::block::blank(&spec)
             }
         };
-        let blocks = [block(Arm::JsonHttp1, 9_000), block(Arm::Grpc, 5_010)];
-        assert_eq!(common_rate(&blocks), Some(2_000.0));
+        let blocks = [
+            block(Arm::JsonHttp1, 9_000),
+            block(Arm::Grpc, 5_010),
+            block(Arm::Grpc, 900),
+            block(Arm::Grpc, 6_000),
+        ];
+        assert_eq!(common_rate(&blocks), Some(2_000.0), "one was disturbed");
+        assert_eq!(common_rate(&blocks[..2]), Some(2_000.0));
         assert_eq!(common_rate(&blocks[..0]), None);
     }
 }

@@ -88,7 +88,7 @@ fn typical(
     read: fn(&BlockRecord) -> Option<f64>,
 ) -> Option<f64> {
     let blocks = measured.valid_blocks(arm).into_iter();
-    median(blocks.filter_map(read).collect())
+    statistics::median(blocks.filter_map(read).collect())
 }
 
 fn title(cell: &Cell) -> String {
@@ -161,11 +161,6 @@ fn percentile(block: &BlockRecord, percentile: f64) -> Option<f64> {
     let latency = &block.latency;
     let times = latency.corrected.as_ref().unwrap_or(&latency.uncorrected);
     statistics::percentile_us(times, percentile)
-}
-
-fn median(mut figures: Vec<f64>) -> Option<f64> {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied()
 }
 
 /// A number with as many digits as mean something.

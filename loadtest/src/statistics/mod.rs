@@ -8,6 +8,7 @@ mod holm;
 mod interval;
 mod percentile;
 mod permutation;
+mod quantile;
 #[cfg(test)]
 mod simulation;
 
@@ -16,6 +17,7 @@ pub use holm::holm;
 pub use interval::{Interval, RESAMPLES, bootstrap, student, student_p};
 pub use percentile::{SAMPLES_BEYOND, is_known, percentile_us};
 pub use permutation::{EXACT_UP_TO, Permutation, sign_flip};
+pub use quantile::median;
 
 /// A ratio and how well it is known.
 #[derive(Clone, Debug, PartialEq)]
