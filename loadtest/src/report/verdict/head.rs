@@ -30,7 +30,7 @@ pub(super) fn header(recording: &Recording, verdict: &Verdict) -> Markup {
         @for claim in verdict.headline.iter().skip(1) { p.second { (sentence::of(claim)) } }
         p.caveat {
             (caveat(run))
-            " CI: confidence interval over pairs of blocks. A/A floor: what one arm differs from itself."
+            " CI: confidence interval over pairs of blocks. A/A floor: by how much one arm differs from itself."
         }
         (banners(recording))
     }
@@ -46,10 +46,11 @@ fn caveat(run: &Run) -> String {
         .unwrap_or(0);
     let planned = counted(pairs.into(), "pair");
     match run.mode {
-        Mode::Quick => format!(
+        Mode::Quick if pairs < PUBLISHED_PAIRS => format!(
             "Quick mode: {planned} of blocks at most, where a verdict to publish takes \
              {PUBLISHED_PAIRS}; its intervals are wide."
         ),
+        Mode::Quick => format!("Quick mode: up to {planned} of short blocks."),
         Mode::Thorough => format!("Thorough mode: up to {planned} of blocks."),
     }
 }
@@ -99,7 +100,7 @@ fn generator_at_its_limit(recording: &Recording) -> Option<String> {
         .collect();
     let shapes = shapes
         .iter()
-        .map(|(connections, in_flight)| format!("{connections} × {in_flight}"));
+        .map(|(connections, in_flight)| format!("{connections}\u{a0}×\u{a0}{in_flight}"));
     let shapes: Vec<String> = shapes.collect();
     (!shapes.is_empty()).then(|| shapes.join(", "))
 }
@@ -119,7 +120,7 @@ pub(super) fn others(verdict: &Verdict) -> Option<Markup> {
     let rows: Vec<Vec<String>> = claims.iter().map(|claim| row(claim)).collect();
     let ratio = format!("{candidate} / {base}");
     Some(html! {
-        (table("The same arms by other metrics", &["", &base, &candidate, &ratio, "95% CI", "Finding"], &rows))
+        (table("The same arms by other metrics", &["", &ratio, "95% CI", "Finding", &base, &candidate], &rows))
         p.notes { "Below 1, " (candidate) " takes less; by requests per second, gives less. Findings are corrected for their number (Holm)." }
     })
 }
@@ -134,11 +135,12 @@ fn row(claim: &Claim) -> Vec<String> {
             claim.metric.noun(),
             sentence::load(claim.cell.load)
         ),
-        value(0),
-        value(1),
+        // First what a narrow screen shows without scrolling.
         estimate.map_or("—".into(), |e| format!("{}×", sentence::ratio(e.ratio))),
         estimate.map_or("—".into(), sentence::interval),
         finding(&claim.finding).into(),
+        value(0),
+        value(1),
     ]
 }
 

@@ -65,7 +65,7 @@ pub(super) fn capacity(recording: &Recording) -> Option<Markup> {
     })
 }
 
-/// The generator's own limit, and what one arm differs from itself.
+/// The generator's own limit, and by how much one arm differs from itself.
 pub(super) fn instrument(recording: &Recording, verdict: &Verdict) -> Option<Markup> {
     let (ceiling, aa) = (ceiling(recording), aa(verdict));
     (ceiling.is_some() || aa.is_some())
