@@ -91,12 +91,12 @@ pub enum Command {
     Block(Box<Selftest>),
     /// Make the page of a run again from its raw data
     Report {
-        /// Folder of the run
+        /// Folder of the run, such as reports/reference; its index.html is written anew
         directory: PathBuf,
     },
     /// Set two runs side by side
     Compare {
-        /// Folder of the one
+        /// Folder of the one run
         first: PathBuf,
         /// Folder of the other
         second: PathBuf,
@@ -235,7 +235,7 @@ type IsSet = fn(&GooseConfiguration) -> bool;
 /// Options of goose that a comparison refuses, and how to tell whether one is set: those of its HTTP
 /// client, which is not used, those of loads that are not steady or that someone else steers, and
 /// those that do something else than test.
-const NO_MEANING: [(&str, IsSet); 16] = [
+const NO_MEANING: [(&str, IsSet); 19] = [
     ("no_gzip", |goose| goose.no_gzip),
     ("sticky_follow", |goose| goose.sticky_follow),
     ("accept_invalid_certs", |goose| goose.accept_invalid_certs),
@@ -249,6 +249,9 @@ const NO_MEANING: [(&str, IsSet); 16] = [
     ("co_mitigation", |goose| goose.co_mitigation.is_some()),
     ("no_autostart", |goose| goose.no_autostart),
     ("websocket", |goose| goose.websocket),
+    ("websocket_host", |goose| goose.websocket_host.is_some()),
+    ("websocket_port", |goose| goose.websocket_port.is_some()),
+    ("telnet_host", |goose| goose.telnet_host.is_some()),
     ("telnet_port", |goose| goose.telnet_port.is_some()),
     ("list", |goose| goose.list),
     ("scenarios_list", |goose| goose.scenarios_list),

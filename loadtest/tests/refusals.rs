@@ -121,6 +121,14 @@ fn the_help_tells_this_tools_defaults_and_not_gooses() {
             "until it is stopped",
             "Set in code",
             "--throttle-requests",
+            "--iterations",
+            "--test-plan",
+            "--no-metrics",
+            "--render-report",
+            "--dashboard-control",
+            "--websocket",
+            "telnet",
+            "GooseError",
         ] {
             assert!(!text.contains(untrue), "{flag}: {untrue}");
         }

@@ -75,23 +75,41 @@ fn with_our_words(command: clap::Command) -> clap::Command {
             command.mut_arg(option, |arg| arg.help(short).long_help(long))
         });
     let command = command.mut_arg("increase_rate", |arg| arg.visible_alias("spawn-rate"));
-    let command = without_notes_for_programmers(command);
+    let command = command.mut_args(without_what_is_not_here);
     NO_MEANING
         .into_iter()
-        .fold(command, |command, (option, _)| {
+        .map(|(option, _)| option)
+        // Nothing listens for telnet anyway.
+        .chain(["no_telnet"])
+        .fold(command, |command, option| {
             command.mut_arg(option, |arg| arg.hide(true))
         })
 }
 
-/// Goose's long help ends with how to set the option in code, which is not for a user of this tool.
-fn without_notes_for_programmers(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| {
-        let Some(long) = arg.get_long_help().map(ToString::to_string) else {
-            return arg;
-        };
-        match long.find("Set in code") {
-            Some(note) => arg.long_help(long[..note].trim_end().to_owned()),
-            None => arg,
-        }
-    })
+/// Goose's long help ends with how to set the option in code, and speaks of options that have no meaning
+/// here.
+fn without_what_is_not_here(arg: clap::Arg) -> clap::Arg {
+    const NOT_HERE: [&str; 11] = [
+        " Not allowed with --test-plan or --iterations.",
+        ", --iterations or --test-plan",
+        " or --test-plan",
+        " Not allowed with --no-metrics.",
+        ", so a report rendered from it with --render-report has its graphs",
+        " and with --dashboard-control,",
+        ", and with --dashboard-control start, stop and redirect it",
+        " Needs Goose built with the dashboard feature.",
+        " Needs neither Chrome nor the pdf-reports feature.",
+        ": execute() returns GooseError::ThresholdsFailed, so a main that passes it up with ? exits nonzero",
+        "; they replace any set in code",
+    ];
+    let Some(long) = arg.get_long_help().map(ToString::to_string) else {
+        return arg;
+    };
+    let long = long.split("Set in code").next().unwrap_or_default();
+    let long = NOT_HERE
+        .into_iter()
+        .fold(long.trim_end().to_owned(), |long, phrase| {
+            long.replace(phrase, "")
+        });
+    arg.long_help(long)
 }
