@@ -80,6 +80,8 @@ enum Step {
 struct Bracket {
     met: Option<f64>,
     missed: Option<f64>,
+    /// Whether it was the generator that missed.
+    generator_bound: bool,
 }
 
 impl Bracket {
@@ -94,10 +96,17 @@ impl Bracket {
         }
     }
 
-    /// Takes over what was found at `rate`.
-    fn tell(&mut self, rate: f64, met: bool) {
-        let side = if met { &mut self.met } else { &mut self.missed };
-        *side = Some(rate);
+    /// Takes over what was found at `rate`: what lies above the generator's limit is not the
+    /// service's, until the service misses below it.
+    fn tell(&mut self, rate: f64, found: Step) {
+        match found {
+            Step::Met => self.met = Some(rate),
+            Step::Missed | Step::GeneratorBound => {
+                self.missed = Some(rate);
+                self.generator_bound = found == Step::GeneratorBound;
+            }
+            Step::Disturbed => {}
+        }
     }
 }
 
@@ -114,7 +123,7 @@ pub async fn search(
     blocks: &mut Vec<BlockRecord>,
 ) -> anyhow::Result<Capacity> {
     let mut bracket = Bracket::default();
-    let (mut generator_bound, mut disturbed) = (false, false);
+    let mut disturbed = false;
     let window_us = lab.window_us;
     for step in 1..=MOST_STEPS {
         let Some(rate) = bracket.next(first.max(LOWEST)) else {
@@ -124,23 +133,16 @@ pub async fn search(
         lab.window_us = window(objective, rate, window_us);
         let found = try_rate(lab, (arm, users), objective, (rate, step), blocks).await;
         lab.window_us = window_us;
-        match found? {
-            Step::Met => bracket.tell(rate, true),
-            Step::Missed => bracket.tell(rate, false),
-            Step::GeneratorBound => {
-                // What lies above is not the service's limit.
-                generator_bound = true;
-                bracket.tell(rate, false);
-            }
-            Step::Disturbed => {
-                disturbed = true;
-                lab.display.say(&format!(
-                    "capacity of {}: blocks at {rate} calls/s tell nothing, and the search ends",
-                    arm.name()
-                ));
-                break;
-            }
+        let found = found?;
+        if found == Step::Disturbed {
+            disturbed = true;
+            lab.display.say(&format!(
+                "capacity of {}: blocks at {rate} calls/s tell nothing, and the search ends",
+                arm.name()
+            ));
+            break;
         }
+        bracket.tell(rate, found);
         lab.display.say(&format!(
             "capacity of {}: {rate} calls/s, met {}, missed {}",
             arm.name(),
@@ -159,8 +161,8 @@ pub async fn search(
         in_flight: 1,
         batch: 1,
         met_per_second: bracket.met,
-        missed_per_second: bracket.missed.filter(|_| !generator_bound),
-        generator_bound,
+        missed_per_second: bracket.missed.filter(|_| !bracket.generator_bound),
+        generator_bound: bracket.generator_bound,
         disturbed,
     })
 }
@@ -284,7 +286,8 @@ mod tests {
                 let mut bracket = Bracket::default();
                 let mut steps = 0;
                 while let Some(rate) = bracket.next(first) {
-                    bracket.tell(rate, rate <= truth);
+                    let met = rate <= truth;
+                    bracket.tell(rate, if met { Step::Met } else { Step::Missed });
                     steps += 1;
                     assert!(steps <= 30, "{truth} from {first}");
                 }
@@ -298,9 +301,21 @@ mod tests {
     fn a_search_that_nothing_meets_ends() {
         let mut bracket = Bracket::default();
         while let Some(rate) = bracket.next(1000.0) {
-            bracket.tell(rate, false);
+            bracket.tell(rate, Step::Missed);
         }
         assert_eq!(bracket.met, None);
+    }
+
+    #[test]
+    fn what_the_service_misses_below_the_generators_limit_is_the_services() {
+        let mut bracket = Bracket::default();
+        bracket.tell(4_000.0, Step::Met);
+        bracket.tell(8_000.0, Step::GeneratorBound);
+        assert!(bracket.generator_bound);
+        bracket.tell(5_657.0, Step::Missed);
+        bracket.tell(4_757.0, Step::Met);
+        assert!(!bracket.generator_bound);
+        assert_eq!(bracket.missed, Some(5_657.0));
     }
 
     #[test]
