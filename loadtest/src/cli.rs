@@ -229,6 +229,26 @@ impl Cli {
     }
 }
 
+/// An option that a command leaves unread, and how to tell whether it is set.
+pub type Unread = (&'static str, fn(&Options) -> bool);
+
+const HOST: Unread = ("host", |options| options.goose.host.is_some());
+const GRPC_HOST: Unread = ("grpc-host", |options| options.grpc_host.is_some());
+const RATE: Unread = ("rate", |options| options.rate.is_some());
+const CLOSED: Unread = ("closed", |options| options.closed);
+const SLO: Unread = ("slo", |options| options.slo.is_some());
+const ARMS: Unread = ("arms", |options| !options.arms.is_empty());
+const OUTPUT_DIR: Unread = ("output-dir", |options| options.goose.output_dir.is_some());
+
+/// What the generator's own limit has nothing to do with.
+pub const UNREAD_BY_CEILING: [Unread; 6] = [HOST, GRPC_HOST, RATE, CLOSED, SLO, OUTPUT_DIR];
+
+/// What the self-test has nothing to do with: it knows its services and its rates.
+pub const UNREAD_BY_SELFTEST: [Unread; 7] = [HOST, GRPC_HOST, RATE, CLOSED, SLO, ARMS, OUTPUT_DIR];
+
+/// What the original's comparison says by itself.
+pub const UNREAD_BY_ORIGINAL: [Unread; 6] = [HOST, GRPC_HOST, RATE, CLOSED, SLO, ARMS];
+
 /// Whether an option is set.
 type IsSet = fn(&GooseConfiguration) -> bool;
 
@@ -298,6 +318,19 @@ impl Options {
         self.targets()
             .map_err(|error| UsageError(error.to_string()))?;
         Ok(())
+    }
+
+    /// As [`Options::complete`], for the command `name`, which leaves some of the options unread.
+    ///
+    /// # Errors
+    /// A sentence that names the option.
+    pub fn complete_for(&mut self, name: &str, unread: &[Unread]) -> Result<(), UsageError> {
+        for (option, is_set) in unread {
+            refuse(is_set(self), || {
+                format!("--{option} has no meaning for loadtest {name}; leave it out")
+            })?;
+        }
+        self.complete()
     }
 
     fn complete_verdict(&mut self) -> Result<(), UsageError> {

@@ -2,6 +2,7 @@
 //! that nothing half-written looks whole, and it never takes the name of another.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -25,7 +26,9 @@ const MOST_NAMESAKES: u32 = 1000;
 #[derive(Debug)]
 pub struct Folder {
     partial: PathBuf,
-    name: PathBuf,
+    parent: PathBuf,
+    /// What it will be called there.
+    name: OsString,
     kept: bool,
 }
 
@@ -53,7 +56,8 @@ impl Folder {
         fs::create_dir(&partial).with_context(|| cannot_create(&partial))?;
         Ok(Self {
             partial,
-            name: name.to_owned(),
+            parent: parent.to_owned(),
+            name: stem.to_owned(),
             kept: false,
         })
     }
@@ -78,10 +82,11 @@ impl Folder {
     /// When it cannot be renamed.
     pub fn keep(mut self) -> anyhow::Result<PathBuf> {
         for number in 1..=MOST_NAMESAKES {
-            let name = match number {
-                1 => self.name.clone(),
-                _ => PathBuf::from(format!("{}-{number}", self.name.display())),
-            };
+            let mut name = self.name.clone();
+            if number > 1 {
+                name.push(format!("-{number}"));
+            }
+            let name = self.parent.join(name);
             // A rename onto a folder succeeds only where that is empty, so nothing is overwritten.
             match fs::rename(&self.partial, &name) {
                 Ok(()) => {
@@ -96,7 +101,7 @@ impl Folder {
         }
         anyhow::bail!(
             "{} has {MOST_NAMESAKES} namesakes already",
-            self.name.display()
+            self.parent.join(&self.name).display()
         )
     }
 }
@@ -158,7 +163,7 @@ mod tests {
     fn a_second_run_of_the_same_name_gets_a_number_and_the_first_stays() {
         let parent = tempfile::tempdir().unwrap();
         let first = written(parent.path(), "run", "1");
-        let second = written(parent.path(), "run", "2");
+        let second = written(parent.path(), "run/", "2");
         let third = written(parent.path(), "run", "3");
         assert_eq!(first, parent.path().join("run"));
         assert_eq!(second, parent.path().join("run-2"));

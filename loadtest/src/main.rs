@@ -12,7 +12,10 @@ use std::{
 
 use loadtest::{
     block, ceiling,
-    cli::{Cli, Command, Options, UsageError},
+    cli::{
+        Cli, Command, Options, UNREAD_BY_CEILING, UNREAD_BY_ORIGINAL, UNREAD_BY_SELFTEST,
+        UsageError,
+    },
     commands, embedded,
     run::{self, Design, INTERRUPTED, Interrupted},
     selftest, summary,
@@ -47,13 +50,13 @@ fn main() -> ExitCode {
             .and_then(|()| block::main(block.options.goose))
             .map(|()| 0),
         Some(Command::Ceiling(mut options)) => options
-            .complete()
+            .complete_for("ceiling", &UNREAD_BY_CEILING)
             .map_err(Into::into)
             .and_then(|()| serving::client::block_on(ceiling::command(&options)))
             .and_then(|table| say(&table)),
         Some(Command::Selftest(mut asked)) => asked
             .options
-            .complete()
+            .complete_for("selftest", &UNREAD_BY_SELFTEST)
             .map_err(Into::into)
             .and_then(|()| serving::client::block_on(selftest::command(&asked)))
             .and_then(|proofs| {
@@ -65,7 +68,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|()| compare(options, Design::Arms)),
         Some(Command::Original(mut options)) => options
-            .complete()
+            .complete_for("original", &UNREAD_BY_ORIGINAL)
             .map_err(Into::into)
             .and_then(|()| compare(*options, Design::Original)),
     };

@@ -96,10 +96,6 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         }),
         Some((rest, grpc)) => Subject::running(rest, grpc).await?,
     };
-    if design == Design::Original && matches!(subject, Subject::Running(_)) {
-        let why = "--host has no meaning for the original's comparison, which is about servers of our own";
-        return Err(UsageError(why.to_owned()).into());
-    }
     let arms = match design {
         Design::Arms => arms(&options, &subject).await,
         Design::Original => vec![Arm::JsonHttp1, Arm::Grpc],
@@ -294,9 +290,16 @@ impl Comparison {
                 first,
                 &mut self.blocks,
             );
-            self.run.capacity.push(found.await?);
+            let found = found.await;
             for block in &self.blocks[known..] {
                 store::write_block(&self.lab.folder, block)?;
+            }
+            match found {
+                Ok(found) => self.run.capacity.push(found),
+                // What was measured before it stands.
+                Err(error) => {
+                    self.run.cut_short = Some(format!("the capacity of {}: {error:#}", arm.name()));
+                }
             }
             if self.lab.stop.is_cancelled() {
                 self.run.cut_short = Some(INTERRUPTED.to_owned());

@@ -75,7 +75,7 @@ fn table(measured: &Measured<'_>) -> String {
             figure(median.map(original::whole_milliseconds))
         });
     }
-    line("valid pairs", &|arm| {
+    line("valid blocks", &|arm| {
         measured.valid_blocks(arm).len().to_string()
     });
     text

@@ -53,6 +53,10 @@ fn a_wrong_option_is_named() {
         (&["--timeout", "zero"], "--timeout \"zero\""),
         (&["--test-plan", "1,1s"], "--test-plan"),
         (&["--threshold", "speed<1"], "--threshold"),
+        (&["--telnet-host", "localhost"], "--telnet-host"),
+        (&["ceiling", "--host", "http://localhost:5000"], "--host"),
+        (&["selftest", "--arms", "A,E"], "--arms"),
+        (&["original", "--slo", "p99<5ms"], "--slo"),
     ] {
         let room = Room::new();
         let output = room.bare_tool(args).output().unwrap();

@@ -8,7 +8,7 @@ use std::{
 use goose::config::{GooseConfiguration, RUN_FOLDER};
 
 use super::Spec;
-use crate::{cli::UsageError, plan::Planned};
+use crate::{cli::UsageError, plan::Planned, record::Purpose};
 
 /// How long a call may take where the user does not say: far longer than any call here should,
 /// short enough that a run against a stalled server ends.
@@ -28,6 +28,10 @@ pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     if options.verbose == 0 && options.running_metrics.is_none() {
         options.quiet = options.quiet.max(1);
         options.no_print_metrics = true;
+    }
+    if spec.planned.purpose == Purpose::Ceiling {
+        // Of the service that does nothing there is no report or log to look for.
+        forget_outputs(options);
     }
     let folder = &spec.folder;
     for Output { file, bare, .. } in outputs(options) {
@@ -88,6 +92,21 @@ pub(crate) struct Output<'a> {
     pub(crate) file: &'a mut String,
 }
 
+fn forget_outputs(options: &mut GooseConfiguration) {
+    options.report_file.clear();
+    for file in [
+        &mut options.pdf_print_html,
+        &mut options.goose_log,
+        &mut options.request_log,
+        &mut options.transaction_log,
+        &mut options.scenario_log,
+        &mut options.error_log,
+        &mut options.debug_log,
+    ] {
+        *file = None;
+    }
+}
+
 /// Every file that goose would write.
 pub(crate) fn outputs(options: &mut GooseConfiguration) -> Vec<Output<'_>> {
     let reports = options
@@ -134,6 +153,21 @@ pub(crate) fn outputs(options: &mut GooseConfiguration) -> Vec<Output<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_of_the_service_that_does_nothing_writes_none_of_the_users_files() {
+        let mut spec = Spec::example(1);
+        let mut files = |purpose| {
+            spec.planned.purpose = purpose;
+            let mut options = GooseConfiguration::default();
+            options.report_file.push("report.json".to_owned());
+            options.request_log = Some("log.csv".to_owned());
+            adapt(&mut options, &spec);
+            outputs(&mut options).len()
+        };
+        assert_eq!(files(Purpose::Primary), 2);
+        assert_eq!(files(Purpose::Ceiling), 0);
+    }
 
     #[test]
     fn each_block_writes_files_of_its_own() {

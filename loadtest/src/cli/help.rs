@@ -2,14 +2,23 @@
 
 use clap::CommandFactory;
 
-use super::{Cli, NO_MEANING};
+use super::{Cli, NO_MEANING, UNREAD_BY_CEILING, UNREAD_BY_ORIGINAL, UNREAD_BY_SELFTEST, Unread};
 
 /// The command line. A block is given the same options as the comparison it belongs to.
 pub(super) fn command() -> clap::Command {
-    ["block", "ceiling", "original", "selftest"]
+    let unread: [(&str, &[Unread]); 4] = [
+        ("block", &[]),
+        ("ceiling", &UNREAD_BY_CEILING),
+        ("original", &UNREAD_BY_ORIGINAL),
+        ("selftest", &UNREAD_BY_SELFTEST),
+    ];
+    unread
         .into_iter()
-        .fold(with_our_words(Cli::command()), |command, name| {
-            command.mut_subcommand(name, with_our_words)
+        .fold(with_our_words(Cli::command()), |command, (name, unread)| {
+            command.mut_subcommand(name, |command| {
+                let options = unread.iter().map(|(option, _)| option.replace('-', "_"));
+                hidden(with_our_words(command), options)
+            })
         })
 }
 
@@ -76,14 +85,16 @@ fn with_our_words(command: clap::Command) -> clap::Command {
         });
     let command = command.mut_arg("increase_rate", |arg| arg.visible_alias("spawn-rate"));
     let command = command.mut_args(without_what_is_not_here);
-    NO_MEANING
-        .into_iter()
-        .map(|(option, _)| option)
-        // Nothing listens for telnet anyway.
-        .chain(["no_telnet"])
-        .fold(command, |command, option| {
-            command.mut_arg(option, |arg| arg.hide(true))
-        })
+    let options = NO_MEANING.into_iter().map(|(option, _)| option);
+    // Nothing listens for telnet anyway.
+    let options = options.chain(["no_telnet"]);
+    hidden(command, options.map(str::to_owned))
+}
+
+fn hidden(command: clap::Command, options: impl Iterator<Item = String>) -> clap::Command {
+    options.fold(command, |command, option| {
+        command.mut_arg(option, |arg| arg.hide(true))
+    })
 }
 
 /// Goose's long help ends with how to set the option in code, and speaks of options that have no meaning
