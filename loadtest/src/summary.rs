@@ -7,7 +7,7 @@ use crate::{
     original,
     record::{Arm, BlockRecord, Cell, Load, Purpose},
     run::Finished,
-    statistics,
+    statistics, validity,
     verdict::{
         cells::{Cells, Measured},
         sentence,
@@ -133,6 +133,9 @@ fn notes(finished: &Finished) -> Vec<String> {
             block.arm.name(),
             reasons.join("; ")
         ));
+    }
+    if validity::too_many_void(blocks) {
+        notes.push("Most blocks are VOID: the run gave up, and no more were measured.".to_owned());
     }
     for found in &run.capacity {
         let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate}/s"));

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    mem::discriminant,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -281,8 +282,9 @@ fn merged_runs_hold_the_requests_and_the_times_of_all_machines() {
             .iter()
             .flat_map(|part| &part.blocks)
             .filter(|other| {
-                (other.purpose, other.pair, &other.label)
-                    == (block.purpose, block.pair, &block.label)
+                discriminant(&other.load) == discriminant(&block.load)
+                    && (other.purpose, other.pair, &other.label)
+                        == (block.purpose, block.pair, &block.label)
             })
             .collect();
         assert!(block.is_valid(), "{:?}", block.void);

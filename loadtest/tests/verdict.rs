@@ -178,12 +178,82 @@ fn without_the_servers_cpu_the_verdict_is_about_latency() {
     for block in &mut recording.blocks {
         block.server = None;
     }
+    // Of the open loop, whether a closed one gave its rate or --rate did.
+    for with_closed_loop in [true, false] {
+        let is_left = |purpose| with_closed_loop || purpose != Purpose::Primary;
+        let Recording { run, blocks } = &mut recording;
+        run.plan.cells.retain(|cell| is_left(cell.purpose));
+        blocks.retain(|block| is_left(block.purpose));
+        let verdict = Verdict::of(&recording);
+        assert_eq!(verdict.answer(), Answer::Given);
+        let sentence = verdict.sentence();
+        assert!(
+            sentence.contains("of REST's median latency at"),
+            "{sentence}"
+        );
+        assert!(sentence.contains("5,000 requests/s"), "{sentence}");
+        let claims = || verdict.headline.iter().chain(&verdict.others);
+        let latency = claims().filter(|claim| claim.metric == Metric::MedianLatency);
+        assert_eq!(latency.count(), 1 + usize::from(with_closed_loop));
+    }
+}
+
+#[test]
+fn what_an_open_loop_finds_is_not_held_against_the_floor_of_a_closed_one() {
+    let mut recording = made_up::headline(THOROUGH);
+    for block in &mut recording.blocks {
+        if block.purpose == Purpose::Aa && block.load != Load::Closed {
+            block.void = vec![Void::ServerRestarted];
+        }
+    }
     let verdict = Verdict::of(&recording);
-    assert_eq!(verdict.first().unwrap().metric, Metric::MedianLatency);
+    assert_eq!(
+        verdict.first().unwrap().finding,
+        Finding::CantTell(Unsaid::NoFloor)
+    );
+}
+
+#[test]
+fn a_step_takes_as_many_pairs_as_the_verdict() {
+    let mut recording = made_up::headline(THOROUGH);
+    // Of ten pairs three have all five arms.
+    for block in &mut recording.blocks {
+        let is_open = block.purpose == Purpose::Open;
+        if is_open && block.pair > 3 && block.arm == Arm::JsonHttp2 {
+            block.void = vec![Void::ServerRestarted];
+        }
+    }
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.first().unwrap().finding, Finding::Difference);
+    for step in &verdict.waterfalls[0].steps {
+        assert!(
+            matches!(
+                step.finding,
+                Finding::CantTell(Unsaid::TooFewPairs {
+                    valid: 3,
+                    needed: 5
+                })
+            ),
+            "{:?}",
+            step.finding
+        );
+    }
+}
+
+#[test]
+fn where_most_blocks_are_void_nothing_is_claimed_of_the_others() {
+    let mut recording = made_up::headline(THOROUGH);
+    for block in &mut recording.blocks {
+        if block.purpose != Purpose::Open {
+            block.void = vec![Void::ServerRestarted];
+        }
+    }
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.answer(), Answer::CantTell);
+    let sentence = verdict.sentence();
     assert!(
-        verdict.sentence().contains("of REST's median latency at"),
-        "{}",
-        verdict.sentence()
+        sentence.ends_with("most blocks are VOID, and the run gave up."),
+        "{sentence}"
     );
 }
 

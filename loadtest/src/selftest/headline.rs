@@ -381,8 +381,11 @@ fn more_work_is_found(compared: Option<&Claim>, truth: Option<f64>) -> [Proof; 2
 
 /// Whether too little was valid to look for anything.
 fn is_without_ground(finding: &Finding) -> bool {
-    use Unsaid::{NoFloor, TooFewPairs};
-    matches!(finding, Finding::CantTell(TooFewPairs { .. } | NoFloor))
+    use Unsaid::{GivenUp, NoFloor, TooFewPairs};
+    matches!(
+        finding,
+        Finding::CantTell(TooFewPairs { .. } | GivenUp | NoFloor)
+    )
 }
 
 /// What is claimed, with its interval.

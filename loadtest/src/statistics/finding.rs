@@ -54,6 +54,8 @@ pub enum Unsaid {
         /// Pairs it takes.
         needed: usize,
     },
+    /// Most blocks of the run are VOID, and it gave up.
+    GivenUp,
     /// There was no A/A run, or too little of it was valid.
     NoFloor,
     /// The interval holds both no difference and one that matters.

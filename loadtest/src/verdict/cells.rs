@@ -78,17 +78,22 @@ impl<'a> Cells<'a> {
     }
 
     /// How far apart an A/A cell found one arm under two names by `metric`: the cell whose load is
-    /// the most like that of `cell`, as what differs by chance depends on it.
+    /// the most like that of `cell`, as what differs by chance depends on it. An open loop, where cores
+    /// sleep between calls, differs by more than a closed one, and does not stand on the floor of that.
     pub fn floor(&self, metric: Metric, cell: &Cell) -> Option<Floor> {
+        let is_closed = |cell: &Cell| matches!(cell.load, Load::Closed);
         let likeness = |aa: &Cell| {
-            let load = matches!(aa.load, Load::Closed) == matches!(cell.load, Load::Closed);
+            let load = is_closed(aa) == is_closed(cell);
             // Shorter blocks differ by more.
             let length = aa.window_us == cell.window_us;
             let shape = (aa.connections, aa.in_flight) == (cell.connections, cell.in_flight);
             (load, length, shape, aa.batch == cell.batch)
         };
-        let of_metric = self.floors.iter().filter(|(_, known, _)| *known == metric);
-        let likest = of_metric.max_by_key(|(aa, ..)| likeness(aa));
+        let floors = self
+            .floors
+            .iter()
+            .filter(|(aa, known, _)| *known == metric && (is_closed(cell) || !is_closed(aa)));
+        let likest = floors.max_by_key(|(aa, ..)| likeness(aa));
         likest.map(|(.., floor)| *floor)
     }
 

@@ -67,22 +67,23 @@ impl Claim {
     pub fn pairs(&self) -> usize {
         self.estimate.as_ref().map_or(0, Estimate::pairs)
     }
+}
 
-    /// Pairs it takes: half of what was planned, as what is left of more is what happened to go well.
-    pub fn pairs_needed(&self) -> usize {
-        LEAST_PAIRS.max((self.cell.pairs as usize).div_ceil(2))
-    }
-
-    fn judged(&self, adjusted_p: f64) -> Finding {
-        match &self.estimate {
-            Some(estimate) if estimate.pairs() >= self.pairs_needed() => {
-                judge(estimate, self.floor, adjusted_p)
-            }
-            _ => Finding::CantTell(Unsaid::TooFewPairs {
-                valid: self.pairs(),
-                needed: self.pairs_needed(),
-            }),
-        }
+/// What may be said of `estimate` in `cell`: nothing where less than half of the planned pairs are
+/// valid, as what is left of more is what happened to go well.
+pub(super) fn judged(
+    estimate: Option<&Estimate>,
+    cell: &Cell,
+    floor: Option<Floor>,
+    adjusted_p: f64,
+) -> Finding {
+    let needed = LEAST_PAIRS.max((cell.pairs as usize).div_ceil(2));
+    match estimate {
+        Some(estimate) if estimate.pairs() >= needed => judge(estimate, floor, adjusted_p),
+        _ => Finding::CantTell(Unsaid::TooFewPairs {
+            valid: estimate.map_or(0, Estimate::pairs),
+            needed,
+        }),
     }
 }
 
@@ -94,6 +95,12 @@ pub fn judge_family(claims: &mut [Claim]) {
     let mut adjusted = holm(&ps).into_iter();
     for claim in claims {
         claim.adjusted_p = claim.estimate.as_ref().and_then(|_| adjusted.next());
-        claim.finding = claim.judged(claim.adjusted_p.unwrap_or(1.0));
+        let adjusted_p = claim.adjusted_p.unwrap_or(1.0);
+        claim.finding = judged(
+            claim.estimate.as_ref(),
+            &claim.cell,
+            claim.floor,
+            adjusted_p,
+        );
     }
 }

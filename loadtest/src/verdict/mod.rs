@@ -13,6 +13,7 @@ pub mod waterfall;
 use crate::{
     record::{Purpose, Recording},
     statistics::{Finding, Unsaid},
+    validity::too_many_void,
 };
 use cells::{Cells, Measured};
 use claim::{Claim, judge_family};
@@ -55,13 +56,22 @@ impl Verdict {
 
         // What the headline is about follows from the plan and not from what came out.
         let mut headline = Vec::new();
-        headline.extend(open.and_then(|cell| claim(cell, Metric::ServerCpu, &cells)));
+        // A service on another machine is no process of which the CPU time is known.
+        headline.extend(open.and_then(|cell| {
+            claim(cell, Metric::ServerCpu, &cells)
+                .or_else(|| claim(cell, Metric::MedianLatency, &cells))
+        }));
         headline.extend(primary.and_then(|cell| claim(cell, Metric::MedianLatency, &cells)));
         judge_family(&mut headline);
 
+        let stands_above = |other: &Claim| {
+            let is = |claim: &Claim| claim.metric == other.metric && claim.cell == other.cell;
+            headline.iter().any(is)
+        };
         let mut others: Vec<Claim> = OTHERS
             .into_iter()
             .filter_map(|(purpose, metric)| claim(cells.first(purpose)?, metric, &cells))
+            .filter(|other| !stands_above(other))
             .collect();
         judge_family(&mut others);
 
@@ -94,13 +104,35 @@ impl Verdict {
             .filter_map(|cell| claim(cell, Metric::Rate, &cells))
             .collect();
         judge_family(&mut seed);
-        Self {
+        let mut verdict = Self {
             headline,
             others,
             waterfalls,
             map,
             aa,
             seed,
+        };
+        if too_many_void(&recording.blocks) {
+            verdict.give_up();
+        }
+        verdict
+    }
+
+    /// Nothing is claimed of what happened to go well where most did not.
+    fn give_up(&mut self) {
+        let families = [
+            &mut self.headline,
+            &mut self.others,
+            &mut self.map,
+            &mut self.seed,
+        ];
+        let claims = families.into_iter().flatten();
+        let steps = self.waterfalls.iter_mut().flat_map(|one| &mut one.steps);
+        for finding in claims
+            .map(|claim| &mut claim.finding)
+            .chain(steps.map(|step| &mut step.finding))
+        {
+            *finding = Finding::CantTell(Unsaid::GivenUp);
         }
     }
 

@@ -139,6 +139,7 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
                 counted(*valid as u64, "pair")
             )
         }
+        Unsaid::GivenUp => "most blocks are VOID, and the run gave up".to_owned(),
         Unsaid::NoFloor => "there is no valid A/A run to compare the difference with".to_owned(),
         Unsaid::TooWide => format!(
             "{figures} is too wide to tell a difference from none; more pairs or a quieter machine \

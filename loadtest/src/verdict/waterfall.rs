@@ -4,10 +4,10 @@
 //! both values of the other (Fisher, The Design of Experiments, 1935, chapter VI), so codec and
 //! transport together are exactly A → D, and with framing, D → E, exactly A → E.
 
-use super::{UNJUDGED, cells::Measured, metric::Metric};
+use super::{UNJUDGED, cells::Measured, claim::judged, metric::Metric};
 use crate::{
     record::{Arm, Cell},
-    statistics::{Estimate, Finding, Floor, holm, judge},
+    statistics::{Estimate, Finding, Floor, holm},
 };
 
 /// A → E in three steps.
@@ -99,10 +99,10 @@ fn all_five<'a>(measured: &Measured<'a>) -> Option<[&'a (Arm, String); 5]> {
 pub fn judge_all(waterfalls: &mut [Waterfall]) {
     let steps = waterfalls.iter().flat_map(|waterfall| &waterfall.steps);
     let ps: Vec<f64> = steps.map(|step| step.estimate.p).collect();
-    let steps = waterfalls
-        .iter_mut()
-        .flat_map(|waterfall| &mut waterfall.steps);
-    for (step, adjusted_p) in steps.zip(holm(&ps)) {
-        step.finding = judge(&step.estimate, step.floor, adjusted_p);
+    let mut adjusted = holm(&ps).into_iter();
+    for Waterfall { cell, steps, .. } in waterfalls {
+        for (step, adjusted_p) in steps.iter_mut().zip(&mut adjusted) {
+            step.finding = judged(Some(&step.estimate), cell, step.floor, adjusted_p);
+        }
     }
 }

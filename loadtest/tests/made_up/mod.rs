@@ -207,6 +207,13 @@ fn plan(pairs: u32) -> Plan {
     );
     cells.push(cell(Purpose::Seed, (1, 1, 1), Load::Closed, closing, pairs));
     cells.push(cell(Purpose::Seed, (2, 1, 1), Load::Closed, whole, pairs));
+    cells.push(cell(
+        Purpose::Aa,
+        (32, 1, 1),
+        open,
+        two(Arm::JsonHttp1, "A1", Arm::JsonHttp1, "A2"),
+        pairs,
+    ));
     Plan { cells }
 }
 

@@ -84,7 +84,8 @@ fn banners(recording: &Recording) -> Markup {
         @if void > 0 {
             @let (are, count) = if void == 1 { ("is", "counts") } else { ("are", "count") };
             @let text = format!("{void} of {} {are} VOID and {count} for nothing.", counted(recording.blocks.len() as u64, "block"));
-            (banner("warn", &text, "Their reasons stand at the end."))
+            @let then = if validity::too_many_void(&recording.blocks) { "The run gave up, and no more were measured. " } else { "" };
+            (banner("warn", &text, &format!("{then}Their reasons stand at the end.")))
         }
     }
 }
@@ -121,7 +122,7 @@ pub(super) fn others(verdict: &Verdict) -> Option<Markup> {
     let ratio = format!("{candidate} / {base}");
     Some(html! {
         (table("The same arms by other metrics", &["", &ratio, "95% CI", "Finding", &base, &candidate], &rows))
-        p.notes { "Below 1, " (candidate) " takes less; by requests per second, gives less. Findings are corrected for their number (Holm)." }
+        p.notes { "Below 1, " (candidate) " takes less; by requests per second, gives less. Findings are corrected for their number (Holm), those of the sentences above among themselves and the others among themselves." }
     })
 }
 

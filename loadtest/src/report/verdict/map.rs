@@ -118,7 +118,9 @@ fn kind(claim: &Claim) -> &'static str {
     match &claim.finding {
         Finding::Difference if below => "candidate",
         Finding::Difference => "base",
-        Finding::CantTell(Unsaid::TooFewPairs { .. } | Unsaid::NoFloor) => "unknown",
+        Finding::CantTell(Unsaid::TooFewPairs { .. } | Unsaid::GivenUp | Unsaid::NoFloor) => {
+            "unknown"
+        }
         Finding::NoDifference | Finding::CantTell(_) => "neither",
     }
 }
