@@ -1,10 +1,11 @@
 //! One connection, with hyper's limits set and an end to each of its states.
 
 use std::{
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     io,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
     time::Duration,
 };
 
@@ -51,7 +52,11 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let opened = tokio::select! {
         biased;
         opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol)) => opened,
-        () = shared.closing.cancelled() => return,
+        // Its peer may have asked already, of a worker that was busy.
+        () = async {
+            shared.closing.cancelled().await;
+            let _ = timeout(LINGER, shared.cut.cancelled()).await;
+        } => return,
     };
     let (stream, http2) = match opened {
         Ok(Ok(opened)) => opened,
@@ -70,7 +75,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
         let go_away = |connection: Pin<&mut WithStreams<_>>| {
             http2::Connection::graceful_shutdown(connection.connection());
         };
-        until_end(connection, shared, &open, pending(), go_away).await;
+        until_end(connection, shared, (&open, &watcher), pending(), go_away).await;
     } else if shared.protocol != Protocol::Http2 {
         // hyper bounds each head by itself, from when it begins to read.
         let silent = async {
@@ -82,7 +87,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
         };
         let connection = http1_builder(limits).serve_connection(stream, service);
         let go_away = http1::Connection::graceful_shutdown;
-        until_end(connection, shared, &open, silent, go_away).await;
+        until_end(connection, shared, (&open, &watcher), silent, go_away).await;
     }
 }
 
@@ -101,7 +106,7 @@ async fn begin(
 async fn until_end<C, E, V>(
     connection: C,
     shared: &Shared<V>,
-    open: &Open,
+    (open, watcher): (&Open, &Watcher),
     silent: impl Future<Output = ()>,
     go_away: impl Fn(Pin<&mut C>),
 ) where
@@ -116,6 +121,19 @@ async fn until_end<C, E, V>(
         () = silent => return,
         () = shared.closing.cancelled() => {}
         () = sleep(age) => {}
+    }
+    // A connection that is told to go away before its first request ends at once, and that may be on its
+    // way. An idle one has had its own.
+    let first_request = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if watcher.asked.load(Relaxed) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    tokio::select! {
+        asked = timeout(LINGER, first_request) => if let Ok(Some(result)) = asked {
+            return closed(result);
+        },
+        () = shared.cut.cancelled() => return,
     }
     go_away(connection.as_mut());
     // A peer that takes its time may finish its calls, for as long as a call may take; one that has

@@ -87,6 +87,9 @@ impl Body for CountedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // The service asks for more: it has taken every message that was whole.
+        let open = self.framing.open();
+        self.held.shrink(counted(open));
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
@@ -95,10 +98,8 @@ impl Body for CountedBody {
         let Some(data) = frame.data_ref() else {
             return Poll::Ready(Some(Ok(frame)));
         };
-        // The service asks for more: it has taken every message that was whole.
-        let open = self.framing.open() + data.len();
         self.framing.follow(data);
-        if !self.held.hold(if open > FREE { open } else { 0 }) {
+        if !self.held.hold(counted(open + data.len())) {
             REFUSED.set(true);
             let error = "the requests on their way in hold too much memory";
             return Poll::Ready(Some(Err(error.into())));
@@ -113,6 +114,11 @@ impl Body for CountedBody {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// What counts of `open` bytes.
+fn counted(open: usize) -> usize {
+    if open > FREE { open } else { 0 }
 }
 
 /// How a body is cut into messages.
@@ -183,12 +189,12 @@ struct Held {
 }
 
 impl Held {
-    /// Holds `bytes` from now on, if there is room for them.
+    /// Holds `bytes` from now on, if there is room for them. It holds no more than that already.
     fn hold(&mut self, bytes: usize) -> bool {
-        let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else {
-            self.give_back(self.bytes - bytes);
+        let more = bytes - self.bytes;
+        if more == 0 {
             return true;
-        };
+        }
         if self.intake.held.fetch_add(more, Relaxed) + more > self.intake.most {
             self.intake.held.fetch_sub(more, Relaxed);
             return false;
@@ -197,17 +203,18 @@ impl Held {
         true
     }
 
-    fn give_back(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.intake.held.fetch_sub(bytes, Relaxed);
-            self.bytes -= bytes;
+    /// Holds no more than `bytes` from now on.
+    fn shrink(&mut self, bytes: usize) {
+        if let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) {
+            self.intake.held.fetch_sub(less, Relaxed);
+            self.bytes = bytes;
         }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.give_back(self.bytes);
+        self.shrink(0);
     }
 }
 

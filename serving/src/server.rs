@@ -196,15 +196,22 @@ impl Listener {
             limits,
         });
         let connections = TaskTracker::new();
-        let accepting = accept(socket, &shared, &workers, &connections);
+        let accepting = Accepting {
+            slots: Arc::new(Semaphore::new(shared.limits.connections)),
+            shared: &shared,
+            workers: &workers,
+            connections: &connections,
+        };
         tokio::select! {
-            () = accepting => unreachable!("accepting has no end of its own"),
+            () = accepting.run(&socket) => unreachable!("accepting has no end of its own"),
             () = async {
                 shutdown.cancelled().await;
                 sleep(shared.limits.drain_pause).await;
             } => {}
         }
-        // The socket closed with `accepting`.
+        if let Err(error) = accepting.last(socket) {
+            tracing::warn!(%error, "the last connections could not be accepted");
+        }
         closing.cancel();
         connections.close();
         if timeout(shared.limits.grace, connections.wait())
@@ -228,41 +235,59 @@ impl Listener {
     }
 }
 
-async fn accept<V: Serve>(
-    socket: TcpListener,
-    shared: &Arc<Shared<V>>,
-    workers: &Workers,
-    connections: &TaskTracker,
-) {
-    let slots = Arc::new(Semaphore::new(shared.limits.connections));
-    loop {
-        if slots.available_permits() == 0 {
-            shared.counters.hit(Limit::Connections);
-        }
-        let slot = Arc::clone(&slots)
-            .acquire_owned()
-            .await
-            .expect("it is never closed");
-        match socket
-            .accept()
-            .await
-            .and_then(|(stream, _)| prepare(stream))
-        {
-            Ok(stream) => {
-                let shared = Arc::clone(shared);
-                let token = connections.token();
-                workers.spawn(move || async move {
-                    run(stream, &shared, slot).await;
-                    drop(token);
-                });
+/// Where what a socket accepts goes.
+struct Accepting<'a, V> {
+    slots: Arc<Semaphore>,
+    shared: &'a Arc<Shared<V>>,
+    workers: &'a Workers,
+    connections: &'a TaskTracker,
+}
+
+impl<V: Serve> Accepting<'_, V> {
+    async fn run(&self, socket: &TcpListener) {
+        loop {
+            if self.slots.available_permits() == 0 {
+                self.shared.counters.hit(Limit::Connections);
             }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted; pausing");
-                shared.counters.hit(Limit::Descriptors);
-                sleep(ACCEPT_PAUSE).await;
+            let slot = Arc::clone(&self.slots)
+                .acquire_owned()
+                .await
+                .expect("it is never closed");
+            let accepted = socket.accept().await;
+            match accepted.and_then(|(stream, _)| prepare(stream)) {
+                Ok(stream) => self.hand_over(stream, slot),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted; pausing");
+                    self.shared.counters.hit(Limit::Descriptors);
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+    }
+
+    /// Accepts what has connected to `socket` by now, and closes it: the kernel would reset the others.
+    fn last(&self, socket: TcpListener) -> io::Result<()> {
+        // The runtime may not have seen yet that anybody has connected.
+        let socket = socket.into_std()?;
+        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            let Ok((stream, _)) = socket.accept() else {
+                break;
+            };
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            self.hand_over(stream, slot);
+        }
+        Ok(())
+    }
+
+    fn hand_over(&self, stream: std::net::TcpStream, slot: OwnedSemaphorePermit) {
+        let shared = Arc::clone(self.shared);
+        let token = self.connections.token();
+        self.workers.spawn(move || async move {
+            run(stream, &shared, slot).await;
+            drop(token);
+        });
     }
 }
 

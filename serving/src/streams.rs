@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, Weak},
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
@@ -24,6 +24,13 @@ type Stream = BoxFuture<'static, ()>;
 
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;
+
+/// How long a connection asks the streams of one burst before it leaves the others to tasks, between
+/// which other connections of the worker have their turn.
+const TURN: Duration = Duration::from_millis(1);
+
+/// After so many streams it looks at the clock.
+const FEW: usize = 8;
 
 /// Takes the streams that a connection accepts, for as long as there is a [`WithStreams`] to ask them.
 /// Each stream holds one of these, so it must not hold the streams.
@@ -85,7 +92,16 @@ impl<C: Future> Future for WithStreams<C> {
         let this = self.project();
         let ended = this.connection.poll(cx);
         mem::swap(this.asked, &mut locked(this.accepted));
-        for stream in this.asked.drain(..) {
+        let begun = (this.asked.len() > FEW).then(Instant::now);
+        let mut is_long = false;
+        for (place, stream) in this.asked.drain(..).enumerate() {
+            if place % FEW == FEW - 1 {
+                is_long |= begun.is_some_and(|begun| begun.elapsed() > TURN);
+            }
+            if is_long {
+                tokio::spawn(stream);
+                continue;
+            }
             // As within a task, a panic ends its own stream only; the guard has worded what it could.
             let _ = catch_unwind(AssertUnwindSafe(move || ask(stream)));
         }
@@ -112,6 +128,29 @@ mod tests {
     use tokio::{sync::mpsc, time::sleep};
 
     use super::{Executor, Future, Poll, WithStreams};
+
+    /// What takes long is asked by its own task, so that others have their turn.
+    #[tokio::test]
+    async fn a_burst_of_long_streams_does_not_keep_the_worker() {
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let connection = WithStreams::new(Duration::from_secs(3_600), |streams| {
+            for _ in 0..100 {
+                let answer = answer.clone();
+                streams.execute(async move {
+                    std::thread::sleep(Duration::from_millis(1));
+                    answer.send(()).unwrap();
+                });
+            }
+            pending::<()>()
+        });
+        let mut connection = Box::pin(connection);
+        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
+        assert!((1..100).contains(&answers.len()), "{}", answers.len());
+        for _ in 0..100 {
+            answers.recv().await.unwrap();
+        }
+    }
 
     /// Whoever waits for a timer or for another task is asked once by the connection, whose waker wakes
     /// nobody, and must be woken all the same; and one that panics harms no other.

@@ -1,10 +1,13 @@
 //! The end of a server, for each thing that may be open: no call that was accepted is lost within
 //! the grace, streams are told, and nothing outlasts it.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
 use serving::{
-    connection::Protocol::{Http1, Http2},
+    connection::Protocol::{Either, Http1, Http2},
     drain::ServeError,
     limits::Limits,
     workers::Workers,
@@ -55,6 +58,31 @@ async fn idle_connections_do_not_keep_the_server() {
     assert!(after < PATIENCE, "{after:?}");
     let whole = rest(read).await;
     assert!(whole.ends_with("\r\n0\r\n\r\n"), "{whole}");
+}
+
+/// The only worker is busy from before anybody asks until the listener has closed.
+#[tokio::test]
+async fn a_request_that_had_come_before_the_listener_closed_is_answered() {
+    let workers = Workers::start(1).unwrap();
+    let mut served = Served::with_workers(Either, grace(PATIENCE), workers).await;
+    let address = served.address;
+    let ask = |request: &[u8]| {
+        let mut peer = std::net::TcpStream::connect(address).unwrap();
+        peer.write_all(request).unwrap();
+        peer
+    };
+    let busy = ask(b"GET /blocks HTTP/1.1\r\nhost: a\r\n\r\n");
+    let question = b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\nquestion";
+    served.alive(1).await;
+    let peers = [(); 5].map(|()| ask(question));
+    served.stop().await.0.unwrap();
+    for mut peer in peers.into_iter().chain([busy]) {
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let is_whole = answer.contains("question") || answer.contains("whole");
+        assert!(is_whole, "{answer}");
+    }
 }
 
 #[tokio::test]

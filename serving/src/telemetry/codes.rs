@@ -134,15 +134,18 @@ impl Web {
     }
 }
 
-/// What a gRPC client makes of an HTTP status without a gRPC one
-/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
+/// The code of an HTTP status without a gRPC one: what a gRPC client makes of it
+/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>), but for those that only
+/// callers of another kind get, such as a browser that asks before it calls (204) or opens the address
+/// (415). Nothing failed inside of the server then.
 fn mapped(status: StatusCode) -> Place {
     let code = match status.as_u16() {
-        400 => Code::Internal,
+        200..=399 => Code::Ok,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
+        404..=406 | 415 => Code::Unimplemented,
         429 | 502..=504 => Code::Unavailable,
+        400..=499 => Code::InvalidArgument,
         _ => Code::Unknown,
     };
     code as Place
@@ -163,8 +166,19 @@ mod tests {
         }
         assert_eq!(Transport::Rest.label(Transport::Rest.cut()), "499");
         assert_eq!(Transport::Grpc.code_of_head(StatusCode::OK, &none), None);
-        let unavailable = Transport::Grpc.code_of_head(StatusCode::BAD_GATEWAY, &none);
-        assert_eq!(Transport::Grpc.label(unavailable.unwrap()), "UNAVAILABLE");
+        for (status, label, internal) in [
+            (204, "OK", false),
+            (400, "INVALID_ARGUMENT", false),
+            (405, "UNIMPLEMENTED", false),
+            (415, "UNIMPLEMENTED", false),
+            (500, "UNKNOWN", true),
+            (502, "UNAVAILABLE", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let place = Transport::Grpc.code_of_head(status, &none).unwrap();
+            assert_eq!(Transport::Grpc.label(place), label, "{status}");
+            assert_eq!(Transport::Grpc.is_internal(place), internal, "{status}");
+        }
         for (sent, label) in [("0", "OK"), ("3", "INVALID_ARGUMENT"), ("99", "UNKNOWN")] {
             none.insert("grpc-status", sent.parse().unwrap());
             let place = Transport::Grpc.code_of_head(StatusCode::OK, &none).unwrap();

@@ -165,6 +165,11 @@ async fn answer(
             let rest = rest.flat_map(move |()| whole(text(" and whole")));
             respond(once(text("begun")).chain(rest), work)
         }
+        // Keeps its worker from all else for a while.
+        "/blocks" => {
+            std::thread::sleep(Duration::from_millis(300));
+            respond(whole(text("whole")), work)
+        }
         "/panic" => panic!("a secret"),
         "/panic-later" => {
             // After what came before was written.
