@@ -2,12 +2,17 @@
 
 use std::{
     convert::Infallible,
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
 use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
 
@@ -54,7 +59,65 @@ where
         if method.is_some_and(|method| method.starts_with('/')) {
             Either::Left(self.service.call(request))
         } else {
-            Either::Right(Box::pin(self.operations.call(request)))
+            Either::Right(Box::pin(tied(&mut self.operations, request)))
+        }
+    }
+}
+
+/// Asks `service`, whose reader of the request does not outlive the call. tonic's reflection reads in a
+/// task of its own, which would otherwise go on, and hold what it has read, for as long as the peer keeps
+/// its half of the stream open.
+fn tied<B>(
+    service: &mut Routes,
+    request: Request<B>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let over = CancellationToken::new();
+    let call = over.clone().drop_guard();
+    let request = request.map(|body| {
+        Body::new(Tied {
+            body: Some(Box::pin(body)),
+            over: Box::pin(over.cancelled_owned()),
+        })
+    });
+    let answer = service.call(request);
+    async move {
+        let answer = answer.await?;
+        // The call is over when the guard drops its answer, or the future before there is one.
+        Ok(answer.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _ = &call;
+                frame
+            }))
+        }))
+    }
+}
+
+/// A request that ends with its call.
+struct Tied<B> {
+    body: Option<Pin<Box<B>>>,
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<B> http_body::Body for Tied<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.over.as_mut().poll(cx).is_ready() {
+            self.body = None;
+        }
+        match &mut self.body {
+            Some(body) => body.as_mut().poll_frame(cx).map_err(Into::into),
+            None => Poll::Ready(Some(Err("the call is over".into()))),
         }
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody, combinators::UnsyncBoxBody};
 use serving::{
     CancellationToken,
     connection::Protocol,
@@ -149,6 +149,11 @@ async fn answer(
             Ok(body) => respond(whole(body.to_bytes()), work),
             Err(_) => respond(stream::empty(), work),
         },
+        // Each piece as it comes.
+        "/echo-each" => {
+            let frames = BodyStream::new(request.into_body());
+            respond(frames, work)
+        }
         "/slow" => {
             release.cancelled().await;
             respond(whole(text("whole")), work)
