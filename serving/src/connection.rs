@@ -44,7 +44,7 @@ pub enum Protocol {
 
 pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let limits = &shared.limits;
-    let open = Arc::new(Open::default());
+    let open = shared.calls.connection();
     let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
     let service = shared.serve.connection(&shared.calls, &open, &watcher);
     let socket = Socket::new(stream, limits.stalled_write, &shared.counters);
@@ -114,11 +114,17 @@ async fn until_end<C, E, V>(
     E: std::fmt::Display,
 {
     let mut connection = pin!(connection);
+    let unread = async {
+        open.unread(shared.limits.stalled_write).await;
+        shared.counters.hit(Limit::StalledWrite);
+    };
+    let mut unread = pin!(unread);
     // Connections that came together do not go together.
     let age = jittered(shared.limits.connection_age, 0.1);
     tokio::select! {
         result = connection.as_mut() => return closed(result),
         () = silent => return,
+        () = unread.as_mut() => return,
         () = shared.closing.cancelled() => {}
         () = sleep(age) => {}
     }
@@ -146,6 +152,7 @@ async fn until_end<C, E, V>(
                 Err(_) if open.calls() == 0 || Instant::now() > end => return,
                 Err(_) => {}
             },
+            () = unread.as_mut() => return,
             () = shared.cut.cancelled() => {
                 shared.lost.fetch_add(open.calls(), Relaxed);
                 return;

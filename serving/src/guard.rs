@@ -40,7 +40,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What the calls of one listener share.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    open: AtomicUsize,
+    open: Arc<AtomicUsize>,
     most: usize,
     uri: usize,
     longest: Duration,
@@ -52,13 +52,18 @@ pub(crate) struct Calls {
 impl Calls {
     pub(crate) fn new(limits: &Limits, closing: CancellationToken) -> Self {
         Self {
-            open: AtomicUsize::new(0),
+            open: Arc::default(),
             most: limits.calls,
             uri: limits.uri,
             longest: limits.longest_call,
             intake: Arc::new(Intake::new(limits.intake)),
             closing,
         }
+    }
+
+    /// What a new connection of the listener has open.
+    pub(crate) fn connection(&self) -> Arc<Open> {
+        Arc::new(Open::new(&self.open))
     }
 }
 
@@ -74,7 +79,7 @@ impl Slot {
             calls.open.fetch_sub(1, Relaxed);
             return None;
         }
-        connection.calls.fetch_add(1, Relaxed);
+        connection.begin();
         Some(Self {
             calls: Arc::clone(calls),
             connection: Arc::clone(connection),
@@ -84,8 +89,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.calls.open.fetch_sub(1, Relaxed);
-        self.connection.calls.fetch_sub(1, Relaxed);
+        self.connection.end();
     }
 }
 

@@ -1,9 +1,12 @@
 //! More calls than a server takes: the one too many is refused at once, and each slot comes back.
 
+use std::time::Duration;
+
 use serving::{
     connection::Protocol::{Http1, Http2},
     limits::Limits,
 };
+use tokio::io::AsyncWriteExt;
 use tonic::Code;
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
@@ -13,7 +16,7 @@ mod server;
 #[path = "support/wire.rs"]
 mod wire;
 use server::Served;
-use wire::{Client, http1, rest};
+use wire::{Client, connect, frame, http1, post, preface, read_frame, rest};
 
 fn two_calls() -> Limits {
     Limits {
@@ -37,6 +40,37 @@ async fn both_slots_are_free(served: &mut Served) {
     third.ended(Code::ResourceExhausted, true);
     drop(taken);
     served.alive(0).await;
+}
+
+/// Each answer fits into what a stream buffers, so that the server is done with it at once.
+#[tokio::test]
+async fn answers_that_a_peer_leaves_unread_count_until_their_connection_is_closed() {
+    let limits = Limits {
+        stalled_write: Duration::from_secs(2),
+        ..two_calls()
+    };
+    let mut served = Served::start(Http2, limits).await;
+    served.release.cancel();
+    let mut peer = connect(served.address).await;
+    let one_byte = frame(4, 0, 0, &[0, 4, 0, 0, 0, 1]);
+    let calls = [post(1, "/slow"), post(3, "/slow")].concat();
+    let bytes = [preface(), one_byte, calls].concat();
+    peer.write_all(&bytes).await.unwrap();
+    // One byte of each answer comes, and no more.
+    let mut begun = 0;
+    while begun < 2 {
+        let (kind, _, _, payload) = read_frame(&mut peer).await.unwrap();
+        begun += usize::from(kind == 0 && payload.len() == 1);
+    }
+    served.alive(0).await;
+    let mut other = Client::connect(served.address).await;
+    other
+        .call("/echo", &[])
+        .await
+        .ended(Code::ResourceExhausted, true);
+    while read_frame(&mut peer).await.is_some() {}
+    drop(other);
+    both_slots_are_free(&mut served).await;
 }
 
 #[tokio::test]
