@@ -199,8 +199,10 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     if timer || status.code() == Code::DeadlineExceeded {
         return CallError::Deadline { deadline };
     }
-    // A status that the server sent has no cause on this side of the wire.
-    if let Some(cause) = causes(status).last() {
+    // A status that the server sent has no cause on this side of the wire; what tonic makes of a reset has
+    // one. Reset with CANCEL or ENHANCE_YOUR_CALM, a call was ended on purpose.
+    let on_purpose = matches!(status.code(), Code::Cancelled | Code::ResourceExhausted);
+    if let Some(cause) = causes(status).last().filter(|_| !on_purpose) {
         return CallError::Broken {
             reason: cause.to_string(),
         };

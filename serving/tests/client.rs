@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use serving::client::{CallError, call_error, code_name, connect, with_deadline, within};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket},
     time::timeout,
 };
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/wire.rs"]
+mod wire;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -67,6 +72,46 @@ async fn a_host_without_an_address_is_unknown() {
     match timeout(PATIENCE, connect(&host)).await.unwrap() {
         Err(CallError::UnknownHost { host: named }) => assert_eq!(named, host),
         other => panic!("{other:?}"),
+    }
+}
+
+/// A server that resets the first call of each connection with the error code `reason` (RFC 9113 §7).
+async fn resets(reason: u8) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        loop {
+            let (mut peer, _) = listener.accept().await.expect("a client comes");
+            peer.read_exact(&mut [0; 24])
+                .await
+                .expect("the preface comes");
+            peer.write_all(&wire::frame(4, 0, 0, &[]))
+                .await
+                .expect("the client reads");
+            while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
+                if kind == 1 {
+                    let reset = wire::frame(3, 0, stream, &[0, 0, 0, reason]);
+                    peer.write_all(&reset).await.expect("the client reads");
+                }
+            }
+        }
+    });
+    address.to_string()
+}
+
+#[tokio::test]
+async fn a_call_that_is_reset_on_purpose_is_not_one_to_try_again() {
+    for (reason, unavailable) in [(7, true), (8, false), (11, false)] {
+        let channel = connect(&resets(reason).await).await.unwrap();
+        let mut health = HealthClient::new(channel);
+        let status = health
+            .check(HealthCheckRequest::default())
+            .await
+            .unwrap_err();
+        let error = call_error(&status, Duration::from_secs(1));
+        assert_eq!(error.is_unavailable(), unavailable, "{reason}: {error}");
     }
 }
 
