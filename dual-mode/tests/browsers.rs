@@ -351,6 +351,34 @@ async fn grpc_web_works_as_text_and_over_http2_too() {
 }
 
 #[tokio::test]
+async fn what_the_server_ends_or_refuses_over_grpc_web_is_told_in_its_own_form() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    let watch = "/grpc.health.v1.Health/Watch";
+    let answer = wire.grpc_web(watch, &[("grpc-timeout", "300m")], b"").await;
+    // SERVING, and the status behind it in the last frame of the body.
+    assert_eq!(answer.body, b"\x08\x01"[..], "{answer:?}");
+    assert_eq!(answer.trailers["grpc-status"], "4", "{answer:?}");
+
+    let text = [
+        ("content-type", "application/grpc-web-text"),
+        ("accept", "application/grpc-web-text"),
+        ("grpc-timeout", "300m"),
+    ];
+    let post = format!("POST {watch}");
+    let answer = wire.send(To::Grpc1, &post, &text, "AAAAAAA=").await;
+    // Each frame is encoded by itself: `\0\0\0\0\x02\x08\x01`, and `\x80\0\0` of the last one.
+    assert!(answer.body.starts_with(b"AAAAAAIIAQ==gAAA"), "{answer:?}");
+
+    let answer = wire
+        .grpc_web(&METHOD[5..], &[("grpc-timeout", "soon")], HOLI)
+        .await;
+    assert_eq!(answer.header("content-type"), "application/grpc-web+proto");
+    assert_eq!(answer.header("grpc-status"), "3", "{answer:?}");
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn grpc_over_http_1_is_told_what_to_speak() {
     let served = Served::start().await;
     let mut wire = Wire::to(&served).await;

@@ -200,8 +200,12 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         return CallError::Deadline { deadline };
     }
     // A status that the server sent has no cause on this side of the wire; what tonic makes of a reset has
-    // one. Reset with CANCEL or ENHANCE_YOUR_CALM, a call was ended on purpose.
-    let on_purpose = matches!(status.code(), Code::Cancelled | Code::ResourceExhausted);
+    // one. Reset with CANCEL or ENHANCE_YOUR_CALM, a call was ended on purpose, unless it is hyper that
+    // calls a call cancelled, which was never sent as the connection had gone.
+    let unsent = causes(status)
+        .filter_map(|cause| cause.downcast_ref())
+        .any(hyper::Error::is_canceled);
+    let on_purpose = matches!(status.code(), Code::Cancelled | Code::ResourceExhausted) && !unsent;
     if let Some(cause) = causes(status).last().filter(|_| !on_purpose) {
         return CallError::Broken {
             reason: cause.to_string(),

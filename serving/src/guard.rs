@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -32,7 +32,10 @@ use crate::{
     pieces::Pieces,
     refusal::{Refusal, Refuse},
     stall,
-    telemetry::call,
+    telemetry::{
+        call,
+        codes::{Transport, Web},
+    },
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -112,9 +115,14 @@ where
     type Future = Guarded<S::Future, R>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let web = match R::TRANSPORT {
+            Transport::Rest => None,
+            Transport::Grpc => Web::of(request.headers()),
+        };
         let refused = |refusal| Guarded {
             state: State::Refused { refusal },
             refuse: self.refuse.clone(),
+            web,
             open: Arc::clone(&self.open),
         };
         let uri = request.uri().path_and_query();
@@ -144,6 +152,7 @@ where
                     timer: None,
                 },
                 refuse: self.refuse.clone(),
+                web,
                 open: Arc::clone(&self.open),
             },
             Err(_) => refused(Refusal::Panicked),
@@ -167,6 +176,7 @@ pin_project_lite::pin_project! {
         #[pin]
         state: State<F>,
         refuse: R,
+        web: Option<Web>,
         open: Arc<Open>,
     }
 }
@@ -207,6 +217,7 @@ where
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
                     let open = Arc::clone(this.open);
+                    let refuse = (refuse, *this.web);
                     let guarded =
                         |body| Pieces::new(GuardedBody::new(body, refuse, slot, end), open);
                     return Poll::Ready(Ok(response.map(guarded)));
@@ -221,7 +232,11 @@ where
         };
         // The work behind the call stops here: its future is dropped.
         this.state.set(State::Refused { refusal });
-        let answer = this.refuse.answer(refusal);
+        let mut answer = this.refuse.answer(refusal);
+        if let Some(web) = this.web {
+            let headers = answer.headers_mut();
+            headers.insert(CONTENT_TYPE, web.content_type());
+        }
         let open = Arc::clone(this.open);
         Poll::Ready(Ok(
             answer.map(|body| Pieces::new(GuardedBody::refusal(body), open))
@@ -247,9 +262,10 @@ pin_project_lite::pin_project! {
 }
 
 impl<B, R> GuardedBody<B, R> {
-    fn new(body: B, refuse: R, slot: Slot, end: Instant) -> Self {
+    fn new(body: B, (refuse, web): (R, Option<Web>), slot: Slot, end: Instant) -> Self {
         let watch = Watch {
             refuse,
+            web,
             slot,
             end,
             begun: false,
@@ -271,6 +287,8 @@ impl<B, R> GuardedBody<B, R> {
 /// What may end an answer that has begun before the service ends it.
 struct Watch<R> {
     refuse: R,
+    /// How the answer is written, if it is gRPC-Web, whose trailers are its last data.
+    web: Option<Web>,
     slot: Slot,
     end: Instant,
     /// Whether data was passed on. What passes on more than once is a stream.
@@ -355,11 +373,14 @@ where
                 }
             }
         };
-        let trailers = watch.refuse.trailers(refusal);
+        let (trailers, web) = (watch.refuse.trailers(refusal), watch.web);
         // The work behind the answer stops here: its body is dropped.
         this.content.set(Content::Over);
         Poll::Ready(Some(match trailers {
-            Some(trailers) => Ok(Frame::trailers(trailers)),
+            Some(trailers) => Ok(match web {
+                None => Frame::trailers(trailers),
+                Some(web) => Frame::data(web.ending(&trailers)),
+            }),
             None => Err(refusal.message().into()),
         }))
     }

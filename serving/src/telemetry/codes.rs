@@ -1,6 +1,7 @@
 //! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status};
 
@@ -111,6 +112,31 @@ impl Web {
         })
     }
 
+    /// The content type of an answer.
+    pub(crate) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Binary => "application/grpc-web+proto",
+            Self::Text => "application/grpc-web-text+proto",
+        })
+    }
+
+    /// The frame that says `trailers`, the last one of a body.
+    pub(crate) fn ending(self, trailers: &HeaderMap) -> Bytes {
+        let mut text = Vec::new();
+        for (name, value) in trailers {
+            for part in [name.as_str().as_bytes(), b":", value.as_bytes(), b"\r\n"] {
+                text.extend_from_slice(part);
+            }
+        }
+        let mut frame = vec![0x80];
+        frame.extend((text.len() as u32).to_be_bytes());
+        frame.append(&mut text);
+        match self {
+            Self::Binary => frame.into(),
+            Self::Text => BASE64_STANDARD.encode(frame).into(),
+        }
+    }
+
     /// The code, which ends the last frame of the body: a frame whose first bit is set, and whose
     /// text is that of trailers.
     pub(crate) fn status(self, frame: &[u8]) -> Option<Place> {
@@ -179,10 +205,17 @@ mod tests {
             assert_eq!(Transport::Grpc.label(place), label, "{status}");
             assert_eq!(Transport::Grpc.is_internal(place), internal, "{status}");
         }
-        for (sent, label) in [("0", "OK"), ("3", "INVALID_ARGUMENT"), ("99", "UNKNOWN")] {
+        for (sent, label) in [
+            ("0", "OK"),
+            ("3", "INVALID_ARGUMENT"),
+            ("16", "UNAUTHENTICATED"),
+        ] {
             none.insert("grpc-status", sent.parse().unwrap());
             let place = Transport::Grpc.code_of_head(StatusCode::OK, &none).unwrap();
             assert_eq!(Transport::Grpc.label(place), label);
+        }
+        for web in [Web::Binary, Web::Text] {
+            assert_eq!(web.status(&web.ending(&none)), Some(16), "{none:?}");
         }
         let web = b"\x80\0\0\0\x20grpc-message:no\r\ngrpc-status: 5\r\n";
         assert_eq!(Web::Binary.status(web), Some(5));
