@@ -74,7 +74,7 @@ pub enum CallError {
     Status {
         /// The gRPC status code.
         code: Code,
-        /// The server's message, on one line.
+        /// The server's message on one line, or that it gave none.
         message: String,
     },
 }
@@ -211,9 +211,15 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
             reason: cause.to_string(),
         };
     }
+    let message = match (status.message(), status.code()) {
+        // Servers answer so to a call that is meant for another one.
+        ("", Code::Unimplemented) => "it has no such service or method; is it another server?",
+        ("", _) => "it gave no reason",
+        (message, _) => message,
+    };
     CallError::Status {
         code: status.code(),
-        message: status.message().replace(char::is_control, " "),
+        message: message.replace(char::is_control, " "),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A server's process: log, runtime, signals, exit code.
 
 use std::{
-    future::Future,
+    future::{Future, pending},
     io::{self, Write},
     process::ExitCode,
     thread,
@@ -121,15 +121,29 @@ pub fn announce(text: &str) {
 /// Signals within this time of the first are the same wish to end.
 const ONE_WISH: Duration = Duration::from_millis(50);
 
-/// A token that is cancelled by the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at
-/// once, with status 130.
+/// Whether whoever started this process had it ignore SIGHUP, as `nohup` does, so that it outlives its
+/// terminal. Known on Linux only (proc_pid_status(5)).
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // The first bit is signal 1.
+    ignored.is_some_and(|signals| signals & 1 == 1)
+}
+
+/// A token that is cancelled by the first SIGINT, SIGTERM or, unless it is ignored, SIGHUP. A second one
+/// ends the process at once, with status 130.
 ///
 /// # Errors
 /// When signals cannot be watched.
 pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
+    let mut hang_up = match ignores_hang_up() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?),
+    };
     let token = CancellationToken::new();
     let shutdown = token.clone();
     tokio::spawn(async move {
@@ -137,7 +151,12 @@ pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
             tokio::select! {
                 _ = interrupt.recv() => "SIGINT",
                 _ = terminate.recv() => "SIGTERM",
-                _ = hang_up.recv() => "SIGHUP",
+                () = async {
+                    match &mut hang_up {
+                        Some(hang_up) => drop(hang_up.recv().await),
+                        None => pending().await,
+                    }
+                } => "SIGHUP",
             }
         };
         let signal = next().await;

@@ -170,7 +170,14 @@ fn a_status_is_told_by_its_name_in_the_specification_on_one_line() {
             Status::cancelled("by the server"),
             "the server answered CANCELLED: by the server",
         ),
-        (Status::unknown(""), "the server answered UNKNOWN: "),
+        (
+            Status::unknown(""),
+            "the server answered UNKNOWN: it gave no reason",
+        ),
+        (
+            Status::unimplemented(""),
+            "the server answered UNIMPLEMENTED: it has no such service or method; is it another server?",
+        ),
     ] {
         assert_eq!(call_error(&status, deadline).to_string(), line);
     }

@@ -35,6 +35,34 @@ async fn it_says_that_it_runs_and_where_and_either_signal_ends_it_well() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_ends_with_its_terminal_unless_it_was_told_to_outlive_it() {
+    let mut server = Running::start(program(SERVER, &["--grpc-port", "0"]));
+    server.line().await;
+    server.address("gRPC").await;
+    server.signal(Signal::HUP);
+    assert_eq!(server.end().await.code, Some(0));
+
+    // A child takes over what its parent ignores, as with nohup.
+    let ignoring = [
+        "-c",
+        "trap '' HUP; exec \"$@\"",
+        "sh",
+        SERVER,
+        "--grpc-port",
+        "0",
+    ];
+    let mut server = Running::start(program("/bin/sh", &ignoring));
+    server.line().await;
+    let address = server.address("gRPC").await.to_string();
+    server.signal(Signal::HUP);
+    let answer = unary::ask(&address, "hi".into(), program::PATIENCE, Retry::default()).await;
+    assert!(answer.unwrap().received);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().await.code, Some(0));
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named_together_with_the_option_that_chooses_another() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
