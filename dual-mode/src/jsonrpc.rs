@@ -48,7 +48,7 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
         Ok(body) => body,
         Err(fault) => return problem(&fault),
     };
-    let answer = answers(&body);
+    let answer = answers(&body).await;
     let mut response = Response::new(Body::empty());
     match answer {
         None => *response.status_mut() = StatusCode::NO_CONTENT,
@@ -103,7 +103,7 @@ struct Error<'a> {
 }
 
 /// The answer to a whole request, if there is any.
-fn answers(body: &[u8]) -> Option<Vec<u8>> {
+async fn answers(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"[") {
         return answer(body);
     }
@@ -115,9 +115,12 @@ fn answers(body: &[u8]) -> Option<Vec<u8>> {
         let fault = Fault::Malformed(format!("an array must hold 1 to {MOST_CALLS} calls"));
         return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
     }
-    let answers = calls.iter();
-    let answers = answers.filter_map(|call| answer(call.get().as_bytes()));
-    let answers: Vec<_> = answers.collect();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.extend(answer(call.get().as_bytes()));
+        // A hundred batches of a thousand take a tenth of a second: others have their turn between.
+        tokio::task::yield_now().await;
+    }
     (!answers.is_empty()).then(|| [&b"["[..], &answers.join(&b","[..]), b"]"].concat())
 }
 

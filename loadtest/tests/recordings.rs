@@ -233,8 +233,13 @@ fn the_logs_hold_every_valid_block_as_hdrhistograms_tools_read_them() {
 #[test]
 fn two_runs_of_the_same_comparison_agree_and_their_page_says_so() {
     let parent = tempfile::tempdir().unwrap();
-    let [first, second] = [(1, "before"), (2, "after")]
-        .map(|(seed, name)| written(&made_up::headline(Truth { seed, ..FEW }), &parent, name));
+    let [first, second] = [(1, "before"), (2, "after")].map(|(seed, name)| {
+        written(
+            &made_up::headline(Truth { seed, ..THOROUGH }),
+            &parent,
+            name,
+        )
+    });
     let (text, folder) = compare(&first, &second, &parent.path().join("compared")).unwrap();
     assert!(
         text.starts_with("The two runs agree on server CPU per request: their intervals overlap, "),
@@ -244,6 +249,26 @@ fn two_runs_of_the_same_comparison_agree_and_their_page_says_so() {
     for expected in ["before", "after", "Ratios of both runs", "Second / first"] {
         assert!(page.contains(expected), "{expected}");
     }
+}
+
+#[test]
+fn runs_at_different_rates_of_which_one_cannot_tell_are_not_said_to_agree() {
+    let parent = tempfile::tempdir().unwrap();
+    let first = written(&made_up::headline(Truth { seed: 1, ..FEW }), &parent, "one");
+    let mut second = made_up::headline(Truth { seed: 2, ..FEW });
+    let cells = second.run.plan.cells.iter_mut().map(|cell| &mut cell.load);
+    let blocks = second.blocks.iter_mut().map(|block| &mut block.load);
+    for load in cells.chain(blocks).filter(|load| **load != Load::Closed) {
+        *load = Load::Open { per_second: 6000.0 };
+    }
+    let second = written(&second, &parent, "other");
+    let (text, folder) = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    assert!(
+        text.starts_with("The two runs do not contradict each other on server CPU per request"),
+        "{text}"
+    );
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    assert!(page.contains("5,000 requests/s and 6,000 requests/s"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
     folder::Folder,
     record::{Purpose, Recording},
     report::side_by_side::render,
+    statistics::Finding,
     verdict::{
         Verdict,
         claim::Claim,
@@ -61,6 +62,13 @@ impl Side {
 }
 
 impl Twice<'_> {
+    /// Whether both runs can tell.
+    fn is_told(&self) -> bool {
+        [self.first, self.second]
+            .iter()
+            .all(|claim| !matches!(claim.finding, Finding::CantTell(_)))
+    }
+
     /// Whether the intervals have a value in common; none where a run has no estimate.
     pub fn agree(&self) -> Option<bool> {
         let (first, second) = (
@@ -143,7 +151,13 @@ pub fn agreement(sides: &[Side; 2]) -> String {
     };
     let figures = format!("{} and {}", figure(twice.first), figure(twice.second));
     match twice.agree() {
-        Some(true) => format!("The two runs agree on {noun}: their intervals overlap, {figures}."),
+        Some(true) if twice.is_told() => {
+            format!("The two runs agree on {noun}: their intervals overlap, {figures}.")
+        }
+        Some(true) => format!(
+            "The two runs do not contradict each other on {noun}: their intervals overlap, {figures}, \
+             but not both tell a difference, or that there is none."
+        ),
         Some(false) => format!("The two runs do not agree on {noun}: {figures} do not overlap."),
         None => format!("Whether the two runs agree on {noun} can't be told: {figures}."),
     }

@@ -15,6 +15,7 @@ use crate::{
     record::{Purpose, Run},
     verdict::{
         claim::Claim,
+        metric::Metric,
         sentence::{self, interval, ratio},
     },
 };
@@ -50,6 +51,17 @@ fn label(claim: &Claim) -> String {
         capital(claim.metric.noun()),
         sentence::conditions(&claim.cell)
     )
+}
+
+/// With the rates of both, which each run may have found by itself.
+fn label_of_both(twice: &Twice) -> String {
+    let [first, second] = [twice.first, twice.second].map(|claim| claim.cell.load);
+    let label = label(twice.first);
+    if first == second {
+        label
+    } else {
+        format!("{label} and {}", sentence::load(second))
+    }
 }
 
 fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
@@ -134,7 +146,7 @@ fn row(twice: &Twice) -> Vec<String> {
         None => "can't tell",
     };
     vec![
-        label(twice.first),
+        label_of_both(twice),
         figure(twice.first),
         figure(twice.second),
         agree.into(),
@@ -154,11 +166,15 @@ fn values(sides: &[Side; 2], claims: &[Twice]) -> Markup {
             };
             let text =
                 |value: Option<f64>| value.map_or("—".into(), |v| written(v, twice.first.metric));
-            let change = first.zip(second).map_or("—".into(), |(first, second)| {
+            // CPU time for a request depends on the rate, which need not be the same.
+            let is_cpu = matches!(twice.first.metric, Metric::ServerCpu | Metric::GeneratorCpu);
+            let is_comparable = !is_cpu || twice.first.cell.load == twice.second.cell.load;
+            let both = first.zip(second).filter(|_| is_comparable);
+            let change = both.map_or("—".into(), |(first, second)| {
                 format!("{}×", ratio(second / first))
             });
             rows.push(vec![
-                format!("{}: {}", sentence::name(arm), label(twice.first)),
+                format!("{}: {}", sentence::name(arm), label_of_both(twice)),
                 text(first),
                 text(second),
                 change,

@@ -19,6 +19,8 @@ pub struct Claim {
     pub candidate: (Arm, String),
     /// The typical value of both, the geometric mean over blocks, in the metric's unit.
     pub values: [Option<f64>; 2],
+    /// Pairs with a valid block of both arms.
+    pub pairs: usize,
     /// The ratio; none of fewer than two pairs.
     pub estimate: Option<Estimate>,
     /// What one arm differs from itself.
@@ -49,11 +51,13 @@ impl Claim {
                 .collect();
             (!values.is_empty()).then(|| geometric_mean(&values))
         };
+        let ratios = measured.ratios(metric, base, candidate);
         Some(Self {
             metric,
             cell: measured.cell.clone(),
             values: [typical(base), typical(candidate)],
-            estimate: Estimate::of(&measured.ratios(metric, base, candidate), seed),
+            pairs: ratios.len(),
+            estimate: Estimate::of(&ratios, seed),
             base: base.clone(),
             candidate: candidate.clone(),
             floor,
@@ -62,28 +66,21 @@ impl Claim {
             finding: UNJUDGED,
         })
     }
-
-    /// Pairs with a valid block of both arms.
-    pub fn pairs(&self) -> usize {
-        self.estimate.as_ref().map_or(0, Estimate::pairs)
-    }
 }
 
 /// What may be said of `estimate` in `cell`: nothing where less than half of the planned pairs are
 /// valid, as what is left of more is what happened to go well.
 pub(super) fn judged(
     estimate: Option<&Estimate>,
+    valid: usize,
     cell: &Cell,
     floor: Option<Floor>,
     adjusted_p: f64,
 ) -> Finding {
     let needed = LEAST_PAIRS.max((cell.pairs as usize).div_ceil(2));
     match estimate {
-        Some(estimate) if estimate.pairs() >= needed => judge(estimate, floor, adjusted_p),
-        _ => Finding::CantTell(Unsaid::TooFewPairs {
-            valid: estimate.map_or(0, Estimate::pairs),
-            needed,
-        }),
+        Some(estimate) if valid >= needed => judge(estimate, floor, adjusted_p),
+        _ => Finding::CantTell(Unsaid::TooFewPairs { valid, needed }),
     }
 }
 
@@ -98,6 +95,7 @@ pub fn judge_family(claims: &mut [Claim]) {
         let adjusted_p = claim.adjusted_p.unwrap_or(1.0);
         claim.finding = judged(
             claim.estimate.as_ref(),
+            claim.pairs,
             &claim.cell,
             claim.floor,
             adjusted_p,

@@ -27,7 +27,7 @@ pub fn of(claim: &Claim) -> String {
             percent(EQUIVALENCE)
         ),
         (finding, _) => format!(
-            "Can't tell here whether {candidate}'s {noun} is above or below {base}'s at {at}: {}.",
+            "Can't tell here whether the {noun} of {candidate} is above or below that of {base} at {at}: {}.",
             reason(finding, claim)
         ),
     }

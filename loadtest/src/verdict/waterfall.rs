@@ -102,7 +102,8 @@ pub fn judge_all(waterfalls: &mut [Waterfall]) {
     let mut adjusted = holm(&ps).into_iter();
     for Waterfall { cell, steps, .. } in waterfalls {
         for (step, adjusted_p) in steps.iter_mut().zip(&mut adjusted) {
-            step.finding = judged(Some(&step.estimate), cell, step.floor, adjusted_p);
+            let pairs = step.estimate.pairs();
+            step.finding = judged(Some(&step.estimate), pairs, cell, step.floor, adjusted_p);
         }
     }
 }

@@ -187,7 +187,7 @@ fn all(metric: Metric, claims: &[&Claim]) -> Markup {
                 .floor
                 .map_or_else(dash, |floor| format!("±{}", percent(floor.part))),
             claim.adjusted_p.map_or_else(dash, chance),
-            claim.pairs().to_string(),
+            claim.pairs.to_string(),
         ]
     };
     let rows: Vec<Vec<String>> = claims.iter().map(row).collect();
