@@ -23,6 +23,7 @@ use crate::{
     limits::Limits,
     server::Shared,
     side::Serve,
+    stall::Patience,
     streams::{Streams, WithStreams},
     telemetry::{call::Watcher, metrics::Limit},
     tls::Tls,
@@ -66,8 +67,11 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let stream = TokioIo::new(stream);
     if http2 {
         // No stall may take longer than a whole call.
-        let stalled_write = limits.stalled_write.min(limits.longest_call);
-        let connection = WithStreams::new(stalled_write, |streams| {
+        let patience = Patience {
+            limit: limits.stalled_write.min(limits.longest_call),
+            counters: Arc::clone(&shared.counters),
+        };
+        let connection = WithStreams::new(patience, |streams| {
             http2_builder(limits, streams)
                 .auto_date_header(V::DATED)
                 .serve_connection(stream, service)

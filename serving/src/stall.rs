@@ -5,11 +5,14 @@ use std::{
     cell::Cell,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::time::{Sleep, sleep};
+
+use crate::telemetry::metrics::{self, Limit};
 
 /// What the service of a stream did when the stream was last polled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,22 +39,29 @@ pub(crate) fn service_waits() {
     SERVICE.set(Service::Waits);
 }
 
+/// How long a peer of one connection may leave an answer unread, and where it is counted that one did.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    pub(crate) limit: Duration,
+    pub(crate) counters: Arc<metrics::Listener>,
+}
+
 pin_project_lite::pin_project! {
     /// A stream that ends when its peer leaves an answer unread for too long. It arms no timer for a
     /// stream that never waits for its peer.
     pub(crate) struct Unstalled<F> {
         #[pin]
         stream: F,
-        limit: Duration,
+        patience: Arc<Patience>,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
 impl<F> Unstalled<F> {
-    pub(crate) fn new(stream: F, limit: Duration) -> Self {
+    pub(crate) fn new(stream: F, patience: Arc<Patience>) -> Self {
         Self {
             stream,
-            limit,
+            patience,
             timer: None,
         }
     }
@@ -74,11 +84,42 @@ impl<F: Future> Future for Unstalled<F> {
                 return Poll::Pending;
             }
         }
-        let limit = *this.limit;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let Patience { limit, counters } = &**this.patience;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*limit)));
         ready!(timer.as_mut().poll(cx));
+        counters.hit(Limit::StalledWrite);
         tracing::debug!("a peer left its answer unread; its stream is reset");
         // Dropped with its task, the stream is reset with CANCEL.
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use super::*;
+
+    /// hyper asks no service while it waits for a peer.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_and_is_counted_when_its_peer_keeps_it_waiting_and_not_when_the_service_does()
+     {
+        let patience = Arc::new(Patience {
+            limit: Duration::from_secs(30),
+            counters: Arc::new(metrics::Listener::new("test")),
+        });
+        let waits = poll_fn(|_| {
+            service_waits();
+            Poll::<()>::Pending
+        });
+        let serving = Unstalled::new(waits, Arc::clone(&patience));
+        let hour = Duration::from_secs(3_600);
+        let ended = tokio::time::timeout(hour, serving).await;
+        assert!(ended.is_err());
+        assert_eq!(patience.counters.hits(Limit::StalledWrite), 0);
+
+        let unread = Unstalled::new(pending::<()>(), Arc::clone(&patience));
+        tokio::time::timeout(hour, unread).await.unwrap();
+        assert_eq!(patience.counters.hits(Limit::StalledWrite), 1);
     }
 }

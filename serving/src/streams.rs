@@ -18,7 +18,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use hyper::rt::Executor;
 
-use crate::{stall::Unstalled, telemetry::metrics::locked};
+use crate::{
+    stall::{Patience, Unstalled},
+    telemetry::metrics::locked,
+};
 
 type Stream = BoxFuture<'static, ()>;
 
@@ -36,7 +39,7 @@ const FEW: usize = 8;
 /// Each stream holds one of these, so it must not hold the streams.
 #[derive(Clone)]
 pub(crate) struct Streams {
-    stalled_write: Duration,
+    patience: Arc<Patience>,
     accepted: Weak<Mutex<Vec<Stream>>>,
 }
 
@@ -47,7 +50,7 @@ where
 {
     fn execute(&self, stream: F) {
         if let Some(accepted) = self.accepted.upgrade() {
-            let stream = Box::pin(Unstalled::new(stream, self.stalled_write));
+            let stream = Box::pin(Unstalled::new(stream, Arc::clone(&self.patience)));
             locked(&accepted).push(stream);
         }
     }
@@ -64,13 +67,13 @@ pin_project_lite::pin_project! {
 }
 
 impl<C> WithStreams<C> {
-    /// What `connect` makes of its executor. A peer may leave an answer unread for `stalled_write`: hyper
-    /// asks no body for more, and so no guard for its deadline, while the peer gives the stream no window
+    /// What `connect` makes of its executor. A peer may leave an answer unread with `patience`: hyper asks
+    /// no body for more, and so no guard for its deadline, while the peer gives the stream no window
     /// to write to.
-    pub(crate) fn new(stalled_write: Duration, connect: impl FnOnce(Streams) -> C) -> Self {
+    pub(crate) fn new(patience: Patience, connect: impl FnOnce(Streams) -> C) -> Self {
         let accepted = Arc::default();
         let streams = Streams {
-            stalled_write,
+            patience: Arc::new(patience),
             accepted: Arc::downgrade(&accepted),
         };
         Self {
@@ -127,13 +130,21 @@ mod tests {
 
     use tokio::{sync::mpsc, time::sleep};
 
-    use super::{Executor, Future, Poll, WithStreams};
+    use super::{Arc, Executor, Future, Patience, Poll, WithStreams};
+    use crate::telemetry::metrics::Listener;
+
+    fn patience() -> Patience {
+        Patience {
+            limit: Duration::from_secs(3_600),
+            counters: Arc::new(Listener::new("test")),
+        }
+    }
 
     /// What takes long is asked by its own task, so that others have their turn.
     #[tokio::test]
     async fn a_burst_of_long_streams_does_not_keep_the_worker() {
         let (answer, mut answers) = mpsc::unbounded_channel();
-        let connection = WithStreams::new(Duration::from_secs(3_600), |streams| {
+        let connection = WithStreams::new(patience(), |streams| {
             for _ in 0..100 {
                 let answer = answer.clone();
                 streams.execute(async move {
@@ -159,7 +170,7 @@ mod tests {
         let (answer, mut answers) = mpsc::unbounded_channel();
         let (ask, mut asked) = mpsc::unbounded_channel::<&str>();
         let (late, later) = (answer.clone(), answer.clone());
-        let connection = WithStreams::new(Duration::from_secs(3_600), |streams| {
+        let connection = WithStreams::new(patience(), |streams| {
             streams.execute(async { panic!("a stream that fails") });
             streams.execute(async move { answer.send("at once").unwrap() });
             streams.execute(async move {
