@@ -86,8 +86,12 @@ fn steal(block: &BlockRecord) -> Option<Void> {
 fn behind(block: &BlockRecord) -> Option<Void> {
     let offered = block.pacer?.offered;
     let achieved_share = block.requests as f64 / offered.max(1) as f64;
-    // At both ends of the window, calls may be on their way.
-    let on_their_way = f64::from(block.connections) * f64::from(block.in_flight);
+    // At both ends of the window, calls may be on their way: rate × time of them (Little, Operations
+    // Research 9(3), 1961), give or take one, and at most as many as there are users.
+    let users = f64::from(block.connections) * f64::from(block.in_flight);
+    let median_s = block.latency.uncorrected.percentile_us(50.0) / 1e6;
+    let rate = offered as f64 / (block.window_us.max(1) as f64 / 1e6);
+    let on_their_way = users.min(2.0 * ((rate * median_s).ceil() + 1.0));
     let missing = offered as f64 - block.requests as f64;
     (achieved_share < ACHIEVED && missing > on_their_way).then_some(Void::Behind {
         achieved_share,
@@ -211,9 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn users_that_wait_for_calls_that_never_come_back_are_not_on_their_way() {
+        let void = broken(|block, _| {
+            block.connections = 1_000;
+            block.requests = 9_100;
+        });
+        assert!(matches!(void[..], [Void::Behind { .. }]), "{void:?}");
+    }
+
+    #[test]
     fn calls_on_their_way_at_the_ends_of_a_short_window_are_not_missing() {
         let void = broken(|block, _| {
             block.requests = 93;
+            block.window_us = 10_000;
             block.pacer = Some(Pacer {
                 offered: 100,
                 lateness_p99_us: 1.0,
