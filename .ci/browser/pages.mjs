@@ -150,6 +150,13 @@ async function docs(browser, size, scheme) {
   await call('POST /v1/get_greetings', async (tried) => {
     await tried.getByLabel('content-type').selectOption('application/protobuf');
     await tried.getByLabel('accept').selectOption('application/protobuf');
+    const body = tried.locator('textarea');
+    const example = await body.inputValue();
+    await body.fill('zz zz');
+    await tried.getByRole('button', { name: 'Try it' }).click();
+    const said = await page.locator('section', { has: tried }).getByRole('status').textContent();
+    check(where, 'a body that is not hexadecimal is not sent', said.startsWith('Nothing was sent') ? [] : [said]);
+    await body.fill(example);
   });
   const protobuf = await page.locator('#getGreeting pre').allTextContents();
   check(where, 'protobuf is shown in hexadecimal, and as a line for a terminal', [

@@ -155,7 +155,7 @@ impl Lab {
             }
         }
         self.display
-            .say("stopping; what was measured until now will be written");
+            .say("stopping; what was measured until now will be written, if there is any");
         child.tell_to_end();
         timeout(STOPPED, async {
             loop {

@@ -156,6 +156,13 @@ function trial(path, method, parameters, requestBody, responses) {
   form.append(button);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    const textual = requestBody && /json|text/.test(type.value);
+    const digits = requestBody && body.value.replace(/\s/g, '');
+    if (requestBody && !textual && !/^([0-9a-f]{2})*$/i.test(digits)) {
+      status.textContent = 'Nothing was sent: the body is not hexadecimal, two digits for each byte, such as 12 04 48.';
+      result.replaceChildren();
+      return;
+    }
     button.disabled = true;
     status.textContent = 'Calling…';
     const call = { url: new URL(path, location.origin), method, headers: {} };
@@ -166,7 +173,7 @@ function trial(path, method, parameters, requestBody, responses) {
     if (accepted.length > 1) call.headers.accept = accept.value;
     if (requestBody) {
       call.headers['content-type'] = type.value;
-      /json|text/.test(type.value) ? (call.body = body.value) : (call.hex = body.value.replace(/[^0-9a-f]/gi, ''));
+      textual ? (call.body = body.value) : (call.hex = digits);
     }
     const shown = [element('h4', {}, 'the same from a terminal'), element('pre', {}, curl(call))];
     try {
