@@ -37,13 +37,7 @@ async fn it_says_that_it_runs_and_where_and_either_signal_ends_it_well() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn it_ends_with_its_terminal_unless_it_was_told_to_outlive_it() {
-    let mut server = Running::start(program(SERVER, &["--grpc-port", "0"]));
-    server.line().await;
-    server.address("gRPC").await;
-    server.signal(Signal::HUP);
-    assert_eq!(server.end().await.code, Some(0));
-
+async fn it_outlives_its_terminal_where_it_was_told_to() {
     // A child takes over what its parent ignores, as with nohup.
     let ignoring = [
         "-c",
