@@ -1,14 +1,10 @@
 //! When the server reads and when it writes: the lesson of this crate.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    task::Poll,
-};
+use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use proto::bidirectional::Message;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 /// The most messages that [`Order::AfterHalfClose`] holds for one stream: a client that never
@@ -22,46 +18,8 @@ pub const MOST_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes that all streams of the process hold together: what 32 full ones do.
 pub const MOST_HELD_IN_ALL: usize = 32 * MOST_HELD_BYTES;
 
-/// What all streams hold.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-/// What one stream holds, messages that are being answered included. It gives it back when it is dropped.
-#[derive(Default)]
-struct Held {
-    messages: VecDeque<Message>,
-    /// Bytes of text.
-    text: usize,
-    /// Bytes in memory.
-    bytes: usize,
-}
-
-impl Held {
-    fn hold(&mut self, message: Message) -> Result<(), Status> {
-        let bytes = size_of::<Message>() + message.message.capacity();
-        self.text += message.message.len();
-        if self.messages.len() == MOST_HELD || self.text > MOST_HELD_BYTES {
-            return Err(Status::resource_exhausted(format!(
-                "this server answers after the half-close and holds at most {MOST_HELD} messages \
-                 or {MOST_HELD_BYTES} bytes until then"
-            )));
-        }
-        self.bytes += bytes;
-        if HELD.fetch_add(bytes, Relaxed) + bytes > MOST_HELD_IN_ALL {
-            return Err(Status::resource_exhausted(
-                "this server answers after the half-close and holds as much for other streams as it \
-                 takes; try again later",
-            ));
-        }
-        self.messages.push_back(message);
-        Ok(())
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        HELD.fetch_sub(self.bytes, Relaxed);
-    }
-}
+/// The bytes that are left of them.
+static ROOM: Semaphore = Semaphore::const_new(MOST_HELD_IN_ALL);
 
 /// When the server answers. Whatever it chooses, the answers keep the order of the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -91,7 +49,7 @@ impl Order {
             Self::Each => messages.boxed(),
             Self::Pairs => in_pairs(messages).boxed(),
             Self::AfterHalfClose => stream::once(hold(messages))
-                .map_ok(answered)
+                .map_ok(|held| stream::iter(held.into_iter().map(|(message, _)| Ok(message))))
                 .try_flatten()
                 .boxed(),
         }
@@ -110,20 +68,31 @@ where
         .try_flatten()
 }
 
-/// Reads until the client half-closes.
-async fn hold<S>(messages: S) -> Result<Held, Status>
+/// Reads until the client half-closes. Each message holds its room until it is answered.
+async fn hold<S>(messages: S) -> Result<Vec<(Message, SemaphorePermit<'static>)>, Status>
 where
     S: Stream<Item = Result<Message, Status>>,
 {
-    messages
-        .try_fold(Held::default(), async |mut held, message| {
-            held.hold(message)?;
-            Ok(held)
-        })
-        .await
-}
-
-/// What was held, in its order.
-fn answered(mut held: Held) -> impl Stream<Item = Result<Message, Status>> {
-    stream::poll_fn(move |_| Poll::Ready(held.messages.pop_front().map(Ok)))
+    let empty = (Vec::new(), 0);
+    let all = messages.try_fold(empty, async |(mut held, bytes), message| {
+        let bytes = bytes + message.message.len();
+        if held.len() == MOST_HELD || bytes > MOST_HELD_BYTES {
+            return Err(Status::resource_exhausted(format!(
+                "this server answers after the half-close and holds at most {MOST_HELD} messages \
+                 or {MOST_HELD_BYTES} bytes until then"
+            )));
+        }
+        let takes = size_of_val(&message) + message.message.capacity();
+        let room = u32::try_from(takes).ok();
+        let room = room.and_then(|takes| ROOM.try_acquire_many(takes).ok());
+        let Some(room) = room else {
+            return Err(Status::resource_exhausted(
+                "this server answers after the half-close and holds as much for other streams as it \
+                 takes; try again later",
+            ));
+        };
+        held.push((message, room));
+        Ok((held, bytes))
+    });
+    Ok(all.await?.0)
 }
