@@ -3,16 +3,17 @@
 use std::{
     convert::Infallible,
     future::Future,
-    pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, Either};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, Either},
+};
 use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::BodyExt;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use http_body_util::{BodyExt, BodyStream, StreamBody};
+use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
 
@@ -77,10 +78,8 @@ where
     let over = CancellationToken::new();
     let call = over.clone().drop_guard();
     let request = request.map(|body| {
-        Body::new(Tied {
-            body: Some(Box::pin(body)),
-            over: Box::pin(over.cancelled_owned()),
-        })
+        let frames = BodyStream::new(body).take_until(over.cancelled_owned());
+        Body::new(StreamBody::new(frames))
     });
     let answer = service.call(request);
     async move {
@@ -92,32 +91,5 @@ where
                 frame
             }))
         }))
-    }
-}
-
-/// A request that ends with its call.
-struct Tied<B> {
-    body: Option<Pin<Box<B>>>,
-    over: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl<B> http_body::Body for Tied<B>
-where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>>,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.over.as_mut().poll(cx).is_ready() {
-            self.body = None;
-        }
-        match &mut self.body {
-            Some(body) => body.as_mut().poll_frame(cx).map_err(Into::into),
-            None => Poll::Ready(Some(Err("the call is over".into()))),
-        }
     }
 }
