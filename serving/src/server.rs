@@ -271,12 +271,16 @@ impl<V: Serve> Accepting<'_, V> {
         // The runtime may not have seen yet that anybody has connected.
         let socket = socket.into_std()?;
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            let Ok((stream, _)) = socket.accept() else {
-                break;
-            };
-            stream.set_nonblocking(true)?;
-            stream.set_nodelay(true)?;
-            self.hand_over(stream, slot);
+            let accepted = socket.accept().and_then(|(stream, _)| {
+                stream.set_nonblocking(true)?;
+                prepare(TcpStream::from_std(stream)?)
+            });
+            match accepted {
+                Ok(stream) => self.hand_over(stream, slot),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
