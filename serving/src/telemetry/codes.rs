@@ -208,6 +208,7 @@ mod tests {
         for (sent, label) in [
             ("0", "OK"),
             ("3", "INVALID_ARGUMENT"),
+            ("99", "UNKNOWN"),
             ("16", "UNAUTHENTICATED"),
         ] {
             none.insert("grpc-status", sent.parse().unwrap());
