@@ -92,62 +92,55 @@ pub(crate) struct Output<'a> {
     pub(crate) file: &'a mut String,
 }
 
+/// A file of which goose writes one, with its option and its name in the run's folder.
+type Log<'a> = (&'static str, &'static str, &'a mut Option<String>);
+
+/// Where the files that goose would write are named: its reports, and one of each kind.
+fn named(options: &mut GooseConfiguration) -> (&mut Vec<String>, [Log<'_>; 7]) {
+    let logs = [
+        (
+            "--pdf-print-html",
+            "print.html",
+            &mut options.pdf_print_html,
+        ),
+        ("--goose-log", "goose.log", &mut options.goose_log),
+        ("--request-log", "requests.log", &mut options.request_log),
+        (
+            "--transaction-log",
+            "transactions.log",
+            &mut options.transaction_log,
+        ),
+        ("--scenario-log", "scenarios.log", &mut options.scenario_log),
+        ("--error-log", "errors.log", &mut options.error_log),
+        ("--debug-log", "debug.log", &mut options.debug_log),
+    ];
+    (&mut options.report_file, logs)
+}
+
 fn forget_outputs(options: &mut GooseConfiguration) {
-    options.report_file.clear();
-    for file in [
-        &mut options.pdf_print_html,
-        &mut options.goose_log,
-        &mut options.request_log,
-        &mut options.transaction_log,
-        &mut options.scenario_log,
-        &mut options.error_log,
-        &mut options.debug_log,
-    ] {
+    let (reports, logs) = named(options);
+    reports.clear();
+    for (.., file) in logs {
         *file = None;
     }
 }
 
 /// Every file that goose would write.
 pub(crate) fn outputs(options: &mut GooseConfiguration) -> Vec<Output<'_>> {
-    let reports = options
-        .report_file
-        .iter_mut()
-        .map(|file| ("--report-file", "goose.json", Some(file)));
-    let logs = [
-        (
-            "--pdf-print-html",
-            "print.html",
-            options.pdf_print_html.as_mut(),
-        ),
-        ("--goose-log", "goose.log", options.goose_log.as_mut()),
-        (
-            "--request-log",
-            "requests.log",
-            options.request_log.as_mut(),
-        ),
-        (
-            "--transaction-log",
-            "transactions.log",
-            options.transaction_log.as_mut(),
-        ),
-        (
-            "--scenario-log",
-            "scenarios.log",
-            options.scenario_log.as_mut(),
-        ),
-        ("--error-log", "errors.log", options.error_log.as_mut()),
-        ("--debug-log", "debug.log", options.debug_log.as_mut()),
-    ];
-    reports
-        .chain(logs)
-        .filter_map(|(option, bare, file)| {
-            Some(Output {
-                option,
-                bare,
-                file: file?,
-            })
+    let (reports, logs) = named(options);
+    let reports = reports.iter_mut().map(|file| Output {
+        option: "--report-file",
+        bare: "goose.json",
+        file,
+    });
+    let logs = logs.into_iter().filter_map(|(option, bare, file)| {
+        Some(Output {
+            option,
+            bare,
+            file: file.as_mut()?,
         })
-        .collect()
+    });
+    reports.chain(logs).collect()
 }
 
 #[cfg(test)]
