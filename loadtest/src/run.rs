@@ -24,7 +24,7 @@ use crate::{
     progress::Display,
     record::{Arm, BlockRecord, Cell, FORMAT, Mode, Plan, Recording, Run, store},
     report,
-    statistics::{Finding, LEAST_PAIRS},
+    statistics::LEAST_PAIRS,
     subject::Subject,
     validity,
     verdict::{Answer, Verdict},
@@ -63,9 +63,7 @@ impl Finished {
         let steps = &self.verdict.seed;
         match steps.first() {
             None => self.verdict.answer() == Answer::Given,
-            Some(_) => steps
-                .iter()
-                .any(|step| !matches!(step.finding, Finding::CantTell(_))),
+            Some(_) => steps.iter().any(|step| step.finding.is_told()),
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     folder::Folder,
     record::{Purpose, Recording},
     report::side_by_side::render,
-    statistics::Finding,
     verdict::{
         Verdict,
         claim::Claim,
@@ -66,7 +65,7 @@ impl Twice<'_> {
     fn is_told(&self) -> bool {
         [self.first, self.second]
             .iter()
-            .all(|claim| !matches!(claim.finding, Finding::CantTell(_)))
+            .all(|claim| claim.finding.is_told())
     }
 
     /// Whether the intervals have a value in common; none where a run has no estimate.

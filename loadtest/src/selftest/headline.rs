@@ -18,7 +18,7 @@ use crate::{
     plan::{self, AROUND_US, Extent, Planned},
     record::{Arm, BlockRecord, Cell, FORMAT, Mode, Plan, Purpose, Recording, Run, Service},
     run::ATTEMPTS,
-    statistics::{Finding, Unsaid, geometric_mean},
+    statistics::{Finding, geometric_mean},
     validity,
     verdict::{Verdict, claim::Claim, sentence},
 };
@@ -360,7 +360,7 @@ fn more_work_is_found(compared: Option<&Claim>, truth: Option<f64>) -> [Proof; 2
             expected: "that a difference is claimed".to_owned(),
             measured: said(compared),
             holds: compared
-                .filter(|claim| !is_without_ground(&claim.finding))
+                .filter(|claim| !claim.finding.is_without_ground())
                 .map(|claim| claim.finding == Finding::Difference),
         },
         Proof {
@@ -377,15 +377,6 @@ fn more_work_is_found(compared: Option<&Claim>, truth: Option<f64>) -> [Proof; 2
             holds: truth.and_then(contains),
         },
     ]
-}
-
-/// Whether too little was valid to look for anything.
-fn is_without_ground(finding: &Finding) -> bool {
-    use Unsaid::{GivenUp, NoFloor, TooFewPairs};
-    matches!(
-        finding,
-        Finding::CantTell(TooFewPairs { .. } | GivenUp | NoFloor)
-    )
 }
 
 /// What is claimed, with its interval.

@@ -44,6 +44,19 @@ pub enum Finding {
     CantTell(Unsaid),
 }
 
+impl Finding {
+    /// Whether something is said.
+    pub fn is_told(&self) -> bool {
+        !matches!(self, Self::CantTell(_))
+    }
+
+    /// Whether too little was valid to look for anything.
+    pub fn is_without_ground(&self) -> bool {
+        use Unsaid::{GivenUp, NoFloor, TooFewPairs};
+        matches!(self, Self::CantTell(TooFewPairs { .. } | GivenUp | NoFloor))
+    }
+}
+
 /// Why nothing can be said.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unsaid {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{head::written, provenance::lengths, steps::capital, table::table};
 use crate::{
     record::Mode,
-    statistics::{Finding, Unsaid},
+    statistics::Finding,
     verdict::{
         MAP, Verdict,
         claim::Claim,
@@ -118,9 +118,7 @@ fn kind(claim: &Claim) -> &'static str {
     match &claim.finding {
         Finding::Difference if below => "candidate",
         Finding::Difference => "base",
-        Finding::CantTell(Unsaid::TooFewPairs { .. } | Unsaid::GivenUp | Unsaid::NoFloor) => {
-            "unknown"
-        }
+        finding if finding.is_without_ground() => "unknown",
         Finding::NoDifference | Finding::CantTell(_) => "neither",
     }
 }
@@ -221,7 +219,7 @@ fn chance(p: f64) -> String {
 fn unsaid(claims: &[&Claim]) -> Markup {
     let unsaid: Vec<&&Claim> = claims
         .iter()
-        .filter(|claim| matches!(claim.finding, Finding::CantTell(_)))
+        .filter(|claim| !claim.finding.is_told())
         .collect();
     html! {
         @if !unsaid.is_empty() {
