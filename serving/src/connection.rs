@@ -66,9 +66,8 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     };
     let stream = TokioIo::new(stream);
     if http2 {
-        // No stall may take longer than a whole call.
         let patience = Patience {
-            limit: limits.stalled_write.min(limits.longest_call),
+            limit: limits.longest_stall(),
             counters: Arc::clone(&shared.counters),
         };
         let connection = WithStreams::new(patience, |streams| {
@@ -119,7 +118,7 @@ async fn until_end<C, E, V>(
 {
     let mut connection = pin!(connection);
     let unread = async {
-        open.unread(shared.limits.stalled_write).await;
+        open.unread(shared.limits.longest_stall()).await;
         shared.counters.hit(Limit::StalledWrite);
     };
     let mut unread = pin!(unread);

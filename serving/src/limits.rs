@@ -220,6 +220,11 @@ impl Limits {
         ]
     }
 
+    /// How long a peer may leave an answer unread: no stall may take longer than a whole call.
+    pub(crate) fn longest_stall(&self) -> Duration {
+        self.stalled_write.min(self.longest_call)
+    }
+
     /// The table for a terminal.
     pub fn text(&self) -> String {
         let mut text = String::new();
