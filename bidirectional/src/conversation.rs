@@ -65,8 +65,8 @@ pub async fn hold<S>(
 where
     S: Stream<Item = String>,
 {
-    let channel =
-        client::within(waits.silence, waits.retry.run(|| client::connect(address))).await?;
+    let connected = waits.retry.run(waits.silence, || client::connect(address));
+    let channel = connected.await?;
     let mut stub = BidirectionalClient::new(channel);
     let (to_server, outgoing) = mpsc::channel(1);
     let (answers, answered) = watch::channel(0);

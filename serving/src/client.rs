@@ -16,6 +16,9 @@ use tonic::{
     transport::{Channel, Endpoint, Uri},
 };
 
+#[cfg(doc)]
+use crate::retry::Retry;
+
 /// Why a call gave no answer. Each prints as one line that says what to do.
 #[derive(Debug, Error)]
 pub enum CallError {
@@ -67,6 +70,15 @@ pub enum CallError {
     #[error("the connection broke off before the call was answered to its end: {reason}")]
     Broken {
         /// What the system said.
+        reason: String,
+    },
+    /// What listens there speaks something else than HTTP/2 in cleartext.
+    #[error(
+        "what listens there does not speak gRPC in cleartext ({reason}); is it the port of another \
+         service, or one with TLS? (--address names another)"
+    )]
+    NotGrpc {
+        /// What is wrong with its answer.
         reason: String,
     },
     /// The server answered with an error.
@@ -149,8 +161,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the sign may take: a round trip across the world takes less than a second.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Connects to `address` (`http://host:port`, or `host:port` as the original wrote it). Put it and
-/// the call it is for into [`within`]: connecting has no end of its own.
+/// Connects to `address` (`http://host:port`, or `host:port` as the original wrote it). Run it and
+/// the call it is for as [`Retry::run`] does: connecting has no end of its own.
 ///
 /// # Errors
 /// [`CallError`]: the address, the name or the connection.
@@ -166,22 +178,9 @@ pub async fn connect(address: &str) -> Result<Channel, CallError> {
         .map_err(|error| connect_error(&uri, &error))
 }
 
-/// Ends `work`, connecting included, when `deadline` has passed.
-///
-/// # Errors
-/// [`CallError::Deadline`], or the error of `work`.
-pub async fn within<T>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, CallError>>,
-) -> Result<T, CallError> {
-    tokio::time::timeout(deadline, work)
-        .await
-        .unwrap_or(Err(CallError::Deadline { deadline }))
-}
-
 /// The longest time that `grpc-timeout` can say: eight digits of hours (gRPC PROTOCOL-HTTP2.md).
 /// tonic panics beyond it.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(99_999_999 * 60 * 60);
+pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(99_999_999 * 60 * 60);
 
 /// A request that carries `deadline` to the server as `grpc-timeout`.
 pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
@@ -199,14 +198,22 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     if timer || status.code() == Code::DeadlineExceeded {
         return CallError::Deadline { deadline };
     }
-    // A status that the server sent has no cause on this side of the wire; what tonic makes of a reset has
-    // one. Reset with CANCEL or ENHANCE_YOUR_CALM, a call was ended on purpose, unless it is hyper that
-    // calls a call cancelled, which was never sent as the connection had gone.
-    let unsent = causes(status)
-        .filter_map(|cause| cause.downcast_ref())
-        .any(hyper::Error::is_canceled);
-    let on_purpose = matches!(status.code(), Code::Cancelled | Code::ResourceExhausted) && !unsent;
-    if let Some(cause) = causes(status).last().filter(|_| !on_purpose) {
+    let mut of_http2 = causes(status).filter_map(|cause| cause.downcast_ref::<h2::Error>());
+    if let Some(error) = of_http2.find(|error| error.is_library() && error.is_go_away()) {
+        return CallError::NotGrpc {
+            reason: error.to_string(),
+        };
+    }
+    // A status that the server sent has no cause on this side of the wire; what tonic makes of a broken
+    // connection or of a reset has one.
+    let reset = causes(status).find_map(|cause| cause.downcast_ref().and_then(reset_for_good));
+    if let Some(reason) = reset {
+        return CallError::Status {
+            code: status.code(),
+            message: format!("it reset the call with {reason:?}"),
+        };
+    }
+    if let Some(cause) = causes(status).last() {
         return CallError::Broken {
             reason: cause.to_string(),
         };
@@ -221,6 +228,15 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         code: status.code(),
         message: message.replace(char::is_control, " "),
     }
+}
+
+/// Why the peer ended a call that it had begun, which is no reason to try again. REFUSED_STREAM says that it
+/// had not (RFC 9113 §8.7).
+fn reset_for_good(error: &h2::Error) -> Option<h2::Reason> {
+    let reason = error
+        .reason()
+        .filter(|_| error.is_reset() && error.is_remote())?;
+    (reason != h2::Reason::REFUSED_STREAM).then_some(reason)
 }
 
 fn parse_address(address: &str) -> Result<Uri, CallError> {
@@ -276,6 +292,6 @@ fn connect_error(uri: &Uri, error: &tonic::transport::Error) -> CallError {
 }
 
 /// What caused `error`, and what caused that, and so on.
-fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(error.source(), |&cause| cause.source())
 }

@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::{client::CallError, jitter::jittered};
+use crate::{
+    client::{CallError, LONGEST_TIMEOUT},
+    jitter::jittered,
+};
 
 /// How often, and how long after the last attempt, a call is tried again.
 ///
 /// The pause doubles from attempt to attempt, give or take a fifth, as gRPC's retry design has it
 /// (gRFC A6). Only what is UNAVAILABLE is tried again, a broken connection included, so use it for
-/// calls that may be done twice. Put the whole of it into [`crate::client::within`]: the deadline is that of all attempts
-/// together.
+/// calls that may be done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts after the first.
@@ -49,23 +51,37 @@ impl Retry {
     }
 
     /// Runs `attempt` until it succeeds, fails for another reason than that the server is
-    /// unavailable, or was tried often enough.
+    /// unavailable, or was tried often enough: all attempts and pauses together for `deadline`.
     ///
     /// # Errors
-    /// The error of the last attempt.
-    pub async fn run<T, F>(self, mut attempt: impl FnMut() -> F) -> Result<T, CallError>
+    /// The error of the last attempt that came to an end, which says more than that the time is over;
+    /// [`CallError::Deadline`] if none did.
+    pub async fn run<T, F>(
+        self,
+        deadline: Duration,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
+        let end = Instant::now() + deadline.min(LONGEST_TIMEOUT);
         let mut pause = self.first_pause.min(self.longest_pause);
-        for _ in 0..self.retries {
-            match attempt().await {
-                Err(error) if error.is_unavailable() => {}
+        let mut last = CallError::Deadline { deadline };
+        for retried in 0..=self.retries {
+            let Ok(result) = timeout_at(end, attempt()).await else {
+                return Err(last);
+            };
+            match result {
+                Err(error) if error.is_unavailable() => last = error,
                 result => return result,
             }
-            sleep(jittered(pause, JITTER)).await;
+            let next = Instant::now() + jittered(pause, JITTER);
+            if retried == self.retries || next >= end {
+                break;
+            }
+            sleep_until(next).await;
             pause = (pause * 2).min(self.longest_pause);
         }
-        attempt().await
+        Err(last)
     }
 }

@@ -1,11 +1,12 @@
 //! Which failures are tried again, how often, and with which pauses.
 
-use std::{cell::RefCell, future::ready, time::Duration};
-
-use serving::{
-    client::{CallError, within},
-    retry::Retry,
+use std::{
+    cell::RefCell,
+    future::{pending, ready},
+    time::Duration,
 };
+
+use serving::{client::CallError, retry::Retry};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -22,10 +23,12 @@ const RETRY: Retry = Retry {
     longest_pause: Duration::from_millis(500),
 };
 
+const LONG: Duration = Duration::MAX;
+
 #[tokio::test(start_paused = true)]
 async fn what_is_unavailable_is_tried_again_with_pauses_that_double_up_to_the_longest() {
     let times = RefCell::new(Vec::new());
-    let result = RETRY.run(|| {
+    let result = RETRY.run(LONG, || {
         times.borrow_mut().push(Instant::now());
         ready(Err::<(), _>(status(Code::Unavailable)))
     });
@@ -44,7 +47,7 @@ async fn what_is_unavailable_is_tried_again_with_pauses_that_double_up_to_the_lo
 #[tokio::test(start_paused = true)]
 async fn the_first_answer_ends_it() {
     let attempts = RefCell::new(0);
-    let answer = RETRY.run(|| {
+    let answer = RETRY.run(LONG, || {
         *attempts.borrow_mut() += 1;
         ready(match *attempts.borrow() {
             3 => Ok("answer"),
@@ -61,7 +64,7 @@ async fn the_first_answer_ends_it() {
 async fn no_other_failure_is_tried_again() {
     for code in (1..=16).map(Code::from_i32) {
         let attempts = RefCell::new(0);
-        let result = RETRY.run(|| {
+        let result = RETRY.run(LONG, || {
             *attempts.borrow_mut() += 1;
             ready(Err::<(), _>(status(code)))
         });
@@ -78,9 +81,22 @@ async fn the_deadline_is_that_of_all_attempts_together() {
         retries: u32::MAX,
         ..RETRY
     };
-    let attempts = retry.run(|| ready(Err::<(), _>(status(Code::Unavailable))));
     let deadline = Duration::from_secs(2);
-    let error = within(deadline, attempts).await.unwrap_err();
-    assert!(matches!(error, CallError::Deadline { .. }), "{error}");
-    assert!(start.elapsed() < deadline * 2);
+    let unavailable = || ready(Err::<(), _>(status(Code::Unavailable)));
+    let error = retry.run(deadline, unavailable).await.unwrap_err();
+    assert!(error.is_unavailable(), "the last error: {error}");
+    // It does not wait for a time at which it would not try again.
+    assert!((deadline / 2..deadline).contains(&start.elapsed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_never_ends_is_given_up_when_the_deadline_passes() {
+    let start = Instant::now();
+    let deadline = Duration::from_millis(1500);
+    let error = RETRY.run(deadline, pending::<Result<(), _>>).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "DEADLINE_EXCEEDED: no answer within 1s 500ms; --deadline sets how long to wait"
+    );
+    assert!((deadline..deadline * 2).contains(&start.elapsed()));
 }

@@ -86,5 +86,5 @@ pub async fn ask(
             Err(status) => Err(client::call_error(&status, deadline)),
         }
     };
-    client::within(deadline, retry.run(attempt)).await
+    retry.run(deadline, attempt).await
 }

@@ -59,7 +59,7 @@ async fn call(channel: &Channel) -> Result<(), CallError> {
         assert!(answer.into_inner().received);
         Ok(())
     };
-    client::within(PATIENCE, PATIENT.run(attempt)).await
+    PATIENT.run(PATIENCE, attempt).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
