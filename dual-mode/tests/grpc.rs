@@ -107,22 +107,21 @@ async fn the_server_and_its_service_report_that_they_serve() {
 }
 
 #[tokio::test]
-async fn both_versions_of_reflection_know_the_method() {
+async fn both_versions_of_reflection_know_the_method_and_the_details_of_errors() {
     let served = Served::start().await;
     let channel = serving::client::connect(&served.grpc.to_string()).await;
     let channel = channel.unwrap();
     // The two versions are the same messages in two packages.
     macro_rules! file {
-        ($version:ident) => {{
+        ($version:ident, $symbol:expr) => {{
             use $version::{
                 ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
                 server_reflection_request::MessageRequest,
                 server_reflection_response::MessageResponse,
             };
-            let symbol = "rest_grpc_dual_mode.GreetingsGenerator.GRPCGetGreetings".to_owned();
             let request = ServerReflectionRequest {
                 host: String::new(),
-                message_request: Some(MessageRequest::FileContainingSymbol(symbol)),
+                message_request: Some(MessageRequest::FileContainingSymbol($symbol.to_owned())),
             };
             let mut client = ServerReflectionClient::new(channel.clone());
             let answers = client.server_reflection_info(once(request)).await;
@@ -133,9 +132,16 @@ async fn both_versions_of_reflection_know_the_method() {
             }
         }};
     }
-    for files in [file!(v1), file!(v1alpha)] {
-        let name = b"rest_grpc_dual_mode.proto";
-        assert!(files[0].windows(name.len()).any(|bytes| bytes == name));
+    for (symbol, name) in [
+        (
+            "rest_grpc_dual_mode.GreetingsGenerator.GRPCGetGreetings",
+            &b"rest_grpc_dual_mode.proto"[..],
+        ),
+        ("google.rpc.BadRequest", b"error_details.proto"),
+    ] {
+        for files in [file!(v1, symbol), file!(v1alpha, symbol)] {
+            assert!(files[0].windows(name.len()).any(|bytes| bytes == name));
+        }
     }
     served.stop().await;
 }

@@ -37,7 +37,8 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
 }
 
 /// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for the
-/// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`.
+/// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`. Reflection
+/// knows the details of errors (`google.rpc`) too, so that tools can show them.
 ///
 /// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
 /// then on they report NOT_SERVING, to each `Watch` too. The token that comes back is cancelled when
@@ -72,6 +73,7 @@ pub async fn routes(
         Builder::configure()
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Routes::new(health_service)
         .add_service(reflection().build_v1().expect(BUILT))
