@@ -86,7 +86,11 @@ async fn a_taken_port_is_named_with_its_listener_and_its_option() {
 
 #[tokio::test]
 async fn a_request_is_logged_when_asked_for_and_prints_nothing_otherwise() {
-    for (args, logged) in [(&[][..], false), (&["--log", "debug"], true)] {
+    for (args, logged, frames) in [
+        (&[][..], false, false),
+        (&["--log", "debug"], true, false),
+        (&["--log", "debug,h2=debug"], true, true),
+    ] {
         let (server, rest, grpc) = start(args).await;
         greet_both(rest, grpc).await;
         server.signal(Signal::TERM);
@@ -99,6 +103,7 @@ async fn a_request_is_logged_when_asked_for_and_prints_nothing_otherwise() {
         ] {
             assert_eq!(ended.stderr.contains(line), logged, "{}", ended.stderr);
         }
+        assert_eq!(ended.stderr.contains("h2::codec"), frames, "{args:?}");
     }
 }
 

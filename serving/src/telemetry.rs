@@ -11,11 +11,11 @@ pub mod traces;
 
 use std::io::{IsTerminal, stderr};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::ValueEnum;
 use http::{HeaderMap, HeaderValue};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Lines that may wait to be written, about 2 MiB of them. More are dropped: whoever does not read a
 /// server's log must not stop the server.
@@ -61,8 +61,8 @@ fn names(headers: &HeaderMap) -> [Option<&HeaderValue>; 2] {
 /// # Errors
 /// When `filter` cannot be read, or a log was started before.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
-    let filter = EnvFilter::try_new(filter).with_context(|| {
-        format!("--log {filter:?} is not a log filter; try \"info\" or \"debug\"")
+    let filter = EnvFilter::try_new(without_frames(filter)).map_err(|error| {
+        anyhow!("--log {filter:?} is not a log filter: {error}; try \"info\" or \"debug\"")
     })?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -77,6 +77,19 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     }
-    .map_err(|error| anyhow::anyhow!("the log could not be started: {error}"))?;
+    .map_err(|error| anyhow!("the log could not be started: {error}"))?;
     Ok(guard)
+}
+
+/// `filter` without a line for each frame of HTTP/2, unless it names h2 itself: a call has a dozen of them.
+fn without_frames(filter: &str) -> String {
+    let talks = |part: &str| {
+        let level = part.trim().parse::<LevelFilter>();
+        level.is_ok_and(|level| level > LevelFilter::INFO)
+    };
+    match filter.split(',').any(talks) {
+        // What is said later holds.
+        true => format!("h2=info,{filter}"),
+        false => filter.to_owned(),
+    }
 }
