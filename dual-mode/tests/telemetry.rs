@@ -1,7 +1,17 @@
 //! What operators see of the server: metrics, request ids, traces and the log.
 
-use std::net::SocketAddr;
+use std::{
+    convert::Infallible,
+    net::{Shutdown, SocketAddr},
+};
 
+use futures_util::{StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::{
+    body::{Bytes, Frame},
+    client::conn::http2,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
@@ -161,8 +171,18 @@ async fn a_call_is_in_flight_until_it_is_over_and_one_whose_caller_goes_is_not_c
     drop(half);
     server.settles(&in_flight, 0.0).await;
     server.settles(open, 0.0).await;
-    let good = format!("server_calls_total{{{rest},code=\"200\"}}");
-    assert_eq!(server.metric(&good).await, None);
+    let gone = format!("server_calls_total{{{rest},code=\"499\"}}");
+    server.settles(&gone, 1.0).await;
+    // Who writes what is no body of HTTP/1 can still be told.
+    let mut malformed = TcpStream::connect(server.rest).await.unwrap();
+    let post =
+        "POST /v1/get_greetings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    malformed.write_all(post.as_bytes()).await.unwrap();
+    let mut told = String::new();
+    malformed.read_to_string(&mut told).await.unwrap();
+    assert!(told.starts_with("HTTP/1.1 4"), "{told}");
+    let told = format!("server_calls_total{{{rest},code=\"{}\"}}", &told[9..12]);
+    server.settles(&told, 1.0).await;
 
     let channel = serving::client::connect(&server.grpc.to_string()).await;
     let mut health = HealthClient::new(channel.unwrap());
@@ -178,9 +198,45 @@ async fn a_call_is_in_flight_until_it_is_over_and_one_whose_caller_goes_is_not_c
     assert_eq!(server.running.end().await.code, Some(0));
 }
 
+/// It is no failure of the server either, for which its log would have a line.
+#[tokio::test]
+async fn a_caller_who_goes_in_the_middle_of_a_message_has_cancelled_it() {
+    let server = start(&[]).await;
+    let labels = format!(r#"{{transport="gRPC",method="{METHOD}""#);
+    let in_flight = format!("server_calls_in_flight{labels}}}");
+    let cancelled = format!(r#"server_calls_total{labels},code="CANCELLED"}}"#);
+    let socket = std::net::TcpStream::connect(server.grpc).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let stream = TcpStream::from_std(socket.try_clone().unwrap()).unwrap();
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, driver) = handshake.await.unwrap();
+    tokio::spawn(driver);
+    for (call, with_its_connection) in [(1.0, false), (2.0, true)] {
+        let half = Bytes::from_static(b"\0\0\0\0\x09\x12\x04Ho");
+        let half = stream::iter([Ok::<_, Infallible>(Frame::data(half))]);
+        let body = StreamBody::new(half.chain(stream::pending()));
+        let request = hyper::Request::post(format!("http://localhost{METHOD}"));
+        let request = request.header("content-type", "application/grpc");
+        let answer = tokio::spawn(sender.send_request(request.body(body).unwrap()));
+        server.settles(&in_flight, 1.0).await;
+        match with_its_connection {
+            true => socket.shutdown(Shutdown::Both).unwrap(),
+            false => answer.abort(),
+        }
+        server.settles(&cancelled, call).await;
+        server.settles(&in_flight, 0.0).await;
+    }
+    server.running.signal(Signal::TERM);
+    let ended = server.running.end().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn limits_that_are_hit_are_counted() {
-    let server = start(&["--first-bytes", "3s", "--max-connections", "2"]).await;
+    let first = ["--first-bytes", "3s", "--max-connections", "2"];
+    let bodies = ["--body-pause", "1s", "--max-intake", "1"];
+    let server = start(&[first, bodies].concat()).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
         silent.push(TcpStream::connect(server.rest).await.unwrap());
@@ -191,7 +247,20 @@ async fn limits_that_are_hit_are_counted() {
     }
     let long = format!("GET /{}", "x".repeat(9000));
     assert_eq!(http(server.rest, &long, "", "").await.status, 414);
-    for (limit, hits) in [("first bytes", 2.0), ("path and query", 1.0)] {
+    let post = "POST /v1/get_greetings";
+    let kind = "content-type: application/json\r\n";
+    let mut half = TcpStream::connect(server.rest).await.unwrap();
+    let head = format!("{post} HTTP/1.1\r\nhost: x\r\n{kind}content-length: 9\r\n\r\n{{");
+    half.write_all(head.as_bytes()).await.unwrap();
+    let large = "x".repeat(2 * 1024 * 1024);
+    assert_eq!(http(server.rest, post, kind, &large).await.status, 503);
+    for (limit, hits) in [
+        ("first bytes", 2.0),
+        ("path and query", 1.0),
+        ("body pause", 1.0),
+        ("half-sent messages", 1.0),
+        ("calls", 0.0),
+    ] {
         let series = format!(r#"server_limits_hit_total{{listener="REST",limit="{limit}"}}"#);
         server.settles(&series, hits).await;
     }

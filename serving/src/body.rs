@@ -10,6 +10,8 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use crate::telemetry::{call, metrics::Limit};
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project_lite::pin_project! {
@@ -54,6 +56,7 @@ where
             .timer
             .get_or_insert_with(|| Box::pin(sleep(*this.limit)));
         ready!(timer.as_mut().poll(cx));
+        call::held(Limit::BodyPause);
         Poll::Ready(Some(Err("the request body paused for too long".into())))
     }
 

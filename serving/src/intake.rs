@@ -4,6 +4,7 @@
 
 use std::{
     cell::Cell,
+    io::{self, ErrorKind},
     pin::Pin,
     sync::{
         Arc,
@@ -17,7 +18,11 @@ use http::{Request, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::service::BoxError;
+use crate::{
+    client::causes,
+    service::BoxError,
+    telemetry::{call, metrics::Limit},
+};
 
 /// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
 const FREE: usize = 4 * 1024;
@@ -92,7 +97,12 @@ impl Body for CountedBody {
         self.held.shrink(counted(open));
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Err(error)) => {
+                if !is_malformed(&error) {
+                    call::gone();
+                }
+                return Poll::Ready(Some(Err(error.into())));
+            }
             None => return Poll::Ready(None),
         };
         let Some(data) = frame.data_ref() else {
@@ -101,6 +111,7 @@ impl Body for CountedBody {
         self.framing.follow(data);
         if !self.held.hold(counted(open + data.len())) {
             REFUSED.set(true);
+            call::held(Limit::Intake);
             let error = "the requests on their way in hold too much memory";
             return Poll::Ready(Some(Err(error.into())));
         }
@@ -114,6 +125,17 @@ impl Body for CountedBody {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// Whether a body broke off because it is not written as HTTP/1 has it, which its sender can be told.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| {
+        matches!(
+            cause.kind(),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData
+        )
+    })
 }
 
 /// What counts of `open` bytes.

@@ -107,6 +107,8 @@ struct Call {
     shown: Option<Box<Shown>>,
     code: Option<Place>,
     whole: bool,
+    /// Whether the caller went before the request was whole.
+    gone: bool,
 }
 
 /// What a line of the log or a span shows beside. Kept only for the calls that have one.
@@ -137,7 +139,9 @@ fn take_back() -> Option<Box<Call>> {
 /// Does `work` for `call`, and notes the limit that the guard held meanwhile.
 fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     let Some(named) = call.take() else {
-        return work();
+        let done = work();
+        HELD.take();
+        return done;
     };
     let span = named.shown.as_ref().map(|shown| shown.span.clone());
     lend(Some(named));
@@ -153,9 +157,9 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
 }
 
 /// What `ask` says of the call that is being polled, where it is watched.
-fn current<T>(ask: impl FnOnce(&Call) -> T) -> Option<T> {
-    let call = take_back();
-    let said = call.as_deref().map(ask);
+fn current<T>(ask: impl FnOnce(&mut Call) -> T) -> Option<T> {
+    let mut call = take_back();
+    let said = call.as_deref_mut().map(ask);
     lend(call);
     said
 }
@@ -168,6 +172,11 @@ pub(super) fn current_id() -> Option<HeaderValue> {
 /// When the call that is being polled began.
 pub(crate) fn begun() -> Option<Instant> {
     current(|call| call.begun)
+}
+
+/// Notes that the caller of the call that is being polled has gone: whatever it is answered, nobody reads it.
+pub(crate) fn gone() {
+    current(|call| call.gone = true);
 }
 
 impl Call {
@@ -210,6 +219,7 @@ impl Call {
             shown,
             code: None,
             whole: false,
+            gone: false,
         }
     }
 
@@ -301,7 +311,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let Line { transport, watcher } = &*self.line;
         let kind = transport.transport;
-        let code = match (self.whole, self.code) {
+        let code = match (self.whole && !self.gone, self.code) {
             (true, Some(code)) => code,
             (true, None) => tonic::Code::Unknown as Place,
             (false, _) => kind.cut(),
@@ -390,8 +400,13 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
 }
 
 thread_local! {
-    /// The limit that the guard has just held.
+    /// The first limit that was held since the call was last polled.
     static HELD: Cell<Option<Limit>> = const { Cell::new(None) };
+}
+
+/// Notes that the call that is being polled ran into `limit`, unless it is by another one that it did.
+pub(crate) fn held(limit: Limit) {
+    HELD.set(HELD.get().or(Some(limit)));
 }
 
 /// Words refusals as `R` does, and notes those that are limits.
@@ -413,11 +428,10 @@ impl<R: Refuse> Refuse for Noting<R> {
 }
 
 fn note(refusal: Refusal) {
-    let limit = match refusal {
-        Refusal::Overloaded => Limit::Calls,
-        Refusal::DeadlinePassed => Limit::Deadline,
-        Refusal::UriTooLong => Limit::Uri,
-        Refusal::MalformedDeadline | Refusal::Draining | Refusal::Panicked => return,
-    };
-    HELD.set(Some(limit));
+    match refusal {
+        Refusal::Overloaded => held(Limit::Calls),
+        Refusal::DeadlinePassed => held(Limit::Deadline),
+        Refusal::UriTooLong => held(Limit::Uri),
+        Refusal::MalformedDeadline | Refusal::Draining | Refusal::Panicked => {}
+    }
 }

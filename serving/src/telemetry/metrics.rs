@@ -136,19 +136,23 @@ pub(crate) enum Limit {
     Connections,
     Descriptors,
     FirstBytes,
+    BodyPause,
     StalledWrite,
     Calls,
+    Intake,
     Deadline,
     Uri,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Self, &str); 7] = [
+    pub(crate) const ALL: [(Self, &str); 9] = [
         (Self::Connections, "connections"),
         (Self::Descriptors, "descriptors"),
         (Self::FirstBytes, "first bytes"),
+        (Self::BodyPause, "body pause"),
         (Self::StalledWrite, "stalled write"),
         (Self::Calls, "calls"),
+        (Self::Intake, "half-sent messages"),
         (Self::Deadline, "deadline"),
         (Self::Uri, "path and query"),
     ];
