@@ -351,6 +351,25 @@ async fn grpc_web_works_as_text_and_over_http2_too() {
 }
 
 #[tokio::test]
+async fn grpc_web_is_known_by_its_media_type_whatever_its_parameters() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    for (kind, status) in [
+        ("application/grpc-web; charset=utf-8", 200),
+        ("application/grpc-web+proto;x=y", 200),
+        ("application/grpc-web+json", 415),
+        ("application/grpc-website", 415),
+    ] {
+        let kind = [("content-type", kind)];
+        let answer = wire.send(To::Grpc1, METHOD, &kind, frame(0, HOLI)).await;
+        assert_eq!(answer.status, status, "{kind:?} {answer:?}");
+        let problem = answer.header("content-type") == "application/problem+json";
+        assert_eq!(problem, status != 200, "{answer:?}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn what_the_server_ends_or_refuses_over_grpc_web_is_told_in_its_own_form() {
     let served = Served::start().await;
     let mut wire = Wire::to(&served).await;

@@ -14,6 +14,9 @@ use crate::telemetry::{call, metrics::Limit};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How a body that paused for too long says so.
+pub const PAUSED: &str = "the request body paused for too long";
+
 pin_project_lite::pin_project! {
     /// A body that fails when it pauses for too long. It arms no timer as long as data is there.
     pub struct Unpaused<B> {
@@ -57,7 +60,7 @@ where
             .get_or_insert_with(|| Box::pin(sleep(*this.limit)));
         ready!(timer.as_mut().poll(cx));
         call::held(Limit::BodyPause);
-        Poll::Ready(Some(Err("the request body paused for too long".into())))
+        Poll::Ready(Some(Err(PAUSED.into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{Method, Request, Response, Version, header::CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
 use futures_util::future::{BoxFuture, Either};
 use serving::{body::Unpaused, intake::CountedBody};
 use tonic::body::Body;
@@ -51,7 +51,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<CountedBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<CountedBody>) -> Self::Future {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
         // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
@@ -63,18 +63,38 @@ where
             Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
                 Either::Left(self.grpc.call(request))
             }
-            Some([b'-', b'w', b'e', b'b', ..]) => Either::Right(self.browser(request)),
-            _ => {
-                let form = match (kind, content_type) {
-                    (Some(_), _) => "gRPC over HTTP/1.1".to_owned(),
-                    (None, b"") => "a request without a content type".to_owned(),
-                    (None, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
-                };
-                let accept = "application/grpc over HTTP/2, or application/grpc-web";
-                refused(&Fault::UnsupportedMediaType { form, accept })
-            }
+            _ => match web_form(content_type) {
+                Some(form) => {
+                    request.headers_mut().insert(CONTENT_TYPE, form);
+                    Either::Right(self.browser(request))
+                }
+                None => {
+                    let form = match (kind, content_type) {
+                        (Some(b"" | [b'+' | b';', ..]), _) => "gRPC over HTTP/1.1".to_owned(),
+                        (_, b"") => "a request without a content type".to_owned(),
+                        (_, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
+                    };
+                    let accept = "application/grpc over HTTP/2, or application/grpc-web";
+                    refused(&Fault::UnsupportedMediaType { form, accept })
+                }
+            },
         }
     }
+}
+
+/// The form of gRPC-Web that `content_type` names, as tonic-web knows it: without parameters.
+fn web_form(content_type: &[u8]) -> Option<HeaderValue> {
+    let form = content_type.split(|byte| *byte == b';').next()?;
+    let known = [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpc-web-text+proto",
+    ];
+    let known = known
+        .into_iter()
+        .find(|known| known.as_bytes() == form.trim_ascii());
+    known.map(HeaderValue::from_static)
 }
 
 /// What is no call is answered as HTTP answers it.

@@ -1,7 +1,7 @@
 //! What the frameworks and the server refuse before the business is asked, as it comes out of each
 //! listener.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serving::limits::Limits;
 use tonic::{Code, Status};
@@ -22,6 +22,8 @@ const HOLI: &[u8] = b"\x12\x04Holi\x18\xe5\x0f";
 pub(crate) async fn table() -> String {
     let limits = Limits {
         message: 1000,
+        // Longer than the deadline that passes.
+        body_pause: Duration::from_millis(500),
         ..Limits::default()
     };
     let served = Served::with(&limits, &[]).await;
@@ -93,6 +95,7 @@ pub(crate) async fn table() -> String {
         each(wire, ONE, &[("grpc-timeout", "soon")], b"{}", METHOD, HOLI).await
     });
     row("a deadline that passes", unfinished(wire).await);
+    row("a request that pauses for too long", paused(wire).await);
     row("a bug of the server", panicked(wire).await);
     row("a head that is too large", too_many_headers(wire).await);
     row(
@@ -158,6 +161,15 @@ async fn unfinished(wire: &mut Wire) -> [String; 3] {
     let web = soon("application/grpc-web");
     let web = wire.send_unfinished(To::Grpc2, &post, &web, b"\0\0").await;
     [said(&rest), said(&grpc), said(&web)]
+}
+
+/// A request whose rest never comes. Of gRPC's, whose streams may pause, only a deadline is the end.
+async fn paused(wire: &mut Wire) -> [String; 3] {
+    let post = format!("POST {METHOD}");
+    let rest = wire.send_unfinished(To::Rest2, ONE, &[], b"{").await;
+    let web = [("content-type", "application/grpc-web")];
+    let web = wire.send_unfinished(To::Grpc2, &post, &web, b"\0\0").await;
+    [said(&rest), "–".to_owned(), said(&web)]
 }
 
 /// A call at which the business panics.
