@@ -92,8 +92,7 @@ fn compare(options: Options, design: Design) -> anyhow::Result<u8> {
         _ if !run.thresholds_missed.is_empty() => 4,
         Some(_) => 7,
         None if finished.has_bad_answers => 3,
-        None if !finished.has_answer() => 6,
-        None => 0,
+        None => told(finished.verdict.has_answer()),
     })
 }
 
@@ -103,20 +102,25 @@ fn report(directory: &Path) -> anyhow::Result<u8> {
         "{}\nReport: {}",
         verdict.sentence(),
         page.display()
-    ))
+    ))?;
+    Ok(told(verdict.has_answer()))
 }
 
 fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
-    let (text, folder) = commands::compare::compare(first, second, output)?;
-    say(&format!(
-        "{text}Report: {}",
-        folder.join("index.html").display()
-    ))
+    let compared = commands::compare::compare(first, second, output)?;
+    let page = compared.folder.join("index.html");
+    say(&format!("{}Report: {}", compared.text, page.display()))?;
+    Ok(told(compared.is_told))
 }
 
 fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
     let folder = commands::merge::merge(directories, output)?;
     report(&folder)
+}
+
+/// The exit code of a report that has an answer, or can't tell.
+fn told(has_answer: bool) -> u8 {
+    if has_answer { 0 } else { 6 }
 }
 
 /// A reader who has gone makes nothing fail.

@@ -27,7 +27,7 @@ use crate::{
     statistics::LEAST_PAIRS,
     subject::Subject,
     validity,
-    verdict::{Answer, Verdict},
+    verdict::{Verdict, sentence::counted},
 };
 
 /// Where reports go where the user names no folder.
@@ -55,17 +55,6 @@ pub struct Finished {
     pub has_bad_answers: bool,
     /// What it says.
     pub verdict: Verdict,
-}
-
-impl Finished {
-    /// Whether a verdict can be given: on the headline, or on any step of the original's comparison.
-    pub fn has_answer(&self) -> bool {
-        let steps = &self.verdict.seed;
-        match steps.first() {
-            None => self.verdict.answer() == Answer::Given,
-            Some(_) => steps.iter().any(|step| step.finding.is_told()),
-        }
-    }
 }
 
 /// What is compared.
@@ -139,11 +128,20 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         has_bad_answers: false,
         too_many_void: false,
     };
-    comparison.lab.display.say(&format!(
-        "{} arms, seed {}",
-        arms.len(),
-        comparison.run.seed
-    ));
+    let compared = match arms.len() {
+        1 => "1 arm, which is compared with no other".to_owned(),
+        several => format!("{several} arms"),
+    };
+    let seed = comparison.run.seed;
+    let display = &comparison.lab.display;
+    display.say(&format!("{compared}, seed {seed}"));
+    let pairs = extent.closed_pairs.max(extent.open_pairs);
+    if (pairs as usize) < LEAST_PAIRS {
+        let pairs = counted(pairs.into(), "pair");
+        display.say(&format!(
+            "{pairs} of blocks: too few for a verdict, which takes at least {LEAST_PAIRS}"
+        ));
+    }
     if extent.closed_pairs as usize >= LEAST_PAIRS {
         comparison.ceiling(&options, &arms, &cores.server).await?;
     }

@@ -1,6 +1,10 @@
 //! What processes take of this machine: CPU time and memory.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -102,23 +106,46 @@ pub fn this_thread() -> i32 {
     ID.with(|id| *id)
 }
 
-/// Time of all cores since the system began, and how much of it the hypervisor took, in the same
-/// unit; none where the system does not tell.
+/// Time of `cores` since the system began, and how much of it the hypervisor took, in the same unit; none
+/// where the system does not tell.
 #[cfg(target_os = "linux")]
-pub fn stolen() -> Option<(u64, u64)> {
-    use procfs::CurrentSI;
-    let time = procfs::KernelStats::current().ok()?.total;
-    let stolen = time.steal?;
-    let others = [
-        time.user,
-        time.nice,
-        time.system,
-        time.idle,
-        time.iowait.unwrap_or_default(),
-        time.irq.unwrap_or_default(),
-        time.softirq.unwrap_or_default(),
-    ];
-    Some((others.iter().sum::<u64>() + stolen, stolen))
+pub fn stolen(cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
+    // procfs keeps no numbers of cores, which have gaps where one is offline.
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let (mut all, mut stolen) = (0, 0);
+    for line in stat.lines() {
+        // A core's line is cpu with its number, then user, nice, system, idle, iowait, irq, softirq, steal,
+        // and what user has already (proc_stat(5)).
+        let Some((core, times)) = line
+            .strip_prefix("cpu")
+            .and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        if core.parse().is_ok_and(|core| cores.contains(&core)) {
+            let times = times
+                .split_whitespace()
+                .take(8)
+                .map(|time| time.parse().ok());
+            let times: Vec<u64> = times.collect::<Option<_>>()?;
+            all += times.iter().sum::<u64>();
+            stolen += times.get(7)?;
+        }
+    }
+    (all > 0).then_some((all, stolen))
+}
+
+/// The cores that all of `pids` together may run on.
+#[cfg(target_os = "linux")]
+pub fn cores_of(pids: &[u32]) -> BTreeSet<usize> {
+    let allowed = pids.iter().filter_map(|pid| {
+        let process = procfs::process::Process::new(i32::try_from(*pid).ok()?).ok()?;
+        process.status().ok()?.cpus_allowed_list
+    });
+    let ranges = allowed.flatten();
+    ranges
+        .flat_map(|(first, last)| first as usize..=last as usize)
+        .collect()
 }
 
 /// Keeps this process, with the threads it starts from now on, on `cores`; none stands for all.
@@ -218,8 +245,14 @@ pub fn this_thread() -> i32 {
 
 /// What the hypervisor took: not known on this system.
 #[cfg(not(target_os = "linux"))]
-pub fn stolen() -> Option<(u64, u64)> {
+pub fn stolen(_cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
     None
+}
+
+/// The cores that `pids` may run on: not known on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn cores_of(_pids: &[u32]) -> BTreeSet<usize> {
+    BTreeSet::new()
 }
 
 /// Keeps this process on `cores`: not done on this system.
@@ -256,6 +289,18 @@ mod tests {
         assert!(listening_processes(address).contains(&std::process::id()));
         let other = SocketAddr::new("127.0.0.2".parse().unwrap(), address.port());
         assert!(listening_processes(other).is_empty());
+    }
+
+    #[test]
+    fn what_was_stolen_is_told_of_the_cores_that_are_asked_for() {
+        let own = cores_of(&[std::process::id()]);
+        assert_eq!(own, cores().into_iter().collect());
+        let (all, stolen_of_all) = stolen(&own).unwrap();
+        let of_one = stolen(&own.first().copied().into_iter().collect());
+        let (one, stolen_of_one) = of_one.unwrap();
+        assert!(one <= all && (own.len() < 2 || one < all), "{one} of {all}");
+        assert!(stolen_of_one <= stolen_of_all && stolen_of_all < all);
+        assert!(stolen(&BTreeSet::new()).is_none());
     }
 
     #[test]

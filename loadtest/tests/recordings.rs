@@ -16,8 +16,12 @@ use hdrhistogram::{
     },
 };
 use loadtest::{
-    commands::{compare::compare, merge::merge, report::report},
-    record::{Load, Purpose, Recording, Service, Void},
+    commands::{
+        compare::{Compared, compare},
+        merge::merge,
+        report::report,
+    },
+    record::{Arm, Load, Purpose, Recording, Service, Void},
 };
 use tempfile::TempDir;
 
@@ -109,6 +113,18 @@ fn the_commands_say_what_they_made_and_why_they_did_not() {
         said.contains("The two runs agree") && said.contains("two/index.html"),
         "{said}"
     );
+
+    let mut alone = made_up::headline(FEW);
+    alone.blocks.retain(|block| block.arm == Arm::Grpc);
+    written(&alone, &parent, "alone");
+    for command in [
+        &["report", "alone"][..],
+        &["compare", "run", "alone", "--output-dir", "three"],
+    ] {
+        let (code, said) = loadtest(&parent, command);
+        assert_eq!(code, Some(6), "{said}");
+        assert!(said.contains("an't"), "{said}");
+    }
 
     let (code, said) = loadtest(&parent, &["merge", "run", "run", "--output-dir", "all"]);
     assert_eq!(code, Some(1), "{said}");
@@ -240,7 +256,8 @@ fn two_runs_of_the_same_comparison_agree_and_their_page_says_so() {
             name,
         )
     });
-    let (text, folder) = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, folder, .. } =
+        compare(&first, &second, &parent.path().join("compared")).unwrap();
     assert!(
         text.starts_with("The two runs agree on server CPU per request: their intervals overlap, "),
         "{text}"
@@ -262,7 +279,8 @@ fn runs_at_different_rates_of_which_one_cannot_tell_are_not_said_to_agree() {
         *load = Load::Open { per_second: 6000.0 };
     }
     let second = written(&second, &parent, "other");
-    let (text, folder) = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, folder, .. } =
+        compare(&first, &second, &parent.path().join("compared")).unwrap();
     assert!(
         text.starts_with("The two runs do not contradict each other on server CPU per request"),
         "{text}"
@@ -280,7 +298,7 @@ fn runs_that_find_something_else_do_not_agree() {
         ..FEW
     };
     let second = written(&made_up::headline(alike), &parent, "alike");
-    let (text, _) = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, .. } = compare(&first, &second, &parent.path().join("compared")).unwrap();
     assert!(
         text.starts_with("The two runs do not agree on server CPU per request"),
         "{text}"

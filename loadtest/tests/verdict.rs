@@ -3,7 +3,7 @@
 use loadtest::{
     record::{Arm, Load, Purpose, Recording, Void},
     statistics::{Finding, Floor, Unsaid, holm},
-    verdict::{Answer, Verdict, claim::Claim, metric::Metric, sentence},
+    verdict::{Verdict, claim::Claim, metric::Metric, sentence},
 };
 
 mod made_up;
@@ -27,7 +27,7 @@ fn is_near(found: f64, truth: f64) -> bool {
 #[test]
 fn the_sentence_gives_the_ratio_its_interval_the_floor_and_the_conditions() {
     let verdict = Verdict::of(&made_up::headline(THOROUGH));
-    assert_eq!(verdict.answer(), Answer::Given);
+    assert!(verdict.is_told());
     let expected = "gRPC takes 1.10× (95% CI 1.09–1.11; A/A floor ±0.9%) of REST's server CPU per \
                     request at 32 connections × 1 in flight, 5,000 requests/s.";
     let digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
@@ -96,7 +96,7 @@ fn a_noisy_machine_gets_no_answer_and_hears_why() {
         ..THOROUGH
     };
     let verdict = Verdict::of(&made_up::headline(noisy));
-    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(!verdict.is_told());
     let said = verdict.sentence();
     assert!(
         said.starts_with("Can't tell here whether the server CPU per request of gRPC is above or below that of REST at 32 connections"),
@@ -164,7 +164,7 @@ fn without_an_aa_run_nothing_is_claimed() {
     let mut recording = made_up::headline(THOROUGH);
     make_void(&mut recording, Purpose::Aa, |_| true);
     let verdict = Verdict::of(&recording);
-    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(!verdict.is_told());
     assert!(
         verdict.sentence().contains("no valid A/A run"),
         "{}",
@@ -185,7 +185,7 @@ fn without_the_servers_cpu_the_verdict_is_about_latency() {
         run.plan.cells.retain(|cell| is_left(cell.purpose));
         blocks.retain(|block| is_left(block.purpose));
         let verdict = Verdict::of(&recording);
-        assert_eq!(verdict.answer(), Answer::Given);
+        assert!(verdict.is_told());
         let sentence = verdict.sentence();
         assert!(
             sentence.contains("of REST's median latency at"),
@@ -249,7 +249,7 @@ fn where_most_blocks_are_void_nothing_is_claimed_of_the_others() {
         }
     }
     let verdict = Verdict::of(&recording);
-    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(!verdict.is_told());
     let sentence = verdict.sentence();
     assert!(
         sentence.ends_with("most blocks are VOID, and the run gave up."),
@@ -262,7 +262,7 @@ fn a_run_that_measured_nothing_says_so() {
     let mut recording = made_up::headline(THOROUGH);
     recording.blocks.clear();
     let verdict = Verdict::of(&recording);
-    assert_eq!(verdict.answer(), Answer::CantTell);
+    assert!(!verdict.is_told());
     assert!(
         verdict.sentence().starts_with("Can't tell here"),
         "{}",

@@ -2,6 +2,7 @@
 //! closes after its length, or earlier where a user stops.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -18,6 +19,8 @@ pub(super) struct Window {
     warm_up: Duration,
     length: Duration,
     server: Vec<u32>,
+    /// Those that the server and the generator run on.
+    cores: BTreeSet<usize>,
     /// In an open loop, when calls fall due.
     pub(super) pacer: Option<Pacer>,
     /// What goes over the connections.
@@ -40,12 +43,14 @@ pub(super) struct Moment {
     pub(super) own_cpu: Duration,
     pub(super) own: Option<usage::Usage>,
     pub(super) server: Option<usage::Usage>,
-    /// Of all time, the hypervisor's.
+    /// Of all time of those cores, the hypervisor's.
     pub(super) stolen: Option<(u64, u64)>,
     /// Bytes sent and received.
     pub(super) bytes: (u64, u64),
     /// How long each thread was awake only to wait.
-    pub(super) spun: std::collections::BTreeMap<i32, Duration>,
+    pub(super) spun: BTreeMap<i32, Duration>,
+    /// How late calls were let go since the window opened, in nanoseconds: the 99th percentile.
+    pub(super) lateness_p99: Option<u64>,
 }
 
 impl Window {
@@ -62,6 +67,7 @@ impl Window {
             at_rest_kib: usage::of_processes(&spec.server).map(|usage| usage.memory_kib),
             abandoned: AtomicBool::new(false),
             server: spec.server.clone(),
+            cores: usage::cores_of(&[&spec.server[..], &[std::process::id()]].concat()),
             bytes: Arc::default(),
             started: AtomicUsize::new(0),
             answers: AtomicU64::new(0),
@@ -185,9 +191,13 @@ impl Window {
             own: usage::of_processes(&[std::process::id()]),
             server: usage::of_processes(&self.server),
             own_cpu,
-            stolen: usage::stolen(),
+            stolen: usage::stolen(&self.cores),
             bytes: self.bytes.now(),
             spun: self.pacer.as_ref().map(Pacer::spun).unwrap_or_default(),
+            lateness_p99: self
+                .pacer
+                .as_ref()
+                .map(|pacer| pacer.lateness().value_at_quantile(0.99)),
             since_1970: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
             at: Instant::now(),
         }

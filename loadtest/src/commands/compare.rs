@@ -78,16 +78,32 @@ impl Twice<'_> {
     }
 }
 
-/// Compares the runs in two folders. Returns what the terminal shows, and the folder, called `output`
-/// or `output-2` and so on where that is taken, that holds the page.
+/// Two runs that were compared.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// What the terminal shows.
+    pub text: String,
+    /// Whether the verdict of the first could be set beside the same of the second.
+    pub is_told: bool,
+    /// What holds the page.
+    pub folder: PathBuf,
+}
+
+/// Compares the runs in two folders. The page goes into a third, called `output`, or `output-2` and so on
+/// where that is taken.
 ///
 /// # Errors
 /// When a run cannot be read or the page not be written.
-pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<(String, PathBuf)> {
+pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Compared> {
     let sides = [Side::read(first)?, Side::read(second)?];
     let folder = Folder::begin(output)?;
     folder.write(PAGE, render(&sides))?;
-    Ok((text(&sides), folder.keep()?))
+    let agree = headline(&sides).and_then(|twice| twice.agree());
+    Ok(Compared {
+        text: text(&sides),
+        is_told: agree.is_some(),
+        folder: folder.keep()?,
+    })
 }
 
 /// The claims that both runs make: the same metric of the same arms in the same shape. The offered
@@ -128,14 +144,17 @@ pub fn both<'a>(first: &'a Verdict, second: &'a Verdict) -> Vec<Twice<'a>> {
         .collect()
 }
 
+/// The verdict of the first run, and the same of the second.
+fn headline(sides: &[Side; 2]) -> Option<Twice<'_>> {
+    let [first, second] = sides.each_ref().map(|side| &side.verdict);
+    let claim = first.first()?;
+    let mut claims = both(first, second).into_iter();
+    claims.find(|twice| std::ptr::eq(twice.first, claim))
+}
+
 /// Whether the two runs' verdicts agree, in a sentence.
 pub fn agreement(sides: &[Side; 2]) -> String {
-    let [first, second] = sides.each_ref().map(|side| &side.verdict);
-    let claims = both(first, second);
-    let headline = first
-        .first()
-        .and_then(|claim| claims.iter().find(|twice| std::ptr::eq(twice.first, claim)));
-    let Some(twice) = headline else {
+    let Some(twice) = headline(sides) else {
         return "The two runs did not compare the same: nothing can be set side by side."
             .to_owned();
     };

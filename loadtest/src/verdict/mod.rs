@@ -37,15 +37,6 @@ pub struct Verdict {
     pub seed: Vec<Claim>,
 }
 
-/// Whether there is an answer, for the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A difference, or that there is none.
-    Given,
-    /// "Can't tell here."
-    CantTell,
-}
-
 impl Verdict {
     /// Judges `recording`.
     pub fn of(recording: &Recording) -> Self {
@@ -141,12 +132,14 @@ impl Verdict {
         self.headline.first().or(self.seed.first())
     }
 
-    /// Whether the headline's first claim has an answer.
-    pub fn answer(&self) -> Answer {
-        match self.first().map(|claim| &claim.finding) {
-            Some(Finding::Difference | Finding::NoDifference) => Answer::Given,
-            Some(Finding::CantTell(_)) | None => Answer::CantTell,
-        }
+    /// Whether the claim that is the verdict has an answer.
+    pub fn is_told(&self) -> bool {
+        self.first().is_some_and(|claim| claim.finding.is_told())
+    }
+
+    /// Whether any answer was found that was asked for: of the original's comparison, on any of its steps.
+    pub fn has_answer(&self) -> bool {
+        self.is_told() || self.seed.iter().any(|step| step.finding.is_told())
     }
 
     /// The verdict as one sentence.

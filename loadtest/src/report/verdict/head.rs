@@ -11,7 +11,7 @@ use crate::{
     statistics::Finding,
     validity,
     verdict::{
-        Answer, Verdict,
+        Verdict,
         claim::Claim,
         metric::Metric,
         sentence::{self, counted},
@@ -26,7 +26,7 @@ pub(super) fn header(recording: &Recording, verdict: &Verdict) -> Markup {
     let run = &recording.run;
     html! {
         p.eyebrow { "REST and gRPC, compared" }
-        h1.cannot[verdict.answer() == Answer::CantTell] { (verdict.sentence()) }
+        h1.cannot[!verdict.is_told()] { (verdict.sentence()) }
         @for claim in verdict.headline.iter().skip(1) { p.second { (sentence::of(claim)) } }
         p.caveat {
             (caveat(run))
