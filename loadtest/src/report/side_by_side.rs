@@ -72,35 +72,19 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
     let rows: Vec<Row> = drawn
         .iter()
         .flat_map(|twice| {
+            let [first, second] = [twice.first, twice.second].map(|claim| claim.cell.load);
+            let name = format!(
+                "{}, {}",
+                capital(twice.first.metric.noun()),
+                sentence::load(first)
+            );
+            let rate = (first != second).then(|| sentence::load(second));
             [
-                ("arm-A", twice.first, &sides[0]),
-                ("arm-E", twice.second, &sides[1]),
+                drawn_claim(name, "arm-A", twice.first),
+                drawn_claim(rate.unwrap_or_default(), "arm-E", twice.second),
             ]
         })
-        .filter_map(|(class, claim, side)| {
-            let estimate = claim.estimate.as_ref()?;
-            let text = format!("{}×", ratio(estimate.ratio));
-            Some(Row {
-                name: format!(
-                    "{}: {}, {}",
-                    side.name,
-                    claim.metric.noun(),
-                    sentence::load(claim.cell.load)
-                ),
-                value: text.clone(),
-                class: class.into(),
-                marks: vec![
-                    Mark::Whisker {
-                        low: estimate.interval.low,
-                        high: estimate.interval.high,
-                    },
-                    Mark::Dot {
-                        at: estimate.ratio,
-                        text,
-                    },
-                ],
-            })
-        })
+        .flatten()
         .collect();
     let cells: Vec<Vec<String>> = claims.iter().map(row).collect();
     let ends = drawn
@@ -131,7 +115,30 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         &["", &sides[0].name, &sides[1].name, "Intervals"],
         &cells,
     );
-    chart.figure(&html! { "Dots: ratios. Whiskers: 95% intervals. The table has every shape and batch too." }, &table)
+    let caption = html! {
+        "Dots: ratios, the upper ones of " (sides[0].name) ", the lower ones of " (sides[1].name) ". Whiskers: 95% intervals. The table has every shape and batch too."
+    };
+    chart.figure(&caption, &table)
+}
+
+fn drawn_claim(name: String, class: &str, claim: &Claim) -> Option<Row> {
+    let estimate = claim.estimate.as_ref()?;
+    let text = format!("{}×", ratio(estimate.ratio));
+    Some(Row {
+        name,
+        value: text.clone(),
+        class: class.into(),
+        marks: vec![
+            Mark::Whisker {
+                low: estimate.interval.low,
+                high: estimate.interval.high,
+            },
+            Mark::Dot {
+                at: estimate.ratio,
+                text,
+            },
+        ],
+    })
 }
 
 fn row(twice: &Twice) -> Vec<String> {
