@@ -216,6 +216,7 @@ where
                 Ok(Poll::Ready(Ok(response))) => {
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
+                    stall::answer_begins(end);
                     let open = Arc::clone(this.open);
                     let refuse = (refuse, *this.web);
                     let guarded =

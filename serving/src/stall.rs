@@ -10,9 +10,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::telemetry::metrics::{self, Limit};
+
+/// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
+/// a round trip across the world takes less.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What the service of a stream did when the stream was last polled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,13 @@ enum Service {
 
 thread_local! {
     static SERVICE: Cell<Service> = const { Cell::new(Service::NotAsked) };
+    /// The end of the call whose answer has begun in the poll.
+    static END: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Notes that the answer of the stream being polled begins, and when its call ends at the latest.
+pub(crate) fn answer_begins(end: Instant) {
+    END.set(Some(end));
 }
 
 /// Notes that the service of the stream being polled went on.
@@ -47,12 +58,13 @@ pub(crate) struct Patience {
 }
 
 pin_project_lite::pin_project! {
-    /// A stream that ends when its peer leaves an answer unread for too long. It arms no timer for a
-    /// stream that never waits for its peer.
+    /// A stream that ends when its peer leaves an answer unread for too long, or beyond the deadline. It
+    /// arms no timer for a stream that never waits for its peer.
     pub(crate) struct Unstalled<F> {
         #[pin]
         stream: F,
         patience: Arc<Patience>,
+        end: Option<Instant>,
         timer: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -62,6 +74,7 @@ impl<F> Unstalled<F> {
         Self {
             stream,
             patience,
+            end: None,
             timer: None,
         }
     }
@@ -73,9 +86,11 @@ impl<F: Future> Future for Unstalled<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         SERVICE.set(Service::NotAsked);
+        END.set(None);
         if this.stream.poll(cx).is_ready() {
             return Poll::Ready(());
         }
+        *this.end = END.get().or(*this.end);
         match SERVICE.get() {
             Service::NotAsked => {}
             Service::Answered => *this.timer = None,
@@ -85,9 +100,17 @@ impl<F: Future> Future for Unstalled<F> {
             }
         }
         let Patience { limit, counters } = &**this.patience;
-        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*limit)));
+        let timer = this.timer.get_or_insert_with(|| {
+            let stalled = Instant::now() + *limit;
+            let last = |end| stalled.min(end + LAST_WORD);
+            Box::pin(sleep_until(this.end.map_or(stalled, last)))
+        });
         ready!(timer.as_mut().poll(cx));
-        counters.hit(Limit::StalledWrite);
+        let passed = this.end.is_some_and(|end| end < timer.deadline());
+        counters.hit(match passed {
+            true => Limit::Deadline,
+            false => Limit::StalledWrite,
+        });
         tracing::debug!("a peer left its answer unread; its stream is reset");
         // Dropped with its task, the stream is reset with CANCEL.
         Poll::Ready(())
@@ -120,6 +143,32 @@ mod tests {
 
         let unread = Unstalled::new(pending::<()>(), Arc::clone(&patience));
         tokio::time::timeout(hour, unread).await.unwrap();
+        assert_eq!(patience.counters.hits(Limit::StalledWrite), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unread_ends_with_its_call() {
+        let begun = Instant::now();
+        let deadline = Duration::from_secs(5);
+        let patience = Arc::new(Patience {
+            limit: Duration::from_secs(30),
+            counters: Arc::new(metrics::Listener::new("test")),
+        });
+        let mut has_begun = false;
+        let unread = poll_fn(|_| {
+            if !std::mem::replace(&mut has_begun, true) {
+                answer_begins(begun + deadline);
+            }
+            Poll::<()>::Pending
+        });
+        Unstalled::new(unread, Arc::clone(&patience)).await;
+        let ends = deadline + LAST_WORD;
+        // Tokio's timers count in milliseconds.
+        let range = ends..=ends + Duration::from_millis(1);
+        assert!(range.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert_eq!(patience.counters.hits(Limit::Deadline), 1);
+        // It is not taken for the end of another one.
+        Unstalled::new(pending::<()>(), Arc::clone(&patience)).await;
         assert_eq!(patience.counters.hits(Limit::StalledWrite), 1);
     }
 }

@@ -105,20 +105,22 @@ async fn a_rest_call_that_takes_too_long_is_ended_and_its_work_stops() {
 }
 
 #[tokio::test]
-async fn a_call_whose_peer_gives_no_window_for_the_answer_does_not_outlive_the_longest_call() {
-    let limits = Limits {
-        longest_call: DEADLINE,
-        ..Limits::default()
-    };
-    let mut served = Served::start(Http2, limits).await;
-    let mut peer = connect(served.address).await;
-    // A window of nothing (RFC 9113 §6.5.2, SETTINGS_INITIAL_WINDOW_SIZE).
-    let no_window = wire::frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let bytes = [preface(), no_window, post(1, "/stream")].concat();
-    peer.write_all(&bytes).await.unwrap();
-    served.alive(1).await;
-    served.alive(0).await;
-    served.stop().await.0.unwrap();
+async fn a_call_whose_peer_gives_no_window_for_the_answer_does_not_outlive_its_deadline() {
+    for (headers, limits) in who() {
+        let mut served = Served::start(Http2, limits).await;
+        let mut peer = connect(served.address).await;
+        // A window of nothing (RFC 9113 §6.5.2, SETTINGS_INITIAL_WINDOW_SIZE).
+        let no_window = wire::frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+        let call = post(1, "/stream", headers);
+        let start = Instant::now();
+        let bytes = [preface(), no_window, call].concat();
+        peer.write_all(&bytes).await.unwrap();
+        served.alive(1).await;
+        served.alive(0).await;
+        // Long before it counts as stalled.
+        assert!(start.elapsed() < Limits::default().stalled_write);
+        served.stop().await.0.unwrap();
+    }
 }
 
 #[tokio::test]

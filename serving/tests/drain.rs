@@ -214,7 +214,7 @@ async fn a_peer_that_never_reads_is_cut_when_the_grace_is_over() {
     for path in ["/busy", "/large"] {
         let served = Served::start(Http2, grace(SHORT)).await;
         let mut peer = connect(served.address).await;
-        let bytes = [preface(), post(1, path)].concat();
+        let bytes = [preface(), post(1, path, &[])].concat();
         peer.write_all(&bytes).await.unwrap();
         peer.readable().await.unwrap();
         while read_frame(&mut peer).await.unwrap().0 != 0 {}
@@ -274,7 +274,7 @@ async fn a_connection_in_the_middle_of_its_handshake_does_not_keep_the_server() 
 async fn clients_are_told_to_go_away_and_which_calls_will_be_answered() {
     let served = Served::start(Http2, grace(PATIENCE)).await;
     let mut peer = connect(served.address).await;
-    let bytes = [preface(), post(1, "/slow")].concat();
+    let bytes = [preface(), post(1, "/slow", &[])].concat();
     peer.write_all(&bytes).await.unwrap();
     while read_frame(&mut peer).await.unwrap().0 != 4 {}
     served.shutdown.cancel();

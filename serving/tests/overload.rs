@@ -53,7 +53,7 @@ async fn answers_that_a_peer_leaves_unread_count_until_their_connection_is_close
     served.release.cancel();
     let mut peer = connect(served.address).await;
     let one_byte = frame(4, 0, 0, &[0, 4, 0, 0, 0, 1]);
-    let calls = [post(1, "/slow"), post(3, "/slow")].concat();
+    let calls = [post(1, "/slow", &[]), post(3, "/slow", &[])].concat();
     let bytes = [preface(), one_byte, calls].concat();
     peer.write_all(&bytes).await.unwrap();
     // One byte of each answer comes, and no more.
@@ -195,8 +195,8 @@ async fn peer_with_two_calls(served: &mut Served) -> tokio::net::TcpStream {
     let mut peer = wire::connect(served.address).await;
     let calls = [
         wire::preface(),
-        wire::post(1, "/slow"),
-        wire::post(3, "/stream"),
+        wire::post(1, "/slow", &[]),
+        wire::post(3, "/stream", &[]),
     ];
     let written = peer.write_all(&calls.concat()).await;
     written.expect("the server reads");

@@ -143,9 +143,15 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// A whole POST without a body on `stream` (RFC 7541 §6).
-pub(crate) fn post(stream: u32, path: &str) -> Vec<u8> {
-    let length = u8::try_from(path.len()).expect("it is short");
-    let block = [&[0x83, 0x86, 0x04, length], path.as_bytes()].concat();
+pub(crate) fn post(stream: u32, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).expect("it is short");
+        [&[length], text.as_bytes()].concat()
+    };
+    let mut block = [&[0x83, 0x86, 0x04], &text(path)[..]].concat();
+    for (name, value) in headers {
+        block.extend([&[0], &text(name)[..], &text(value)].concat());
+    }
     frame(1, 0x5, stream, &block)
 }
 
