@@ -49,7 +49,12 @@ impl Order {
             Self::Each => messages.boxed(),
             Self::Pairs => in_pairs(messages).boxed(),
             Self::AfterHalfClose => stream::once(hold(messages))
-                .map_ok(|held| stream::iter(held.into_iter().map(|(message, _)| Ok(message))))
+                .map_ok(|(held, room)| {
+                    stream::iter(held).map(move |message| {
+                        let _ = &room;
+                        Ok(message)
+                    })
+                })
                 .try_flatten()
                 .boxed(),
         }
@@ -68,31 +73,33 @@ where
         .try_flatten()
 }
 
-/// Reads until the client half-closes. Each message holds its room until it is answered.
-async fn hold<S>(messages: S) -> Result<Vec<(Message, SemaphorePermit<'static>)>, Status>
+/// Reads until the client half-closes. The room for all comes back when the last is answered.
+async fn hold<S>(messages: S) -> Result<(Vec<Message>, SemaphorePermit<'static>), Status>
 where
     S: Stream<Item = Result<Message, Status>>,
 {
-    let empty = (Vec::new(), 0);
-    let all = messages.try_fold(empty, async |(mut held, bytes), message| {
-        let bytes = bytes + message.message.len();
-        if held.len() == MOST_HELD || bytes > MOST_HELD_BYTES {
+    let others = || {
+        Status::resource_exhausted(
+            "this server answers after the half-close and holds as much for other streams as it \
+             takes; try again later",
+        )
+    };
+    let nothing = ROOM.try_acquire_many(0).map_err(|_| others())?;
+    let empty = (Vec::new(), nothing, 0);
+    let all = messages.try_fold(empty, async |(mut held, mut room, text), message| {
+        let text = text + message.message.len();
+        if held.len() == MOST_HELD || text > MOST_HELD_BYTES {
             return Err(Status::resource_exhausted(format!(
                 "this server answers after the half-close and holds at most {MOST_HELD} messages \
                  or {MOST_HELD_BYTES} bytes until then"
             )));
         }
-        let takes = size_of_val(&message) + message.message.capacity();
-        let room = u32::try_from(takes).ok();
-        let room = room.and_then(|takes| ROOM.try_acquire_many(takes).ok());
-        let Some(room) = room else {
-            return Err(Status::resource_exhausted(
-                "this server answers after the half-close and holds as much for other streams as it \
-                 takes; try again later",
-            ));
-        };
-        held.push((message, room));
-        Ok((held, bytes))
+        let bytes = size_of_val(&message) + message.message.capacity();
+        let bytes = u32::try_from(bytes).map_err(|_| others())?;
+        room.merge(ROOM.try_acquire_many(bytes).map_err(|_| others())?);
+        held.push(message);
+        Ok((held, room, text))
     });
-    Ok(all.await?.0)
+    let (held, room, _) = all.await?;
+    Ok((held, room))
 }
