@@ -83,8 +83,8 @@ impl Twice<'_> {
 pub struct Compared {
     /// What the terminal shows.
     pub text: String,
-    /// Whether the verdict of the first could be set beside the same of the second.
-    pub is_told: bool,
+    /// Whether both runs measured what the verdict of the first is about.
+    pub has_both: bool,
     /// What holds the page.
     pub folder: PathBuf,
 }
@@ -101,7 +101,7 @@ pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Com
     let agree = headline(&sides).and_then(|twice| twice.agree());
     Ok(Compared {
         text: text(&sides),
-        is_told: agree.is_some(),
+        has_both: agree.is_some(),
         folder: folder.keep()?,
     })
 }

@@ -79,12 +79,13 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
                 sentence::load(first)
             );
             let rate = (first != second).then(|| sentence::load(second));
-            [
-                drawn_claim(name, "arm-A", twice.first),
-                drawn_claim(rate.unwrap_or_default(), "arm-E", twice.second),
-            ]
+            let upper = drawn_claim(name, "arm-A", twice.first);
+            let lower = drawn_claim(rate.unwrap_or_default(), "arm-E", twice.second);
+            // One without the other would have no name.
+            upper
+                .zip(lower)
+                .map_or(Vec::new(), |(upper, lower)| vec![upper, lower])
         })
-        .flatten()
         .collect();
     let cells: Vec<Vec<String>> = claims.iter().map(row).collect();
     let ends = drawn
@@ -116,7 +117,7 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         &cells,
     );
     let caption = html! {
-        "Dots: ratios, the upper ones of " (sides[0].name) ", the lower ones of " (sides[1].name) ". Whiskers: 95% intervals. The table has every shape and batch too."
+        "Dots: ratios, the upper ones of " (sides[0].name) ", the lower ones of " (sides[1].name) ". Whiskers: 95% intervals. The table has every shape and batch too, and what only one of the runs found."
     };
     chart.figure(&caption, &table)
 }
