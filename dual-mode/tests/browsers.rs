@@ -8,6 +8,10 @@ use common::{
     wire::{To, Whole, Wire, frame},
 };
 use serving::limits::Limits;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const GET: &str = "/v1/get_greetings?messageType=Holi&year=2021";
 const ONE: &str = "POST /v1/get_greetings";
@@ -366,6 +370,23 @@ async fn grpc_web_is_known_by_its_media_type_whatever_its_parameters() {
         let problem = answer.header("content-type") == "application/problem+json";
         assert_eq!(problem, status != 200, "{answer:?}");
     }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_over_grpc_web_that_breaks_off_is_told_so_without_our_inside() {
+    let served = Served::start().await;
+    let head =
+        "HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web\r\ncontent-length: 50\r\n\r\n";
+    let mut half = TcpStream::connect(served.grpc).await.unwrap();
+    let request = format!("{METHOD} {head}half");
+    half.write_all(request.as_bytes()).await.unwrap();
+    half.shutdown().await.unwrap();
+    let mut answer = String::new();
+    half.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("grpc-status: 1\r\n"), "{answer}");
+    assert!(answer.contains("or%20broke%20off"), "{answer}");
+    assert!(!answer.contains("hyper"), "{answer}");
     served.stop().await;
 }
 

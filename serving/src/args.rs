@@ -44,7 +44,7 @@ pub struct ServerArgs {
     #[arg(long, env = "FIRST_BYTES", value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub first_bytes: Duration,
 
-    /// How long the body of a REST request may pause
+    /// How long the body of a REST or gRPC-Web request may pause
     #[arg(long, env = "BODY_PAUSE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub body_pause: Duration,
 

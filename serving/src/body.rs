@@ -15,7 +15,17 @@ use crate::telemetry::{call, metrics::Limit};
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How a body that paused for too long says so.
-pub const PAUSED: &str = "the request body paused for too long";
+const PAUSED: &str = "the request body paused for too long";
+
+/// How a body says so that came to no end otherwise.
+const BROKE_OFF: &str = "the request body broke off";
+
+/// Whether an error says that a body did not come whole.
+pub fn is_incomplete(message: &str) -> bool {
+    [PAUSED, BROKE_OFF]
+        .iter()
+        .any(|text| message.contains(text))
+}
 
 pin_project_lite::pin_project! {
     /// A body that fails when it pauses for too long. It arms no timer as long as data is there.
@@ -53,7 +63,7 @@ where
         let this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             *this.timer = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(|_| BROKE_OFF.into())));
         }
         let timer = this
             .timer

@@ -74,8 +74,8 @@ pub enum CallError {
     },
     /// What listens there speaks something else than HTTP/2 in cleartext.
     #[error(
-        "what listens there does not speak gRPC in cleartext ({reason}); is it the port of another \
-         service, or one with TLS? (--address names another)"
+        "what came back is not HTTP/2 in cleartext ({reason}); is it the port of another service, or one \
+         with TLS? (--address names another)"
     )]
     NotGrpc {
         /// What is wrong with its answer.
@@ -199,18 +199,22 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         return CallError::Deadline { deadline };
     }
     let mut of_http2 = causes(status).filter_map(|cause| cause.downcast_ref::<h2::Error>());
-    if let Some(error) = of_http2.find(|error| error.is_library() && error.is_go_away()) {
+    // What else writes is read as a frame of some millions of bytes.
+    let is_else = |error: &&h2::Error| {
+        error.is_library() && error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR)
+    };
+    if let Some(error) = of_http2.find(is_else) {
         return CallError::NotGrpc {
             reason: error.to_string(),
         };
     }
     // A status that the server sent has no cause on this side of the wire; what tonic makes of a broken
     // connection or of a reset has one.
-    let reset = causes(status).find_map(|cause| cause.downcast_ref().and_then(reset_for_good));
-    if let Some(reason) = reset {
+    let ended = causes(status).find_map(|cause| cause.downcast_ref().and_then(ended_for_good));
+    if let Some(reason) = ended {
         return CallError::Status {
             code: status.code(),
-            message: format!("it reset the call with {reason:?}"),
+            message: format!("it ended the call with {reason:?}"),
         };
     }
     if let Some(cause) = causes(status).last() {
@@ -230,13 +234,16 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     }
 }
 
-/// Why the peer ended a call that it had begun, which is no reason to try again. REFUSED_STREAM says that it
-/// had not (RFC 9113 §8.7).
-fn reset_for_good(error: &h2::Error) -> Option<h2::Reason> {
-    let reason = error
-        .reason()
-        .filter(|_| error.is_reset() && error.is_remote())?;
-    (reason != h2::Reason::REFUSED_STREAM).then_some(reason)
+/// Why the peer ended a call on purpose, which is no reason to try again: it reset the call, unless it says
+/// that it had not begun (REFUSED_STREAM, RFC 9113 §8.7), or wants less of everything.
+fn ended_for_good(error: &h2::Error) -> Option<h2::Reason> {
+    let reason = error.reason().filter(|_| error.is_remote())?;
+    let on_purpose = match reason {
+        h2::Reason::REFUSED_STREAM => false,
+        h2::Reason::ENHANCE_YOUR_CALM => true,
+        _ => error.is_reset(),
+    };
+    on_purpose.then_some(reason)
 }
 
 fn parse_address(address: &str) -> Result<Uri, CallError> {

@@ -35,6 +35,7 @@ use crate::{
     telemetry::{
         call,
         codes::{Transport, Web},
+        metrics::{self, Limit},
     },
 };
 
@@ -53,13 +54,17 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(limits: &Limits, closing: CancellationToken) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        counters: &Arc<metrics::Listener>,
+        closing: CancellationToken,
+    ) -> Self {
         Self {
             open: Arc::default(),
             most: limits.calls,
             uri: limits.uri,
             longest: limits.longest_call,
-            intake: Arc::new(Intake::new(limits.intake)),
+            intake: Arc::new(Intake::new(limits.intake, counters)),
             closing,
         }
     }
@@ -137,6 +142,7 @@ where
             Some(Err(_)) => return refused(Refusal::MalformedDeadline),
         };
         let Some(slot) = Slot::take(&self.calls, &self.open) else {
+            call::held(Limit::Calls);
             return refused(Refusal::Overloaded);
         };
         let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;

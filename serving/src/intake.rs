@@ -21,7 +21,10 @@ use hyper::body::Incoming;
 use crate::{
     client::causes,
     service::BoxError,
-    telemetry::{call, metrics::Limit},
+    telemetry::{
+        call,
+        metrics::{Limit, Listener},
+    },
 };
 
 /// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
@@ -32,12 +35,16 @@ const FREE: usize = 4 * 1024;
 pub(crate) struct Intake {
     held: AtomicUsize,
     most: usize,
+    counters: Arc<Listener>,
 }
 
 impl Intake {
-    pub(crate) fn new(most: usize) -> Self {
-        let held = AtomicUsize::new(0);
-        Self { held, most }
+    pub(crate) fn new(most: usize, counters: &Arc<Listener>) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            most,
+            counters: Arc::clone(counters),
+        }
     }
 }
 
@@ -111,7 +118,7 @@ impl Body for CountedBody {
         self.framing.follow(data);
         if !self.held.hold(counted(open + data.len())) {
             REFUSED.set(true);
-            call::held(Limit::Intake);
+            self.held.intake.counters.hit(Limit::Intake);
             let error = "the requests on their way in hold too much memory";
             return Poll::Ready(Some(Err(error.into())));
         }

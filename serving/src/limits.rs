@@ -117,7 +117,7 @@ impl Limits {
                 "a slow phone needs seconds; a silent peer must not hold a connection; --first-bytes",
             ),
             (
-                "pause in a REST body",
+                "pause in a REST or gRPC-Web body",
                 time(self.body_pause),
                 "as long as the first bytes may take; --body-pause",
             ),

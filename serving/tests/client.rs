@@ -75,8 +75,12 @@ async fn a_host_without_an_address_is_unknown() {
     }
 }
 
-/// A server that resets the first call of each connection with the error code `reason` (RFC 9113 §7).
-async fn resets(reason: u8) -> String {
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
+
+/// A server that answers each call with a frame of the kind `answer`, RST_STREAM or GOAWAY, with the error code `reason`
+/// (RFC 9113 §6 and §7).
+async fn ends(answer: u8, reason: u8) -> String {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("loopback has a free port");
@@ -92,8 +96,11 @@ async fn resets(reason: u8) -> String {
                 .expect("the client reads");
             while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
                 if kind == 1 {
-                    let reset = wire::frame(3, 0, stream, &[0, 0, 0, reason]);
-                    peer.write_all(&reset).await.expect("the client reads");
+                    let end = match answer {
+                        GOAWAY => wire::frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, reason]),
+                        _ => wire::frame(RST_STREAM, 0, stream, &[0, 0, 0, reason]),
+                    };
+                    peer.write_all(&end).await.expect("the client reads");
                 }
             }
         }
@@ -102,28 +109,55 @@ async fn resets(reason: u8) -> String {
 }
 
 #[tokio::test]
-async fn a_call_that_is_reset_on_purpose_is_not_one_to_try_again() {
-    let all = [
-        (1, false, "INTERNAL: it reset the call with PROTOCOL_ERROR"),
-        (2, false, "INTERNAL: it reset the call with INTERNAL_ERROR"),
-        (7, true, "the connection broke off"),
-        (8, false, "CANCELLED: it reset the call with CANCEL"),
+async fn a_call_that_is_ended_on_purpose_is_not_one_to_try_again() {
+    for (kind, reason, unavailable, says) in [
         (
+            RST_STREAM,
+            1,
+            false,
+            "INTERNAL: it ended the call with PROTOCOL_ERROR",
+        ),
+        (
+            RST_STREAM,
+            2,
+            false,
+            "INTERNAL: it ended the call with INTERNAL_ERROR",
+        ),
+        (RST_STREAM, 7, true, "the connection broke off"),
+        (
+            RST_STREAM,
+            8,
+            false,
+            "CANCELLED: it ended the call with CANCEL",
+        ),
+        (
+            RST_STREAM,
             11,
             false,
-            "RESOURCE_EXHAUSTED: it reset the call with ENHANCE_YOUR_CALM",
+            "EXHAUSTED: it ended the call with ENHANCE_YOUR_CALM",
         ),
-    ];
-    for (reason, unavailable, says) in all {
-        let channel = connect(&resets(reason).await).await.unwrap();
+        (GOAWAY, 0, true, "the connection broke off"),
+        (GOAWAY, 2, true, "the connection broke off"),
+        (
+            GOAWAY,
+            11,
+            false,
+            "EXHAUSTED: it ended the call with ENHANCE_YOUR_CALM",
+        ),
+    ] {
+        let channel = connect(&ends(kind, reason).await).await.unwrap();
         let mut health = HealthClient::new(channel);
         let status = health
             .check(HealthCheckRequest::default())
             .await
             .unwrap_err();
         let error = call_error(&status, Duration::from_secs(1));
-        assert_eq!(error.is_unavailable(), unavailable, "{reason}: {error}");
-        assert!(error.to_string().contains(says), "{reason}: {error}");
+        assert_eq!(
+            error.is_unavailable(),
+            unavailable,
+            "{kind} {reason}: {error}"
+        );
+        assert!(error.to_string().contains(says), "{kind} {reason}: {error}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use axum::http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
-use serving::body::PAUSED;
+use serving::body::is_incomplete;
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
@@ -95,7 +95,7 @@ fn reword(headers: &mut HeaderMap, limit: usize) {
         }
         Code::Unimplemented => Fault::UnknownMethod,
         // tonic-web tells the error of a body as its own text.
-        Code::Internal if refusal.message().contains(PAUSED) => Fault::Incomplete,
+        Code::Internal if is_incomplete(refusal.message()) => Fault::Incomplete,
         // Nothing else in here is internal: tonic says so of bytes that are not the message, and the
         // gRPC specification lets it. It is the caller who can mend them.
         Code::Internal => Fault::Malformed(refusal.message().to_owned()),

@@ -109,6 +109,8 @@ struct Call {
     whole: bool,
     /// Whether the caller went before the request was whole.
     gone: bool,
+    /// The first limit that it ran into since it was last polled.
+    held: Option<Limit>,
 }
 
 /// What a line of the log or a span shows beside. Kept only for the calls that have one.
@@ -139,9 +141,7 @@ fn take_back() -> Option<Box<Call>> {
 /// Does `work` for `call`, and notes the limit that the guard held meanwhile.
 fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     let Some(named) = call.take() else {
-        let done = work();
-        HELD.take();
-        return done;
+        return work();
     };
     let span = named.shown.as_ref().map(|shown| shown.span.clone());
     lend(Some(named));
@@ -150,7 +150,9 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
         Some(span) => span.in_scope(work),
     };
     *call = take_back();
-    if let (Some(limit), Some(call)) = (HELD.take(), call) {
+    if let Some(call) = call
+        && let Some(limit) = call.held.take()
+    {
         call.line.watcher.listener.hit(limit);
     }
     done
@@ -174,7 +176,8 @@ pub(crate) fn begun() -> Option<Instant> {
     current(|call| call.begun)
 }
 
-/// Notes that the caller of the call that is being polled has gone: whatever it is answered, nobody reads it.
+/// Notes that the caller of the call that is being polled has gone in the middle of its request. Over HTTP/1
+/// one who has only ended its half of the connection looks the same, and counts as gone.
 pub(crate) fn gone() {
     current(|call| call.gone = true);
 }
@@ -220,6 +223,7 @@ impl Call {
             code: None,
             whole: false,
             gone: false,
+            held: None,
         }
     }
 
@@ -399,14 +403,9 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
     }
 }
 
-thread_local! {
-    /// The first limit that was held since the call was last polled.
-    static HELD: Cell<Option<Limit>> = const { Cell::new(None) };
-}
-
-/// Notes that the call that is being polled ran into `limit`, unless it is by another one that it did.
+/// Notes that the call that is being polled ran into `limit`.
 pub(crate) fn held(limit: Limit) {
-    HELD.set(HELD.get().or(Some(limit)));
+    current(|call| call.held = call.held.or(Some(limit)));
 }
 
 /// Words refusals as `R` does, and notes those that are limits.
@@ -429,9 +428,10 @@ impl<R: Refuse> Refuse for Noting<R> {
 
 fn note(refusal: Refusal) {
     match refusal {
-        Refusal::Overloaded => held(Limit::Calls),
         Refusal::DeadlinePassed => held(Limit::Deadline),
         Refusal::UriTooLong => held(Limit::Uri),
+        // Counted where it is known what there is too much of.
+        Refusal::Overloaded => {}
         Refusal::MalformedDeadline | Refusal::Draining | Refusal::Panicked => {}
     }
 }
