@@ -71,7 +71,7 @@ Exit codes:
   3    measured, but some answers were bad
   4    measured, but a threshold was missed
   5    a target could not be reached; nothing was written
-  6    can't tell: too few valid blocks, or they do not agree; compare: the runs have not the same in both
+  6    can't tell: too few valid blocks, or they do not agree; compare: the runs have no verdict in common
   7    cut short by something else than a signal; what was measured until then was written
   8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
