@@ -52,7 +52,7 @@ impl Subject {
     /// The service at these targets, REST and gRPC.
     ///
     /// # Errors
-    /// When one does not answer.
+    /// When one does not answer, or as another service does.
     pub async fn running(rest: Target, grpc: Target) -> Result<Self, TargetError> {
         Ok(Self::Running([
             Side::reach(rest, Arm::JsonHttp1).await?,
@@ -122,6 +122,12 @@ impl Subject {
 impl Side {
     async fn reach(target: Target, arm: Arm) -> Result<Self, TargetError> {
         let address = target.reach(arm).await?;
+        if let Some(what) = block::misfit(arm, &target).await {
+            let reason = format!(
+                "answers a call for a greeting with: {what}; is it another port or service, or one with TLS?"
+            );
+            return Err(target.unreachable(arm, reason));
+        }
         Ok(Self {
             target,
             address,

@@ -125,12 +125,9 @@ impl Target {
         Ok(connection)
     }
 
-    /// Whether something answers there, for `arm`, and at which address.
-    ///
-    /// # Errors
-    /// [`TargetError::Unreachable`], within a few seconds.
-    pub async fn reach(&self, arm: Arm) -> Result<SocketAddr, TargetError> {
-        let unreachable = |reason: String| TargetError::Unreachable {
+    /// That it cannot be used for `arm`, as `reason` ends the sentence.
+    pub fn unreachable(&self, arm: Arm, reason: String) -> TargetError {
+        TargetError::Unreachable {
             name: if arm == Arm::Grpc { "gRPC" } else { "REST" },
             url: self.url(),
             reason,
@@ -138,7 +135,15 @@ impl Target {
                 Arm::Grpc => "--grpc-host",
                 _ => "--host",
             },
-        };
+        }
+    }
+
+    /// Whether something answers there, for `arm`, and at which address.
+    ///
+    /// # Errors
+    /// [`TargetError::Unreachable`], within a few seconds.
+    pub async fn reach(&self, arm: Arm) -> Result<SocketAddr, TargetError> {
+        let unreachable = |reason| self.unreachable(arm, reason);
         let host = self.host.trim_matches(['[', ']']);
         let looked_up = timeout(REACH, lookup_host((host, self.port))).await;
         match looked_up {

@@ -3,11 +3,13 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Child, Command},
     time::{Duration, Instant},
 };
 
+use loadtest::record::Void;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Behaviour, Room, names, service};
 
@@ -99,6 +101,58 @@ fn ctrl_c_breaks_off_calls_that_hang() {
         names(&room.path().join("reports")).is_empty(),
         "nothing was measured"
     );
+}
+
+#[test]
+fn a_page_of_the_dashboard_that_somebody_looks_at_does_not_keep_the_run() {
+    let room = Room::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let port = address.port().to_string();
+    let load = [
+        "--users",
+        "2",
+        "--run-time",
+        "3s",
+        "--closed",
+        "--pairs",
+        "1",
+        "--arms",
+        "A",
+    ];
+    let mut tool = room.bare_tool(&load);
+    tool.args(["--dashboard", "--dashboard-port", &port]);
+    let mut tool = tool.spawn().unwrap();
+    let stderr = tool.stderr.take().unwrap();
+    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("block 1 of 1")));
+    let reads = std::thread::spawn(move || lines.collect::<Vec<_>>());
+    let begun = Instant::now();
+    let mut page = loop {
+        match TcpStream::connect(address) {
+            Ok(page) => break page,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
+    let events = format!("GET /api/v1/events HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    page.write_all(events.as_bytes()).unwrap();
+    let mut head = [0; 15];
+    page.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    while tool.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            tool.kill().unwrap();
+            panic!("it still waits");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(page);
+    let said = reads.join().unwrap();
+    let recording = room.recording();
+    assert_eq!(recording.run.cut_short, None, "{said:#?}");
+    let cut = |void: &Void| matches!(void, Void::Unmeasured { .. });
+    assert!(!recording.blocks[0].void.iter().any(cut), "{said:#?}");
 }
 
 #[cfg(target_os = "linux")]

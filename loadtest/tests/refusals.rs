@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::net::TcpListener;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
 
 use support::{Behaviour, Room, names, service, stderr};
 
@@ -80,6 +83,7 @@ fn a_target_that_is_not_there_is_one_line_and_no_report() {
     let closed = format!("http://{closed}");
     // A label may have 63 characters, so nobody is asked for it.
     let nowhere = format!("http://{}.invalid:1", "a".repeat(64));
+    let stranger = stranger();
     for (rest, grpc, named) in [
         (
             closed.as_str(),
@@ -95,6 +99,17 @@ fn a_target_that_is_not_there_is_one_line_and_no_report() {
             nowhere.as_str(),
             service.grpc.as_str(),
             "is at a host that is unknown",
+        ),
+        // Each is somebody, but not who was asked for.
+        (
+            stranger.as_str(),
+            service.grpc.as_str(),
+            "answers a call for a greeting with: 404",
+        ),
+        (
+            service.rest.as_str(),
+            stranger.as_str(),
+            "answers a call for a greeting with: connection broken",
         ),
     ] {
         let room = Room::new();
@@ -137,4 +152,17 @@ fn the_help_tells_this_tools_defaults_and_not_gooses() {
             assert!(!text.contains(untrue), "{flag}: {untrue}");
         }
     }
+}
+
+/// A server of something else. It ends with the tests.
+fn stranger() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut peer in listener.incoming().flatten() {
+            let _ = peer.read(&mut [0; 1024]);
+            let _ = peer.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    format!("http://{address}")
 }

@@ -31,6 +31,9 @@ pub(super) async fn run(
 ) -> anyhow::Result<Measured> {
     let time_limit = configuration::time_limit(&options)?;
     configuration::adapt(&mut options, spec);
+    if options.dashboard {
+        tokio::spawn(end_with(Arc::clone(&window)));
+    }
     let attack = Arc::new(Attack {
         arm: spec.planned.arm,
         batch: user::batch(spec.planned.arm, spec.planned.batch),
@@ -57,12 +60,10 @@ pub(super) async fn run(
     let aborted = missed.iter().find(|result| result.aborted);
     let cut_short = match aborted {
         Some(result) => Some(format!("the threshold {} failed", result.rule)),
-        None => goose::is_killswitch_triggered().then(|| CUT_SHORT.to_owned()),
+        None if window.is_whole() => None,
+        None if goose::is_killswitch_triggered() => Some(CUT_SHORT.to_owned()),
+        None => Some("its users stopped before the window had closed".to_owned()),
     };
-    let cut_short = cut_short.or_else(|| {
-        let early = "its users stopped before the window had closed";
-        (!window.is_whole()).then(|| early.to_owned())
-    });
     let (opened, closed) = window.bounds().unzip();
     let lost =
         |opened: &Moment, closed: &Moment| opened.server.is_some() && closed.server.is_none();
@@ -81,6 +82,14 @@ pub(super) async fn run(
         aborted: aborted.is_some(),
         record: record(spec, &window),
     })
+}
+
+/// Ends the attack when the window has closed.
+async fn end_with(window: Arc<Window>) {
+    while !window.is_whole() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    goose::trigger_killswitch("its window has closed");
 }
 
 /// What the window holds; nothing where it never opened.

@@ -17,13 +17,20 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Goose's time begins before its users have connected, which must not take a window's end.
 const CONNECTING_US: u64 = 100_000;
 
+/// How much longer goose would go on where it is ended when its window has closed.
+const ENDED_FROM_OUTSIDE_S: u64 = 10;
+
 /// Adapts `options`, as the user gave them, to one block.
 pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     options.host = Some(spec.target.url());
     options.no_telnet = true;
     options.users = Some(spec.planned.users());
     // Goose counts whole seconds from the last user's start; the window closes by itself.
-    let run_time = (spec.warm_up_us + spec.window_us + CONNECTING_US).div_ceil(1_000_000);
+    let mut run_time = (spec.warm_up_us + spec.window_us + CONNECTING_US).div_ceil(1_000_000);
+    if options.dashboard {
+        // Where goose comes to its own end it waits for whoever looks at it, and no other block begins.
+        run_time += ENDED_FROM_OUTSIDE_S;
+    }
     options.run_time = Some(format!("{run_time}s"));
     if options.verbose == 0 && options.running_metrics.is_none() {
         options.quiet = options.quiet.max(1);

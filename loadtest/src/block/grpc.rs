@@ -21,7 +21,7 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     batch::Batch,
-    recorder::Outcome,
+    recorder::{CONNECTION_BROKEN, Outcome},
     user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
     wire::Counted,
 };
@@ -98,7 +98,7 @@ impl Connection {
             Ok(true) => Outcome::Grpc(Code::Ok),
             Ok(false) => Outcome::Broken("not the greeting asked for"),
             // A status that the server sent has no cause on this side of the wire.
-            Err(status) if status.source().is_some() => Outcome::Broken("connection broken"),
+            Err(status) if status.source().is_some() => CONNECTION_BROKEN,
             Err(status) => Outcome::Grpc(status.code()),
         }
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     batch::Batch,
-    recorder::Outcome,
+    recorder::{CONNECTION_BROKEN, Outcome},
     user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
     wire::Counted,
 };
@@ -146,9 +146,7 @@ impl Connection {
 
     /// Makes one call, and reads and decodes the whole of its answer.
     pub(super) async fn call(&mut self) -> Outcome {
-        self.exchange()
-            .await
-            .unwrap_or(Outcome::Broken("connection broken"))
+        self.exchange().await.unwrap_or(CONNECTION_BROKEN)
     }
 
     async fn exchange(&mut self) -> hyper::Result<Outcome> {

@@ -39,6 +39,7 @@ use crate::{
     usage,
 };
 pub(crate) use attack::blank;
+use recorder::Outcome;
 pub(crate) use user::GREETING;
 use user::{Attack, Connections};
 use window::Window;
@@ -188,6 +189,17 @@ fn tell_progress(window: Arc<Window>) {
 /// Makes one call of `arm` to `target` for so many greetings, and says what was wrong with the
 /// answer, if anything.
 pub async fn probe(arm: Arm, target: &Target, greetings: u32) -> Option<String> {
+    let outcome = outcome(arm, target, greetings).await;
+    (!outcome.is_ok()).then(|| outcome.to_string())
+}
+
+/// What came back instead of a greeting, where it shows that `target` is no service of `arm`.
+pub async fn misfit(arm: Arm, target: &Target) -> Option<String> {
+    let outcome = outcome(arm, target, 1).await;
+    outcome.is_of_another().then(|| outcome.to_string())
+}
+
+async fn outcome(arm: Arm, target: &Target, greetings: u32) -> Outcome {
     let spec = Spec::single(arm, target.clone());
     let attack = Attack {
         arm,
@@ -200,7 +212,7 @@ pub async fn probe(arm: Arm, target: &Target, greetings: u32) -> Option<String> 
     };
     let outcome = user::once(&attack).await;
     attack.stop.cancel();
-    (!outcome.is_ok()).then(|| outcome.to_string())
+    outcome
 }
 
 impl Spec {

@@ -22,7 +22,21 @@ pub(super) enum Outcome {
     Broken(&'static str),
 }
 
+/// How a connection ended on which a call was open.
+pub(super) const CONNECTION_BROKEN: Outcome = Outcome::Broken("connection broken");
+
 impl Outcome {
+    /// Whether it says that something else is served there than what was asked for; not that the
+    /// service has trouble, or gives another answer.
+    pub(super) fn is_of_another(self) -> bool {
+        match self {
+            Self::Http(408 | 425 | 429 | 499) => false,
+            Self::Http(status) => (300..500).contains(&status),
+            Self::Grpc(code) => matches!(code, Code::Unimplemented | Code::Internal),
+            Self::Broken(_) => self == CONNECTION_BROKEN,
+        }
+    }
+
     /// Whether it is a good answer.
     pub(super) fn is_ok(self) -> bool {
         matches!(self, Self::Http(200..=299) | Self::Grpc(Code::Ok))
