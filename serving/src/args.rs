@@ -111,6 +111,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("it must be longer than zero".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write it like 500ms, 5s or 2m")),
+        Err(_) => Err("it is no time; write it like 500ms, 5s or 2m".to_owned()),
     }
 }

@@ -72,10 +72,10 @@ pub enum CallError {
         /// What the system said.
         reason: String,
     },
-    /// What listens there speaks something else than HTTP/2 in cleartext.
+    /// What listens there speaks something else than gRPC in cleartext.
     #[error(
-        "what came back is not HTTP/2 in cleartext ({reason}); is it the port of another service, or one \
-         with TLS? (--address names another)"
+        "what came back is no gRPC ({reason}); is it the port of another service, or one with TLS? \
+         (--address names another)"
     )]
     NotGrpc {
         /// What is wrong with its answer.
@@ -220,6 +220,16 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     if let Some(cause) = causes(status).last() {
         return CallError::Broken {
             reason: cause.to_string(),
+        };
+    }
+    // tonic reads whatever has a body as messages, and tells the status of HTTP behind what is wrong with them.
+    let (_, http) = status
+        .message()
+        .rsplit_once("while receiving response with status: ")
+        .unwrap_or_default();
+    if !matches!(http, "" | "200 OK") {
+        return CallError::NotGrpc {
+            reason: format!("HTTP {http}"),
         };
     }
     let message = match (status.message(), status.code()) {

@@ -22,7 +22,7 @@ pub enum BindError {
     },
     /// Any other reason, such as an address of another machine.
     #[error(
-        "{name} cannot listen on {address}: {source}; choose another address with --bind or port with {flag}"
+        "{name} cannot listen on {address}: {reason}; choose another address with --bind or port with {flag}"
     )]
     Other {
         /// What was to listen.
@@ -32,7 +32,7 @@ pub enum BindError {
         /// The option that chooses the port.
         flag: &'static str,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -48,7 +48,7 @@ pub async fn bind(
 ) -> Result<TcpListener, BindError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| match source.kind() {
+        .map_err(|reason| match reason.kind() {
             io::ErrorKind::AddrInUse => BindError::Taken {
                 name,
                 address,
@@ -58,7 +58,7 @@ pub async fn bind(
                 name,
                 address,
                 flag,
-                source,
+                reason,
             },
         })
 }

@@ -61,9 +61,22 @@ fn names(headers: &HeaderMap) -> [Option<&HeaderValue>; 2] {
 /// # Errors
 /// When `filter` cannot be read, or a log was started before.
 pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
-    let filter = EnvFilter::try_new(without_frames(filter)).map_err(|error| {
-        anyhow!("--log {filter:?} is not a log filter: {error}; try \"info\" or \"debug\"")
-    })?;
+    let wrong = |reason: String| {
+        anyhow!("--log {filter:?} is not a log filter: {reason}; try \"info\" or \"debug\"")
+    };
+    // The syntax takes a bare word for the name of a module, of which it lets everything pass, and
+    // nothing of all others.
+    if let Some(word) = filter
+        .split(',')
+        .map(str::trim)
+        .find(|part| is_bare_word(part))
+    {
+        return Err(wrong(format!(
+            "{word:?} is no level; of a module say {word}=debug"
+        )));
+    }
+    let filter = EnvFilter::try_new(without_frames(filter));
+    let filter = filter.map_err(|error| wrong(error.to_string()))?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
@@ -79,6 +92,11 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
     }
     .map_err(|error| anyhow!("the log could not be started: {error}"))?;
     Ok(guard)
+}
+
+fn is_bare_word(part: &str) -> bool {
+    let is_word = part.starts_with(char::is_alphabetic) && !part.contains(['=', '[']);
+    is_word && part.parse::<LevelFilter>().is_err()
 }
 
 /// `filter` without a line for each frame of HTTP/2, unless it names h2 itself: a call has a dozen of them.

@@ -184,6 +184,32 @@ async fn a_server_of_something_else_is_told_from_one_that_is_unavailable() {
 }
 
 #[tokio::test]
+async fn rest_over_http2_is_told_as_what_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        peer.read_exact(&mut [0; 24]).await.unwrap();
+        peer.write_all(&wire::frame(4, 0, 0, &[])).await.unwrap();
+        while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
+            if kind == 1 {
+                // `:status: 404` of HPACK's static table, and a body.
+                let head = wire::frame(1, 0x4, stream, &[0x8d]);
+                let body = wire::frame(0, 0x1, stream, b"{\"title\":\"Not Found\"}");
+                peer.write_all(&[head, body].concat()).await.unwrap();
+            }
+        }
+    });
+    let mut health = HealthClient::new(connect(&address).await.unwrap());
+    let status = health.check(HealthCheckRequest::default()).await;
+    let error = call_error(&status.unwrap_err(), PATIENCE).to_string();
+    assert!(
+        error.starts_with("what came back is no gRPC (HTTP 404 Not Found); is it the port"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_timer_of_the_transport_is_the_deadline_too() {
     // The system accepts the connection; nobody ever reads from it.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -99,6 +99,7 @@ async fn options_that_cannot_be_used_are_named() {
         (["--bind", "localhost"], "--bind"),
         (["--grpc-max-workers", "0"], "--grpc-max-workers"),
         (["--log", "info,=,"], "--log"),
+        (["--log", "debgu"], "\"debgu\" is no level"),
         (["--log-format", "xml"], "--log-format"),
         // 192.0.2.0/24 is nobody's address (RFC 5737).
         (["--bind", "192.0.2.1"], "192.0.2.1:50051"),

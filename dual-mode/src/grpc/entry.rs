@@ -70,11 +70,13 @@ where
                 }
                 None => {
                     let form = match (kind, content_type) {
-                        (Some(b"" | [b'+' | b';', ..]), _) => "gRPC over HTTP/1.1".to_owned(),
+                        (Some(b"" | [b'+' | b';', ..]), _) => {
+                            "application/grpc over HTTP/1.1 and not HTTP/2".to_owned()
+                        }
                         (_, b"") => "a request without a content type".to_owned(),
                         (_, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
                     };
-                    let accept = "application/grpc over HTTP/2, or application/grpc-web";
+                    let accept = "application/grpc, application/grpc-web";
                     refused(&Fault::UnsupportedMediaType { form, accept })
                 }
             },
