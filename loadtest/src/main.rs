@@ -92,7 +92,7 @@ fn compare(options: Options, design: Design) -> anyhow::Result<u8> {
         _ if !run.thresholds_missed.is_empty() => 4,
         Some(_) => 7,
         None if finished.has_bad_answers => 3,
-        None => told(finished.verdict.has_answer()),
+        None => told(finished.verdict.is_told()),
     })
 }
 
@@ -103,7 +103,7 @@ fn report(directory: &Path) -> anyhow::Result<u8> {
         verdict.sentence(),
         page.display()
     ))?;
-    Ok(told(verdict.has_answer()))
+    Ok(told(verdict.is_told()))
 }
 
 fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
@@ -119,8 +119,8 @@ fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
 }
 
 /// The exit code of a report that has an answer, or can't tell.
-fn told(has_answer: bool) -> u8 {
-    if has_answer { 0 } else { 6 }
+fn told(is_told: bool) -> u8 {
+    if is_told { 0 } else { 6 }
 }
 
 /// A reader who has gone makes nothing fail.

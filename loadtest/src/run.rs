@@ -350,11 +350,13 @@ impl Comparison {
             let Some(reason) = void.filter(|_| !self.is_over()) else {
                 break;
             };
-            let number = block.number;
-            self.lab.display.say(&format!(
-                "block {number}, {}, is VOID: {reason}",
-                block.arm.name()
-            ));
+            let name = block.arm.name();
+            let then = match attempt {
+                ATTEMPTS => "it is left out",
+                _ => "it is measured again",
+            };
+            let display = &self.lab.display;
+            display.say(&format!("a block of {name} is VOID, and {then}: {reason}"));
         }
         self.lab.done();
         Ok(())

@@ -106,8 +106,9 @@ fn title(cell: &Cell) -> String {
         batch => format!(", {batch} greetings per call"),
     };
     format!(
-        "{why}{load}, {} connections × {} in flight{greetings}",
-        cell.connections, cell.in_flight
+        "{why}{load}, {} × {} in flight{greetings}",
+        sentence::counted(cell.connections.into(), "connection"),
+        cell.in_flight
     )
 }
 

@@ -178,7 +178,7 @@ mod tests {
                 &|block, _| block.generator.busiest_core_share = Some(0.86),
                 "86% busy",
             ),
-            (&|block, _| block.pacer = pacer(104.0), "calls started late"),
+            (&|block, _| block.pacer = pacer(104.0), "µs late (p99)"),
             (&|_, evidence| evidence.bad_answers = 1, "1 bad answers"),
             (&|block, _| block.steal_share = Some(0.011), "hypervisor"),
             (

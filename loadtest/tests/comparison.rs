@@ -212,6 +212,9 @@ fn a_running_service_is_measured_one_block_after_the_other() {
         );
     }
     let calls = service.calls.lock().unwrap();
+    // Each was asked once whether it is who it is taken for.
+    let (asked, calls) = calls.split_at(2);
+    assert_ne!(asked[0].0, asked[1].0);
     let changes = calls.windows(2).filter(|two| two[0].0 != two[1].0).count();
     // A block that a busy machine made VOID was repeated.
     let blocks = recording.blocks.windows(2);

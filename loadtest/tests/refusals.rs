@@ -156,8 +156,8 @@ fn the_help_tells_this_tools_defaults_and_not_gooses() {
 
 /// A server of something else. It ends with the tests.
 fn stranger() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let address = listener.local_addr().expect("it is bound");
     std::thread::spawn(move || {
         for mut peer in listener.incoming().flatten() {
             let _ = peer.read(&mut [0; 1024]);

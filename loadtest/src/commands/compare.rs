@@ -13,7 +13,7 @@ use crate::{
         Verdict,
         claim::Claim,
         metric::Metric,
-        sentence::{interval, ratio},
+        sentence::{self, interval, ratio},
     },
 };
 
@@ -158,7 +158,16 @@ pub fn agreement(sides: &[Side; 2]) -> String {
         return "The two runs did not compare the same: nothing can be set side by side."
             .to_owned();
     };
-    let noun = twice.first.metric.noun();
+    let [one, other] = [twice.first, twice.second].map(|claim| claim.cell.load);
+    let mut noun = twice.first.metric.noun().to_owned();
+    if one != other {
+        let _ = write!(
+            noun,
+            ", at {} and {}",
+            sentence::load(one),
+            sentence::load(other)
+        );
+    }
     let figure = |claim: &Claim| {
         claim
             .estimate
@@ -183,6 +192,9 @@ pub fn agreement(sides: &[Side; 2]) -> String {
 
 fn text(sides: &[Side; 2]) -> String {
     let mut text = agreement(sides) + "\n";
+    if headline(sides).is_some_and(|twice| twice.first.cell.load != twice.second.cell.load) {
+        text += "The rate changes such a ratio: give both runs the same --rate.\n";
+    }
     for side in sides {
         let _ = writeln!(text, "{}: {}", side.name, side.verdict.sentence());
     }

@@ -272,17 +272,16 @@ impl fmt::Display for Void {
                 limit_us,
             } => write!(
                 f,
-                "calls started late: p99 {lateness_p99_us:.0} µs, above {limit_us:.0} µs, \
-                 the more of a tenth of the median latency and 50 µs"
+                "calls started {lateness_p99_us:.0} µs late (p99); allowed are {limit_us:.0} µs"
             ),
             Self::Errors { count } => write!(f, "{count} bad answers"),
             Self::Steal { share, limit } => write!(
                 f,
-                "the hypervisor took {:.1}% of the time, above {:.0}%",
+                "the hypervisor took {:.2}% of the time, above {:.0}%",
                 share * 100.0,
                 limit * 100.0
             ),
-            Self::ServerRestarted => f.write_str("the server restarted"),
+            Self::ServerRestarted => f.write_str("the server restarted, or went away"),
             Self::Unmeasured { reason } => write!(f, "nothing was measured: {reason}"),
             Self::NotAtOnce {
                 overlap_share,

@@ -68,6 +68,7 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
     let drawn: Vec<&Twice> = claims
         .iter()
         .filter(|twice| matches!(twice.first.cell.purpose, Purpose::Open | Purpose::Primary))
+        .filter(|twice| [twice.first, twice.second].into_iter().all(is_drawable))
         .collect();
     let rows: Vec<Row> = drawn
         .iter()
@@ -79,13 +80,12 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
                 sentence::load(first)
             );
             let rate = (first != second).then(|| sentence::load(second));
-            let upper = drawn_claim(name, "arm-A", twice.first);
-            let lower = drawn_claim(rate.unwrap_or_default(), "arm-E", twice.second);
-            // One without the other would have no name.
-            upper
-                .zip(lower)
-                .map_or(Vec::new(), |(upper, lower)| vec![upper, lower])
+            [
+                drawn_claim(name, "arm-A", twice.first),
+                drawn_claim(rate.unwrap_or_default(), "arm-E", twice.second),
+            ]
         })
+        .flatten()
         .collect();
     let cells: Vec<Vec<String>> = claims.iter().map(row).collect();
     let ends = drawn
@@ -117,9 +117,17 @@ fn ratios(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         &cells,
     );
     let caption = html! {
-        "Dots: ratios, the upper ones of " (sides[0].name) ", the lower ones of " (sides[1].name) ". Whiskers: 95% intervals. The table has every shape and batch too, and what only one of the runs found."
+        "Dots: ratios, the upper ones of " (sides[0].name) ", the lower ones of " (sides[1].name) ". Whiskers: 95% intervals. The table has every shape and batch too, and what is too uncertain to be drawn."
     };
     chart.figure(&caption, &table)
+}
+
+/// An interval that is wider than this, end divided by end, would press all others together.
+const WIDEST: f64 = 10.0;
+
+fn is_drawable(claim: &Claim) -> bool {
+    let interval = claim.estimate.as_ref().map(|estimate| estimate.interval);
+    interval.is_some_and(|interval| interval.high <= WIDEST * interval.low)
 }
 
 fn drawn_claim(name: String, class: &str, claim: &Claim) -> Option<Row> {
@@ -190,7 +198,7 @@ fn values(sides: &[Side; 2], claims: &[Twice]) -> Markup {
         }
     }
     html! {
-        p.lead { "The two runs were not measured in pairs: between them the machine may have changed as well as the code, so these ratios have no interval. To compare two builds, run one as each arm of one run." }
+        p.lead { "The two runs were not measured in pairs: between them the machine may have changed as well as the code, so these ratios have no interval. To compare two builds, run them in turn, several times each." }
         (table("What the arms took", &["", &sides[0].name, &sides[1].name, "Second / first"], &rows))
     }
 }

@@ -137,11 +137,6 @@ impl Verdict {
         self.first().is_some_and(|claim| claim.finding.is_told())
     }
 
-    /// Whether any answer was found that was asked for: of the original's comparison, on any of its steps.
-    pub fn has_answer(&self) -> bool {
-        self.is_told() || self.seed.iter().any(|step| step.finding.is_told())
-    }
-
     /// The verdict as one sentence.
     pub fn sentence(&self) -> String {
         self.first().map_or_else(

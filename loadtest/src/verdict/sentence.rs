@@ -146,7 +146,7 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
              narrow it"
         ),
         Unsaid::WithinFloor => {
-            format!("{figures} comes as near to 1 as one arm comes to itself")
+            format!("{figures} reaches as near to 1 as one arm comes to itself")
         }
         Unsaid::Chance { adjusted_p } => {
             format!("{figures} may be chance among so many comparisons (Holm's p {adjusted_p:.2})")
