@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::{
     original,
-    record::{Arm, BlockRecord, Cell, Load, Purpose},
+    record::{Arm, BlockRecord, Cell, Load, Purpose, Void},
     run::Finished,
     statistics, validity,
     verdict::{
@@ -67,11 +67,11 @@ fn table(measured: &Measured<'_>) -> String {
     };
     line("", &|arm| arm.1.clone());
     for (name, read) in ROWS {
-        line(name, &|arm| figure(typical(measured, arm, read)));
+        line(name, &|arm| figure(measured.mean(arm, read)));
     }
     if measured.cell.purpose == Purpose::Seed {
         line("p50, whole ms", &|arm| {
-            let median = typical(measured, arm, |block| percentile(block, 50.0));
+            let median = measured.mean(arm, |block| percentile(block, 50.0));
             figure(median.map(original::whole_milliseconds))
         });
     }
@@ -79,16 +79,6 @@ fn table(measured: &Measured<'_>) -> String {
         measured.valid_blocks(arm).len().to_string()
     });
     text
-}
-
-/// The median over the valid blocks of an arm.
-fn typical(
-    measured: &Measured<'_>,
-    arm: &(Arm, String),
-    read: fn(&BlockRecord) -> Option<f64>,
-) -> Option<f64> {
-    let blocks = measured.valid_blocks(arm).into_iter();
-    statistics::median(blocks.filter_map(read).collect())
 }
 
 fn title(cell: &Cell) -> String {
@@ -137,6 +127,11 @@ fn notes(finished: &Finished) -> Vec<String> {
     }
     if validity::too_many_void(blocks) {
         notes.push("Most blocks are VOID: the run gave up, and no more were measured.".to_owned());
+        let mut reasons = blocks.iter().flat_map(|block| &block.void);
+        if reasons.any(|void| matches!(void, Void::PacerLate { .. } | Void::Steal { .. })) {
+            let advice = "Something else used these cores: stop it, and run again.";
+            notes.push(advice.to_owned());
+        }
     }
     for found in &run.capacity {
         let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate}/s"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::metric::Metric;
 use crate::{
     record::{Arm, BlockRecord, Cell, Load, Purpose, Recording},
-    statistics::{Estimate, Floor, LEAST_PAIRS},
+    statistics::{Estimate, Floor, LEAST_PAIRS, geometric_mean},
 };
 
 /// One cell of the plan and what was measured of it.
@@ -131,6 +131,17 @@ impl<'a> Measured<'a> {
     pub fn valid_blocks(&self, arm: &(Arm, String)) -> Vec<&'a BlockRecord> {
         let pairs = self.pairs().into_iter();
         pairs.filter_map(|pair| self.valid(pair, arm)).collect()
+    }
+
+    /// The geometric mean of what `read` finds in `arm`'s valid blocks, if in any.
+    pub fn mean(
+        &self,
+        arm: &(Arm, String),
+        read: impl Fn(&BlockRecord) -> Option<f64>,
+    ) -> Option<f64> {
+        let blocks = self.valid_blocks(arm).into_iter();
+        let values: Vec<f64> = blocks.filter_map(read).collect();
+        (!values.is_empty()).then(|| geometric_mean(&values))
     }
 
     /// The value of `metric` in `arm`'s valid block of `pair`.

@@ -3,7 +3,7 @@
 use super::{UNJUDGED, cells::Measured, metric::Metric};
 use crate::{
     record::{Arm, Cell},
-    statistics::{Estimate, Finding, Floor, LEAST_PAIRS, Unsaid, geometric_mean, holm, judge},
+    statistics::{Estimate, Finding, Floor, LEAST_PAIRS, Unsaid, holm, judge},
 };
 
 /// One arm against another in one cell, by one metric.
@@ -43,19 +43,12 @@ impl Claim {
         seed: u64,
     ) -> Option<Self> {
         let (base, candidate) = (measured.first()?, measured.last()?);
-        let typical = |arm| {
-            let values: Vec<f64> = measured
-                .valid_blocks(arm)
-                .into_iter()
-                .filter_map(|block| metric.of(block))
-                .collect();
-            (!values.is_empty()).then(|| geometric_mean(&values))
-        };
+        let mean = |arm| measured.mean(arm, |block| metric.of(block));
         let ratios = measured.ratios(metric, base, candidate);
         Some(Self {
             metric,
             cell: measured.cell.clone(),
-            values: [typical(base), typical(candidate)],
+            values: [mean(base), mean(candidate)],
             pairs: ratios.len(),
             estimate: Estimate::of(&ratios, seed),
             base: base.clone(),

@@ -100,7 +100,7 @@ fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
             ul.legend {
                 li { span.key.candidate {} (candidate) " takes less" }
                 li { span.key.base {} (base) " takes less" }
-                li { span.key.neither {} "neither: not told apart, or within ±5%" }
+                li { span.key.neither {} "neither: within ±5%, or they can't be told apart" }
                 li { span.key.unknown {} "can't tell: too little was valid" }
             }
             details { summary { "The figures" } (all(metric, &claims)) }
@@ -224,7 +224,7 @@ fn unsaid(claims: &[&Claim]) -> Markup {
     html! {
         @if !unsaid.is_empty() {
             details {
-                summary { "Why " (counted(unsaid.len() as u64, "cell")) " named neither, or nothing" }
+                summary { "Why " (counted(unsaid.len() as u64, "cell")) " can't be told" }
                 ul.notes {
                     @for claim in unsaid { li { (place(claim)) ": " (reason(&claim.finding, claim)) "." } }
                 }
