@@ -90,11 +90,17 @@ pub enum Command {
     #[command(hide = true)]
     Block(Box<Selftest>),
     /// Make the page of a run again from its raw data
+    ///
+    /// Nothing is measured. The exit code is 0, or 6 where the run can't tell.
     Report {
         /// Folder of the run, such as reports/reference; its index.html is written anew
         directory: PathBuf,
     },
     /// Set two runs side by side
+    ///
+    /// They agree where the interval of the first one's verdict overlaps with that of the same in the
+    /// second, and both can tell. They were not measured in pairs: between them the machine may have
+    /// changed as well as the code. The exit code is 0, or 6 where they have no verdict in common.
     Compare {
         /// Folder of the one run
         first: PathBuf,
@@ -105,6 +111,9 @@ pub enum Command {
         output_dir: PathBuf,
     },
     /// Join runs that several machines made at once against one service
+    ///
+    /// All need the same options and the same --seed, so that each measured the same arm at the same
+    /// time. The exit code is 0, or 6 where the joined run can't tell.
     Merge {
         /// Folders of the runs, two or more
         #[arg(required = true, num_args = 2..)]
