@@ -272,7 +272,7 @@ impl fmt::Display for Void {
                 limit_us,
             } => write!(
                 f,
-                "calls started {lateness_p99_us:.0} µs late (p99); allowed are {limit_us:.0} µs"
+                "calls started {lateness_p99_us:.1} µs late (p99); allowed are {limit_us:.0} µs"
             ),
             Self::Errors { count } => write!(f, "{count} bad answers"),
             Self::Steal { share, limit } => write!(
