@@ -147,6 +147,10 @@ fn verdicts_on_one_arm_under_two_names_cannot_be_told_from_one_pair() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), CANNOT_TELL, "{said}");
+    if said.contains("nothing valid, and no rate is known") {
+        // Somebody else had the machine all along, and no verdict was begun.
+        return;
+    }
     let of = |text: &str| said.lines().filter(|line| line.contains(text)).count();
     assert_eq!(
         of("can't tell  the verdict on one arm under two names"),
@@ -166,13 +170,19 @@ fn the_generators_own_limit_is_measured_for_each_arm() {
     let room = Room::new();
     let ceiling = ["ceiling", "--users", "2", "--run-time", "1s"];
     let output = room.bare_tool(&ceiling).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    for arm in Arm::ALL {
+    let is_known = |arm: &Arm| {
         // VOID three times on a machine that is not its own.
-        if stderr(&output).contains(&format!("limit with {} is not known", arm.name())) {
-            continue;
-        }
+        !stderr(&output).contains(&format!("limit with {} is not known", arm.name()))
+    };
+    let known: Vec<Arm> = Arm::ALL.into_iter().filter(is_known).collect();
+    assert_eq!(
+        output.status.success(),
+        !known.is_empty(),
+        "{}",
+        stderr(&output)
+    );
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for arm in known {
         let line = table.lines().find(|line| line.starts_with(arm.name()));
         let figures = line.unwrap_or_else(|| panic!("no {} in {table}", arm.name()));
         let figures: Vec<f64> = figures[arm.name().len()..]
