@@ -18,6 +18,7 @@ use tonic::{
 
 #[cfg(doc)]
 use crate::retry::Retry;
+use crate::telemetry::codes;
 
 /// Why a call gave no answer. Each prints as one line that says what to do.
 #[derive(Debug, Error)]
@@ -222,14 +223,16 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
             reason: cause.to_string(),
         };
     }
-    // tonic reads whatever has a body as messages, and tells the status of HTTP behind what is wrong with them.
-    let (_, http) = status
-        .message()
-        .rsplit_once("while receiving response with status: ")
-        .unwrap_or_default();
-    if !matches!(http, "" | "200 OK") {
-        return CallError::NotGrpc {
-            reason: format!("HTTP {http}"),
+    if let Some(http) = http_status(status).filter(|http| *http != "200 OK") {
+        let reason = format!("HTTP {http}");
+        // A gateway says so of a server that it cannot reach.
+        let number = http.get(..3).and_then(|number| number.parse().ok());
+        return match number.map(codes::of_http) {
+            Some(Code::Unavailable) => CallError::Status {
+                code: Code::Unavailable,
+                message: reason,
+            },
+            _ => CallError::NotGrpc { reason },
         };
     }
     let message = match (status.message(), status.code()) {
@@ -242,6 +245,14 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         code: status.code(),
         message: message.replace(char::is_control, " "),
     }
+}
+
+/// The status of HTTP, such as `404 Not Found`, of an answer whose body is no gRPC: tonic reads whatever
+/// has a body as messages, and tells the status behind what is wrong with them.
+pub fn http_status(status: &Status) -> Option<&str> {
+    let said = status.message();
+    said.rsplit_once("while receiving response with status: ")
+        .map(|(_, http)| http)
 }
 
 /// Why the peer ended a call on purpose, which is no reason to try again: it reset the call, unless it says

@@ -185,28 +185,53 @@ async fn a_server_of_something_else_is_told_from_one_that_is_unavailable() {
 
 #[tokio::test]
 async fn rest_over_http2_is_told_as_what_it_is() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        let (mut peer, _) = listener.accept().await.unwrap();
-        peer.read_exact(&mut [0; 24]).await.unwrap();
-        peer.write_all(&wire::frame(4, 0, 0, &[])).await.unwrap();
-        while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
-            if kind == 1 {
-                // `:status: 404` of HPACK's static table, and a body.
-                let head = wire::frame(1, 0x4, stream, &[0x8d]);
-                let body = wire::frame(0, 0x1, stream, b"{\"title\":\"Not Found\"}");
-                peer.write_all(&[head, body].concat()).await.unwrap();
-            }
-        }
-    });
-    let mut health = HealthClient::new(connect(&address).await.unwrap());
-    let status = health.check(HealthCheckRequest::default()).await;
-    let error = call_error(&status.unwrap_err(), PATIENCE).to_string();
+    // `:status: 404` of HPACK's static table.
+    let error = error_of_http(&[0x8d]).await.to_string();
     assert!(
         error.starts_with("what came back is no gRPC (HTTP 404 Not Found); is it the port"),
         "{error}"
     );
+}
+
+/// As the specification has it (http-grpc-status-mapping.md).
+#[tokio::test]
+async fn a_gateway_without_its_server_is_unavailable() {
+    // `:status` of the static table, and a value of three bytes.
+    let head = [&[0x08, 3][..], b"503"].concat();
+    let error = error_of_http(&head).await;
+    assert!(error.is_unavailable(), "{error}");
+    assert!(
+        error.to_string().contains("HTTP 503 Service Unavailable"),
+        "{error}"
+    );
+}
+
+/// What a client makes of an answer over HTTP/2 with this head, as HPACK has it, and a body that is no gRPC.
+async fn error_of_http(head: &[u8]) -> CallError {
+    let head = head.to_vec();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.expect("the client connects");
+        peer.read_exact(&mut [0; 24])
+            .await
+            .expect("a preface comes");
+        peer.write_all(&wire::frame(4, 0, 0, &[]))
+            .await
+            .expect("the client reads");
+        while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
+            if kind == 1 {
+                let head = wire::frame(1, 0x4, stream, &head);
+                let body = wire::frame(0, 0x1, stream, b"<html>Nobody is here</html>");
+                peer.write_all(&[head, body].concat())
+                    .await
+                    .expect("the client reads");
+            }
+        }
+    });
+    let mut health = HealthClient::new(connect(&address).await.expect("somebody listens"));
+    let status = health.check(HealthCheckRequest::default()).await;
+    call_error(&status.expect_err("it is no gRPC"), PATIENCE)
 }
 
 #[tokio::test]

@@ -44,9 +44,8 @@ impl Transport {
                 let place = STATUSES.binary_search(&status.as_u16());
                 Some(place.unwrap_or(STATUSES.len()) as Place)
             }
-            Self::Grpc => {
-                grpc_status(headers).or_else(|| (status != StatusCode::OK).then(|| mapped(status)))
-            }
+            Self::Grpc => grpc_status(headers)
+                .or_else(|| (status != StatusCode::OK).then(|| of_http(status.as_u16()) as Place)),
         }
     }
 
@@ -164,8 +163,8 @@ impl Web {
 /// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>), but for those that only
 /// callers of another kind get, such as a browser that asks before it calls (204) or opens the address
 /// (415). Nothing failed inside of the server then.
-fn mapped(status: StatusCode) -> Place {
-    let code = match status.as_u16() {
+pub(crate) fn of_http(status: u16) -> Code {
+    match status {
         200..=399 => Code::Ok,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
@@ -173,8 +172,7 @@ fn mapped(status: StatusCode) -> Place {
         429 | 502..=504 => Code::Unavailable,
         400..=499 => Code::InvalidArgument,
         _ => Code::Unknown,
-    };
-    code as Place
+    }
 }
 
 #[cfg(test)]
