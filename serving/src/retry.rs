@@ -54,8 +54,7 @@ impl Retry {
     /// unavailable, or was tried often enough: all attempts and pauses together for `deadline`.
     ///
     /// # Errors
-    /// The error of the last attempt that came to an end, which says more than that the time is over;
-    /// [`CallError::Deadline`] if none did.
+    /// The error of the last attempt; [`CallError::Deadline`] if the deadline cut it off.
     pub async fn run<T, F>(
         self,
         deadline: Duration,
@@ -66,22 +65,20 @@ impl Retry {
     {
         let end = Instant::now() + deadline.min(LONGEST_TIMEOUT);
         let mut pause = self.first_pause.min(self.longest_pause);
-        let mut last = CallError::Deadline { deadline };
-        for retried in 0..=self.retries {
-            let Ok(result) = timeout_at(end, attempt()).await else {
-                return Err(last);
-            };
+        let mut retried = 0;
+        loop {
+            let result = timeout_at(end, attempt()).await;
+            let result = result.unwrap_or(Err(CallError::Deadline { deadline }));
+            let next = Instant::now() + jittered(pause, JITTER);
+            let again = retried < self.retries && next < end;
             match result {
-                Err(error) if error.is_unavailable() => last = error,
+                // Where the pause does not fit, what happened says more than that the time is over.
+                Err(error) if error.is_unavailable() && again => {}
                 result => return result,
             }
-            let next = Instant::now() + jittered(pause, JITTER);
-            if retried == self.retries || next >= end {
-                break;
-            }
             sleep_until(next).await;
+            retried += 1;
             pause = (pause * 2).min(self.longest_pause);
         }
-        Err(last)
     }
 }
