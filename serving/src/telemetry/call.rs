@@ -109,8 +109,6 @@ struct Call {
     whole: bool,
     /// Whether the caller went before the request was whole.
     gone: bool,
-    /// The first limit that it ran into since it was last polled.
-    held: Option<Limit>,
 }
 
 /// What a line of the log or a span shows beside. Kept only for the calls that have one.
@@ -138,7 +136,7 @@ fn take_back() -> Option<Box<Call>> {
     ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
 }
 
-/// Does `work` for `call`, and notes the limit that the guard held meanwhile.
+/// Does `work` for `call`.
 fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     let Some(named) = call.take() else {
         return work();
@@ -150,11 +148,6 @@ fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
         Some(span) => span.in_scope(work),
     };
     *call = take_back();
-    if let Some(call) = call
-        && let Some(limit) = call.held.take()
-    {
-        call.line.watcher.listener.hit(limit);
-    }
     done
 }
 
@@ -223,7 +216,6 @@ impl Call {
             code: None,
             whole: false,
             gone: false,
-            held: None,
         }
     }
 
@@ -405,7 +397,7 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
 
 /// Notes that the call that is being polled ran into `limit`.
 pub(crate) fn held(limit: Limit) {
-    current(|call| call.held = call.held.or(Some(limit)));
+    current(|call| call.line.watcher.listener.hit(limit));
 }
 
 /// Words refusals as `R` does, and notes those that are limits.
