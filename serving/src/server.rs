@@ -254,7 +254,7 @@ impl<V: Serve> Accepting<'_, V> {
                 .await
                 .expect("it is never closed");
             let accepted = socket.accept().await;
-            match accepted.and_then(|(stream, _)| prepare(stream)) {
+            match accepted.and_then(|(stream, _)| prepare(stream.into_std()?)) {
                 Ok(stream) => self.hand_over(stream, slot),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -273,7 +273,7 @@ impl<V: Serve> Accepting<'_, V> {
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let accepted = socket.accept().and_then(|(stream, _)| {
                 stream.set_nonblocking(true)?;
-                prepare(TcpStream::from_std(stream)?)
+                prepare(stream)
             });
             match accepted {
                 Ok(stream) => self.hand_over(stream, slot),
@@ -295,11 +295,10 @@ impl<V: Serve> Accepting<'_, V> {
     }
 }
 
-/// Makes `stream` ready to be served by any worker: without Nagle's algorithm, which holds small
-/// answers back, and without ties to the runtime that accepted it.
-fn prepare(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+/// `stream` without Nagle's algorithm, which holds small answers back.
+fn prepare(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nodelay(true)?;
-    stream.into_std()
+    Ok(stream)
 }
 
 /// Whether the peer of one connection caused the error, which says nothing about the next.
