@@ -199,6 +199,38 @@ fn without_the_servers_cpu_the_verdict_is_about_latency() {
 }
 
 #[test]
+fn where_the_cpu_of_one_side_only_is_seen_the_verdict_is_about_latency() {
+    let mut recording = made_up::headline(THOROUGH);
+    let grpc = recording.blocks.iter_mut().filter(|b| b.arm == Arm::Grpc);
+    grpc.for_each(|block| block.server = None);
+    let verdict = Verdict::of(&recording);
+    assert_eq!(verdict.first().unwrap().metric, Metric::MedianLatency);
+    assert!(verdict.is_told());
+}
+
+/// A pacer gives the rate of an open loop, so that no two blocks differ.
+#[test]
+fn the_rate_of_a_closed_loop_is_not_held_against_the_floor_of_an_open_one() {
+    let mut recording = made_up::headline(THOROUGH);
+    for block in &mut recording.blocks {
+        if block.purpose == Purpose::Aa && block.load == Load::Closed {
+            block.void = vec![Void::ServerRestarted];
+        }
+    }
+    let verdict = Verdict::of(&recording);
+    let of_closed = |metric| {
+        let mut others = verdict.others.iter();
+        let is = |claim: &&Claim| (claim.cell.load, claim.metric) == (Load::Closed, metric);
+        others.find(is).unwrap()
+    };
+    assert_eq!(
+        of_closed(Metric::Rate).finding,
+        Finding::CantTell(Unsaid::NoFloor)
+    );
+    assert!(of_closed(Metric::TailLatency).floor.is_some());
+}
+
+#[test]
 fn what_an_open_loop_finds_is_not_held_against_the_floor_of_a_closed_one() {
     let mut recording = made_up::headline(THOROUGH);
     for block in &mut recording.blocks {

@@ -79,7 +79,8 @@ impl<'a> Cells<'a> {
 
     /// How far apart an A/A cell found one arm under two names by `metric`: the cell whose load is
     /// the most like that of `cell`, as what differs by chance depends on it. An open loop, where cores
-    /// sleep between calls, differs by more than a closed one, and does not stand on the floor of that.
+    /// sleep between calls, differs by more than a closed one, and does not stand on the floor of that;
+    /// nor does a closed one's rate on that of an open loop, which the pacer gives.
     pub fn floor(&self, metric: Metric, cell: &Cell) -> Option<Floor> {
         let is_closed = |cell: &Cell| matches!(cell.load, Load::Closed);
         let likeness = |aa: &Cell| {
@@ -89,10 +90,15 @@ impl<'a> Cells<'a> {
             let shape = (aa.connections, aa.in_flight) == (cell.connections, cell.in_flight);
             (load, length, shape, aa.batch == cell.batch)
         };
+        let can_lend = |aa: &Cell| match (is_closed(aa), is_closed(cell)) {
+            (true, false) => false,
+            (false, true) => metric != Metric::Rate,
+            _ => true,
+        };
         let floors = self
             .floors
             .iter()
-            .filter(|(aa, known, _)| *known == metric && (is_closed(cell) || !is_closed(aa)));
+            .filter(|(aa, known, _)| *known == metric && can_lend(aa));
         let likest = floors.max_by_key(|(aa, ..)| likeness(aa));
         likest.map(|(.., floor)| *floor)
     }
@@ -120,6 +126,14 @@ impl<'a> Measured<'a> {
             block.pair == pair && (block.arm, &block.label) == (arm.0, &arm.1) && block.is_valid()
         };
         self.blocks.iter().rev().find(is).copied()
+    }
+
+    /// Whether `metric` was measured of both arms that are compared, as far as these have valid blocks.
+    pub fn is_known_of_both(&self, metric: Metric) -> bool {
+        let arms = self.first().into_iter().chain(self.last());
+        arms.map(|arm| self.valid_blocks(arm)).all(|blocks| {
+            blocks.is_empty() || blocks.iter().any(|block| metric.of(block).is_some())
+        })
     }
 
     /// All pairs of which any block was run.

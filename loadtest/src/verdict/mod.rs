@@ -47,9 +47,11 @@ impl Verdict {
 
         // What the headline is about follows from the plan and not from what came out.
         let mut headline = Vec::new();
-        // A service on another machine is no process of which the CPU time is known.
+        // A service on another machine is no process of which the CPU time is known, nor may both sides be
+        // of one that can be seen.
         headline.extend(open.and_then(|cell| {
-            claim(cell, Metric::ServerCpu, &cells)
+            let cpu = claim(cell, Metric::ServerCpu, &cells);
+            cpu.filter(|_| cell.is_known_of_both(Metric::ServerCpu))
                 .or_else(|| claim(cell, Metric::MedianLatency, &cells))
         }));
         headline.extend(primary.and_then(|cell| claim(cell, Metric::MedianLatency, &cells)));
