@@ -12,7 +12,6 @@ use super::{
 use crate::{
     record::{Arm, BlockRecord, Purpose},
     report::figures::decimals,
-    statistics::geometric_mean,
     verdict::{
         cells::{Cells, Measured},
         metric::Metric,
@@ -25,17 +24,14 @@ use crate::{
 pub(super) fn figures(cells: &Cells) -> Option<Markup> {
     let open = cells.first(Purpose::Open);
     let measured = open.or_else(|| cells.first(Purpose::Primary))?;
-    let arms: Vec<(&(Arm, String), Vec<&BlockRecord>)> = measured
-        .cell
-        .arms
-        .iter()
-        .map(|arm| (arm, measured.valid_blocks(arm)))
-        .filter(|(_, blocks)| !blocks.is_empty())
+    let arms = measured.cell.arms.iter();
+    let arms: Vec<&(Arm, String)> = arms
+        .filter(|arm| !measured.valid_blocks(arm).is_empty())
         .collect();
     let metrics = [Metric::ServerCpu, Metric::GeneratorCpu, Metric::Bytes];
     let charts: Vec<Markup> = metrics
         .into_iter()
-        .filter_map(|metric| bars(metric, &arms))
+        .filter_map(|metric| bars(measured, metric, &arms))
         .collect();
     (!charts.is_empty()).then(|| {
         html! {
@@ -50,15 +46,10 @@ pub(super) fn figures(cells: &Cells) -> Option<Markup> {
     })
 }
 
-fn typical(metric: Metric, blocks: &[&BlockRecord]) -> Option<f64> {
-    let values: Vec<f64> = blocks.iter().filter_map(|block| metric.of(block)).collect();
-    (!values.is_empty()).then(|| geometric_mean(&values))
-}
-
-fn bars(metric: Metric, arms: &[(&(Arm, String), Vec<&BlockRecord>)]) -> Option<Markup> {
+fn bars(measured: &Measured, metric: Metric, arms: &[&(Arm, String)]) -> Option<Markup> {
     let values: Vec<(&(Arm, String), f64)> = arms
         .iter()
-        .filter_map(|(arm, blocks)| Some((*arm, typical(metric, blocks)?)))
+        .filter_map(|arm| Some((*arm, measured.mean(arm, |block| metric.of(block))?)))
         .collect();
     if values.is_empty() {
         return None;
@@ -98,19 +89,14 @@ fn bars(metric: Metric, arms: &[(&(Arm, String), Vec<&BlockRecord>)]) -> Option<
     Some(html! { div { (chart.figure(&caption, &table(noun, &["Arm", &capital(noun)], &cells))) } })
 }
 
-fn all(measured: &Measured, arms: &[(&(Arm, String), Vec<&BlockRecord>)]) -> Markup {
-    let mean = |blocks: &[&BlockRecord], get: &dyn Fn(&BlockRecord) -> Option<f64>| {
-        let values: Vec<f64> = blocks.iter().filter_map(|block| get(block)).collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        (!values.is_empty()).then_some(mean)
-    };
-    let written = |value: Option<f64>, places| value.map_or("—".into(), |v| decimals(v, places));
+fn all(measured: &Measured, arms: &[&(Arm, String)]) -> Markup {
     let mib = |kib: u64| kib as f64 / 1024.0;
     let rows: Vec<Vec<String>> = arms
         .iter()
-        .map(|(arm, blocks)| {
+        .map(|arm| {
             let of = |get: &dyn Fn(&BlockRecord) -> Option<f64>, places| {
-                written(mean(blocks, get), places)
+                let mean = measured.mean(arm, get);
+                mean.map_or("—".into(), |mean| decimals(mean, places))
             };
             vec![
                 format!("{} ({})", arm.0.name(), arm.1),
@@ -131,7 +117,7 @@ fn all(measured: &Measured, arms: &[(&(Arm, String), Vec<&BlockRecord>)]) -> Mar
         "Client CPU, µs each",
         "Sent, bytes each",
         "Received, bytes each",
-        "Server memory at rest, MiB",
+        "Server memory before the load, MiB",
         "under load, MiB",
     ];
     html! { (table(&format!("What a request costs at {}", conditions(measured.cell)), &columns, &rows)) }

@@ -77,8 +77,9 @@ fn banners(recording: &Recording) -> Markup {
             (banner(
                 "warn",
                 &format!("In the closed loop the generator was at its limit, at {shapes}."),
-                "Latency and requests per second there are the generator's as much as the service's; \
-                 CPU per request and the open loop are not touched by it."
+                "Latency and requests per second there are the generator's as much as the service's. \
+                 Server CPU per request is the service's own, at the rate that the generator could \
+                 reach, and falls as a rate grows. The open loop is not touched by it."
             ))
         }
         @if void > 0 {
