@@ -110,7 +110,7 @@ fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8
     let compared = commands::compare::compare(first, second, output)?;
     let page = compared.folder.join("index.html");
     say(&format!("{}Report: {}", compared.text, page.display()))?;
-    Ok(told(compared.has_both))
+    Ok(told(compared.is_told))
 }
 
 fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {

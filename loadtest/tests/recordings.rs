@@ -256,8 +256,9 @@ fn two_runs_of_the_same_comparison_agree_and_their_page_says_so() {
             name,
         )
     });
-    let Compared { text, folder, .. } =
-        compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let compared = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, folder, .. } = compared;
+    assert!(compared.is_told);
     assert!(
         text.starts_with("The two runs agree on server CPU per request: their intervals overlap, "),
         "{text}"
@@ -279,8 +280,9 @@ fn runs_at_different_rates_of_which_one_cannot_tell_are_not_said_to_agree() {
         *load = Load::Open { per_second: 6000.0 };
     }
     let second = written(&second, &parent, "other");
-    let Compared { text, folder, .. } =
-        compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let compared = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, folder, .. } = compared;
+    assert!(!compared.is_told, "one can't tell");
     assert!(
         text.starts_with("The two runs do not contradict each other on server CPU per request"),
         "{text}"

@@ -68,6 +68,11 @@ impl Twice<'_> {
             .all(|claim| claim.finding.is_told())
     }
 
+    /// Whether both runs say the same.
+    fn says_the_same(&self) -> bool {
+        self.is_told() && self.first.finding == self.second.finding
+    }
+
     /// Whether the intervals have a value in common; none where a run has no estimate.
     pub fn agree(&self) -> Option<bool> {
         let (first, second) = (
@@ -83,8 +88,8 @@ impl Twice<'_> {
 pub struct Compared {
     /// What the terminal shows.
     pub text: String,
-    /// Whether both runs measured what the verdict of the first is about.
-    pub has_both: bool,
+    /// Whether both runs can tell what the verdict of the first is about.
+    pub is_told: bool,
     /// What holds the page.
     pub folder: PathBuf,
 }
@@ -98,10 +103,9 @@ pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Com
     let sides = [Side::read(first)?, Side::read(second)?];
     let folder = Folder::begin(output)?;
     folder.write(PAGE, render(&sides))?;
-    let agree = headline(&sides).and_then(|twice| twice.agree());
     Ok(Compared {
         text: text(&sides),
-        has_both: agree.is_some(),
+        is_told: headline(&sides).is_some_and(|twice| twice.is_told()),
         folder: folder.keep()?,
     })
 }
@@ -178,9 +182,13 @@ pub fn agreement(sides: &[Side; 2]) -> String {
     };
     let figures = format!("{} and {}", figure(twice.first), figure(twice.second));
     match twice.agree() {
-        Some(true) if twice.is_told() => {
+        Some(true) if twice.says_the_same() => {
             format!("The two runs agree on {noun}: their intervals overlap, {figures}.")
         }
+        Some(true) if twice.is_told() => format!(
+            "The two runs do not contradict each other on {noun}: their intervals overlap, {figures}, \
+             but one tells a difference and the other that there is none to speak of."
+        ),
         Some(true) => format!(
             "The two runs do not contradict each other on {noun}: their intervals overlap, {figures}, \
              but not both tell a difference, or that there is none."
