@@ -127,9 +127,21 @@ fn notes(finished: &Finished) -> Vec<String> {
     }
     if validity::too_many_void(blocks) {
         notes.push("Most blocks are VOID: the run gave up, and no more were measured.".to_owned());
-        let mut reasons = blocks.iter().flat_map(|block| &block.void);
-        if reasons.any(|void| matches!(void, Void::PacerLate { .. } | Void::Steal { .. })) {
+        let has = |block: &BlockRecord, test: fn(&Void) -> bool| block.void.iter().any(test);
+        let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
+        // A generator at its limit is late by itself.
+        let is_busy = |void: &Void| matches!(void, Void::GeneratorBusy { .. });
+        if blocks
+            .iter()
+            .any(|block| has(block, is_late) && !has(block, is_busy))
+        {
             let advice = "Something else used these cores: stop it, and run again.";
+            notes.push(advice.to_owned());
+        }
+        let is_stolen = |void: &Void| matches!(void, Void::Steal { .. });
+        if blocks.iter().any(|block| has(block, is_stolen)) {
+            let advice =
+                "The hypervisor gave these cores to other machines: run again at another time.";
             notes.push(advice.to_owned());
         }
     }

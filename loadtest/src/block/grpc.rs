@@ -17,11 +17,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use proto::rest_grpc_dual_mode::{
     BatchRequestMessage, RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
 };
+use serving::client::http_status;
 use tonic::{Code, Status, body::Body};
 
 use super::{
     batch::Batch,
-    recorder::{CONNECTION_BROKEN, Outcome},
+    recorder::{CONNECTION_BROKEN, NO_GRPC, Outcome},
     user::{Attack, ConnectError, GREETING, MESSAGE_TYPE, YEAR},
     wire::Counted,
 };
@@ -99,6 +100,7 @@ impl Connection {
             Ok(false) => Outcome::Broken("not the greeting asked for"),
             // A status that the server sent has no cause on this side of the wire.
             Err(status) if status.source().is_some() => CONNECTION_BROKEN,
+            Err(status) if http_status(&status).is_some() => NO_GRPC,
             Err(status) => Outcome::Grpc(status.code()),
         }
     }

@@ -25,15 +25,18 @@ pub(super) enum Outcome {
 /// How a connection ended on which a call was open.
 pub(super) const CONNECTION_BROKEN: Outcome = Outcome::Broken("connection broken");
 
+/// What came back over HTTP/2 instead of gRPC.
+pub(super) const NO_GRPC: Outcome = Outcome::Broken("no gRPC");
+
 impl Outcome {
     /// Whether it says that something else is served there than what was asked for; not that the
     /// service has trouble, or gives another answer.
     pub(super) fn is_of_another(self) -> bool {
         match self {
-            Self::Http(408 | 425 | 429 | 499) => false,
+            Self::Http(401 | 403 | 408 | 425 | 429 | 499) => false,
             Self::Http(status) => (300..500).contains(&status),
-            Self::Grpc(code) => matches!(code, Code::Unimplemented | Code::Internal),
-            Self::Broken(_) => self == CONNECTION_BROKEN,
+            Self::Grpc(code) => code == Code::Unimplemented,
+            Self::Broken(_) => self == CONNECTION_BROKEN || self == NO_GRPC,
         }
     }
 
