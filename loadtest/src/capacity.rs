@@ -23,14 +23,14 @@ const MOST_STEPS: u32 = 15;
 /// wait less and calls are late all the same, it is the generator that had no core.
 const WAITING: f64 = 0.5;
 
-/// Below this rate no objective is searched for, in calls per second.
+/// Below this rate no objective is searched for, in calls per second, whatever its percentile.
 const LOWEST: f64 = 1.0;
 
 /// How often a rate is tried whose blocks tell nothing.
 const ATTEMPTS: u32 = 3;
 
-/// The longest block of a search, in microseconds. A percentile that is not known by then is not
-/// known at this rate.
+/// The longest block of a search, in microseconds. Rates at which the percentile is not known by then are
+/// not tried.
 const LONGEST_US: u64 = 60_000_000;
 
 /// Reads an objective such as `p99<5ms`: a percentile, and the time it must stay below, in us, ms
@@ -85,12 +85,13 @@ struct Bracket {
 }
 
 impl Bracket {
-    /// The rate to try next, beginning with `first`; none where the search is over.
-    fn next(&self, first: f64) -> Option<f64> {
+    /// The rate to try next, beginning with `first`, and none below `lowest`; none where the search is
+    /// over.
+    fn next(&self, first: f64, lowest: f64) -> Option<f64> {
         match (self.met, self.missed) {
-            (None, None) => Some(first),
+            (None, None) => Some(first.max(lowest)),
             (Some(met), None) => Some(met * 2.0),
-            (None, Some(missed)) => Some(missed / 2.0).filter(|rate| *rate >= LOWEST),
+            (None, Some(missed)) => Some(missed / 2.0).filter(|rate| *rate >= lowest),
             (Some(met), Some(missed)) if missed / met > CLOSE => Some((met * missed).sqrt()),
             _ => None,
         }
@@ -126,12 +127,15 @@ pub async fn search(
     let mut disturbed = false;
     let window_us = lab.window_us;
     for step in 1..=MOST_STEPS {
-        let Some(rate) = bracket.next(first.max(LOWEST)) else {
+        let Some(rate) = bracket.next(first, lowest(objective)) else {
             break;
         };
-        let rate = rate.round().max(LOWEST);
+        let rate = rate.round();
         lab.window_us = window(objective, rate, window_us);
+        // How many steps it takes is not known before.
+        lab.plan(1);
         let found = try_rate(lab, (arm, users), objective, (rate, step), blocks).await;
+        lab.done();
         lab.window_us = window_us;
         let found = found?;
         if found == Step::Disturbed {
@@ -190,19 +194,32 @@ async fn try_rate(
         };
         let record = lab.measure(&block, None).await?.record;
         found = judge(&record, objective);
+        // Once may be an accident, such as a service that was started again.
+        let has_errors = |void: &Void| matches!(void, Void::Errors { .. });
+        let is_accident = attempt == 1 && record.void.iter().any(has_errors);
         blocks.push(record);
-        if !matches!(found, Step::Disturbed | Step::GeneratorBound) || lab.stop.is_cancelled() {
+        let is_known = !matches!(found, Step::Disturbed | Step::GeneratorBound) && !is_accident;
+        if is_known || lab.stop.is_cancelled() {
             break;
         }
     }
     Ok(found)
 }
 
-/// How long a block must be so that the percentile is known, with a tenth to spare.
+/// How many calls it takes to know the percentile, with a tenth to spare.
+fn calls(objective: Objective) -> f64 {
+    1.1 * SAMPLES_BEYOND * 100.0 / (100.0 - objective.percentile)
+}
+
+/// How long a block must be so that the percentile is known.
 fn window(objective: Objective, rate: f64, usual_us: u64) -> u64 {
-    let calls = 1.1 * SAMPLES_BEYOND * 100.0 / (100.0 - objective.percentile);
-    let needed = calls / rate * 1e6;
+    let needed = calls(objective) / rate * 1e6;
     usual_us.max((needed as u64).min(LONGEST_US))
+}
+
+/// The lowest rate at which the percentile is known in the longest block.
+fn lowest(objective: Objective) -> f64 {
+    (calls(objective) / (LONGEST_US as f64 / 1e6)).max(LOWEST)
 }
 
 /// The share of the users that waited for an answer, on average over the window: their number is
@@ -219,6 +236,9 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
     let is = |test: fn(&Void) -> bool| record.void.iter().any(test);
     if is(|void| matches!(void, Void::GeneratorBusy { .. })) {
         return Step::GeneratorBound;
+    }
+    if is(|void| matches!(void, Void::ServerRestarted)) {
+        return Step::Disturbed;
     }
     let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
     if is(|void| matches!(void, Void::Errors { .. })) {
@@ -285,7 +305,7 @@ mod tests {
             for first in [10.0, 4_000.0, 50_000.0] {
                 let mut bracket = Bracket::default();
                 let mut steps = 0;
-                while let Some(rate) = bracket.next(first) {
+                while let Some(rate) = bracket.next(first, LOWEST) {
                     let met = rate <= truth;
                     bracket.tell(rate, if met { Step::Met } else { Step::Missed });
                     steps += 1;
@@ -300,7 +320,7 @@ mod tests {
     #[test]
     fn a_search_that_nothing_meets_ends() {
         let mut bracket = Bracket::default();
-        while let Some(rate) = bracket.next(1000.0) {
+        while let Some(rate) = bracket.next(1000.0, LOWEST) {
             bracket.tell(rate, Step::Missed);
         }
         assert_eq!(bracket.met, None);
@@ -324,6 +344,26 @@ mod tests {
         assert_eq!(window(objective, 100_000.0, 1_500_000), 1_500_000);
         assert_eq!(window(objective, 1_100.0, 1_500_000), 10_000_000);
         assert_eq!(window(objective, 1.0, 1_500_000), LONGEST_US);
+    }
+
+    #[test]
+    fn no_rate_is_tried_at_which_the_percentile_would_not_be_known() {
+        let objective = parse("p99.9<5ms").unwrap();
+        let mut bracket = Bracket::default();
+        let mut tried = Vec::new();
+        while let Some(rate) = bracket.next(500.0, lowest(objective)) {
+            tried.push(rate);
+            bracket.tell(
+                rate,
+                if tried.len() < 3 {
+                    Step::Met
+                } else {
+                    Step::Missed
+                },
+            );
+        }
+        let known = |rate: &f64| rate * (window(objective, *rate, 0) as f64 / 1e6) >= 100_000.0;
+        assert!(tried.iter().all(known), "{tried:?}");
     }
 
     #[test]

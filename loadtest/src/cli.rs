@@ -29,13 +29,16 @@ const RAMP: usize = 320;
 
 /// The most users: each holds a connection, and an address has about 28,000 ports for connections to
 /// one server (Linux: net.ipv4.ip_local_port_range).
-const MOST_USERS: usize = 28_000;
+pub const MOST_USERS: usize = 28_000;
 
 /// The longest a block may be measured, in seconds: a day. Numbers of microseconds fit far more.
 const LONGEST_RUN_TIME: usize = 24 * 60 * 60;
 
 /// The highest rate that can be asked for, in calls per second: their distance is a microsecond.
 const HIGHEST_RATE: f64 = 1e6;
+
+/// The fewest calls that a block may be offered: of fewer not even the median is told.
+const LEAST_CALLS: f64 = 10.0;
 
 /// However short the run time, each block is measured for a tenth of a second.
 const SHORTEST_WINDOW_US: u64 = 100_000;
@@ -71,7 +74,7 @@ Exit codes:
   3    measured, but some answers were bad
   4    measured, but a threshold was missed
   5    a target could not be reached; nothing was written
-  6    can't tell: too few valid blocks, or they do not agree; compare: the runs have no verdict in common
+  6    can't tell: too few valid blocks, or they do not agree; compare: not both runs can, of the same
   7    cut short by something else than a signal; what was measured until then was written
   8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
@@ -100,7 +103,7 @@ pub enum Command {
     ///
     /// They agree where the interval of the first one's verdict overlaps with that of the same in the
     /// second, and both can tell. They were not measured in pairs: between them the machine may have
-    /// changed as well as the code. The exit code is 0, or 6 where they have no verdict in common.
+    /// changed as well as the code. The exit code is 0, or 6 where not both can tell.
     Compare {
         /// Folder of the one run
         first: PathBuf,
@@ -112,8 +115,9 @@ pub enum Command {
     },
     /// Join runs that several machines made at once against one service
     ///
-    /// All need the same options and the same --seed, so that each measured the same arm at the same
-    /// time. The exit code is 0, or 6 where the joined run can't tell.
+    /// All need the same options and the same --seed, and to be started together, so that each measured the
+    /// same arm at the same time: a machine that has to repeat a block falls behind the others. The service
+    /// has to be one: each machine's localhost is another. The exit code is 0, or 6 where the joined run can't tell.
     Merge {
         /// Folders of the runs, two or more
         #[arg(required = true, num_args = 2..)]
@@ -354,6 +358,16 @@ impl Options {
         if let Some(pairs) = self.pairs {
             refuse(!(1..=MOST_PAIRS).contains(&pairs), || {
                 format!("--pairs {pairs} cannot be measured; it must be between 1 and {MOST_PAIRS}")
+            })?;
+        }
+        if let Some(rate) = self.rate {
+            let window_s = self.extent().window_us as f64 / 1e6;
+            refuse(rate * window_s < LEAST_CALLS, || {
+                let least = (LEAST_CALLS / window_s).ceil();
+                format!(
+                    "--rate {rate} gives a block of {window_s} s too few calls to measure; offer {least} or more, \
+                     or give a longer --run-time"
+                )
             })?;
         }
         let mut once = self.arms.clone();

@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     bare,
     child::Child,
+    cli::MOST_USERS,
     known::{self, Known},
     record::Nanoseconds,
     target::Target,
@@ -159,6 +160,7 @@ pub fn main() -> anyhow::Result<()> {
     io::stdin().lock().read_line(&mut line)?;
     let spec: Spec = serde_json::from_str(&line).context("standard input is no server to run")?;
     usage::pin(&spec.cores).context("the server cannot be kept on its cores")?;
+    usage::raise_file_limit();
     match spec.kind {
         Kind::DualMode => dual_mode(None),
         Kind::BareRest { keeps } => dual_mode(Some(Bare { keeps, work: None })),
@@ -203,7 +205,12 @@ fn dual_mode(bare: Option<Bare>) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;
     let listener = |socket| Listener {
-        limits: Limits::default(),
+        // A user holds a connection, and has a call on it.
+        limits: Limits {
+            connections: MOST_USERS,
+            calls: MOST_USERS,
+            ..Limits::default()
+        },
         workers: workers.clone(),
         ..Listener::from(socket)
     };

@@ -96,6 +96,7 @@ impl Lab {
             cores: self.cores.clone(),
             window_us: self.window_us,
             warm_up_us: self.warm_up_us,
+            connecting_us: session.connecting_us,
             folder: self.folder.clone(),
             goose_report,
         };

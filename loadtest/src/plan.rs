@@ -85,6 +85,10 @@ const BATCHES: [u32; 4] = [1, 10, 100, 1000];
 /// Calls in flight across it, besides as many as there are users.
 const IN_FLIGHT: [u32; 2] = [1, 8];
 
+/// The most calls in flight on one connection: what every server should take (RFC 9113 §6.5.2); many take
+/// no more.
+const STREAMS: u32 = 100;
+
 /// The cells of a closed loop of `users`, which need no rate.
 pub fn closed(extent: &Extent, arms: &[Arm], users: u32) -> Vec<Cell> {
     let cell = |purpose, users| Cell {
@@ -142,7 +146,7 @@ pub fn map(extent: &Extent, arms: &[Arm], users: u32, batches: bool, known: &[Ce
     let shared = arms.iter().copied().filter(|arm| arm.multiplexes());
     let shared = match shared.collect::<Vec<_>>()[..] {
         [first, .., last] if users > 1 => Some(Cell {
-            in_flight: users,
+            in_flight: users.min(STREAMS),
             arms: named(&[first, last]),
             ..square(1, 1)
         }),

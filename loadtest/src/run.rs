@@ -339,6 +339,10 @@ impl Comparison {
             let report = self.goose_report(&block);
             let outcome = match self.lab.measure(&block, report).await {
                 Ok(outcome) => outcome,
+                Err(_) if self.lab.stop.is_cancelled() => {
+                    self.run.cut_short = Some(INTERRUPTED.to_owned());
+                    return Ok(());
+                }
                 Err(error) if self.blocks.is_empty() => return Err(error),
                 Err(error) => {
                     self.run.cut_short = Some(format!("{}: {error:#}", block.arm.name()));

@@ -1,14 +1,27 @@
 //! The service that is measured: dual-mode, started afresh for each block, or one that runs already.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use tokio::time::{Instant, sleep};
 
 use crate::{
-    block,
+    block::{self, CONNECTING_US},
     embedded::{self, Account, Embedded},
     record::{Arm, Service},
     target::{Target, TargetError},
     usage,
 };
+
+/// How long a service that runs already may be away before a block: long enough for one that is started
+/// again by a supervisor.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// How often it is asked for meanwhile.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// How many times longer than the connection before the block those of its users may take.
+const LIKE_THE_FIRST: u32 = 4;
 
 /// The service that is measured.
 #[derive(Debug)]
@@ -17,15 +30,7 @@ pub enum Subject {
     /// memory.
     Fresh(embedded::Spec),
     /// A service that runs already: its REST and its gRPC.
-    Running([Side; 2]),
-}
-
-/// One side of a service that runs already.
-#[derive(Debug)]
-pub struct Side {
-    target: Target,
-    address: SocketAddr,
-    processes: Vec<u32>,
+    Running([Target; 2]),
 }
 
 /// The service while a block is measured.
@@ -36,6 +41,8 @@ pub struct Session {
     pub target: Target,
     /// The server's processes, where they are on this machine.
     pub processes: Vec<u32>,
+    /// How long users may take to connect, in microseconds.
+    pub connecting_us: u64,
     address: Option<SocketAddr>,
 }
 
@@ -55,8 +62,8 @@ impl Subject {
     /// When one does not answer, or as another service does.
     pub async fn running(rest: Target, grpc: Target) -> Result<Self, TargetError> {
         Ok(Self::Running([
-            Side::reach(rest, Arm::JsonHttp1).await?,
-            Side::reach(grpc, Arm::Grpc).await?,
+            answering(rest, Arm::JsonHttp1).await?,
+            answering(grpc, Arm::Grpc).await?,
         ]))
     }
 
@@ -65,8 +72,8 @@ impl Subject {
         match self {
             Self::Fresh(_) => Service::Embedded,
             Self::Running([rest, grpc]) => Service::Host {
-                rest: rest.target.url(),
-                grpc: grpc.target.url(),
+                rest: rest.url(),
+                grpc: grpc.url(),
             },
         }
     }
@@ -76,7 +83,7 @@ impl Subject {
     pub async fn lacks(&self, arm: Arm) -> Option<String> {
         match (self, arm) {
             (Self::Fresh(_), _) | (_, Arm::JsonHttp1 | Arm::Grpc) => None,
-            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 1).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, rest, 1).await,
         }
     }
 
@@ -84,15 +91,15 @@ impl Subject {
     pub async fn lacks_batches(&self, arm: Arm) -> Option<String> {
         match (self, arm) {
             (Self::Fresh(_), _) => None,
-            (Self::Running([_, grpc]), Arm::Grpc) => block::probe(arm, &grpc.target, 2).await,
-            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 2).await,
+            (Self::Running([_, grpc]), Arm::Grpc) => block::probe(arm, grpc, 2).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, rest, 2).await,
         }
     }
 
     /// Makes the service ready for a block of `arm`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When it cannot be started, or went away.
     pub async fn begin(&self, arm: Arm) -> anyhow::Result<Session> {
         let [rest, grpc] = match self {
             Self::Fresh(spec) => {
@@ -104,35 +111,49 @@ impl Subject {
                     },
                     processes: own.id().into_iter().collect(),
                     own: Some(own),
+                    connecting_us: CONNECTING_US,
                     address: None,
                 });
             }
             Self::Running(sides) => sides,
         };
-        let side = if arm == Arm::Grpc { grpc } else { rest };
+        let target = if arm == Arm::Grpc { grpc } else { rest };
+        let reached = still_there(target, arm).await;
+        let (address, took) = reached.context("the service went away")?;
+        let connecting_us = u64::try_from((took * LIKE_THE_FIRST).as_micros()).unwrap_or(u64::MAX);
         Ok(Session {
             own: None,
-            target: side.target.clone(),
-            processes: side.processes.clone(),
-            address: Some(side.address),
+            target: target.clone(),
+            // Others than those of the last block where it was started again since.
+            processes: usage::listening_processes(address),
+            connecting_us: connecting_us.max(CONNECTING_US),
+            address: Some(address),
         })
     }
 }
 
-impl Side {
-    async fn reach(target: Target, arm: Arm) -> Result<Self, TargetError> {
-        let address = target.reach(arm).await?;
-        if let Some(what) = block::misfit(arm, &target).await {
-            let reason = format!(
-                "answers a call for a greeting with: {what}; is it another port or service, or one with TLS?"
-            );
-            return Err(target.unreachable(arm, reason));
+/// `target`, where the service that was meant answers there.
+async fn answering(target: Target, arm: Arm) -> Result<Target, TargetError> {
+    target.reach(arm).await?;
+    if let Some(what) = block::misfit(arm, &target).await {
+        let reason = format!(
+            "answers a call for a greeting with: {what}; is it another port or service, or one with TLS?"
+        );
+        return Err(target.unreachable(arm, reason));
+    }
+    Ok(target)
+}
+
+/// Where `target` listens, if it does now or soon, and how long it took to connect.
+async fn still_there(target: &Target, arm: Arm) -> Result<(SocketAddr, Duration), TargetError> {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        match target.reach(arm).await {
+            Ok(address) => return Ok((address, asked.elapsed())),
+            Err(error) if begun.elapsed() > AWAY => return Err(error),
+            Err(_) => sleep(AGAIN).await,
         }
-        Ok(Self {
-            target,
-            address,
-            processes: usage::listening_processes(address),
-        })
     }
 }
 

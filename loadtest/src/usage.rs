@@ -22,6 +22,16 @@ pub fn own_cpu_of_this_thread() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
+/// Lets this process open as many files as it may: each user holds a connection, and common soft limits
+/// are as low as 256.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it is refused, users that get no connection say so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 /// The most memory in KiB that was ever resident of this process, where the system tells.
 #[cfg(target_os = "linux")]
 pub fn own_peak_memory_kib() -> Option<u64> {
@@ -31,6 +41,11 @@ pub fn own_peak_memory_kib() -> Option<u64> {
         .ok()?
         .vmhwm
 }
+
+/// How much more the kernel's ticks may tell than its threads before threads are missing: two ticks, as both
+/// ends are rounded, and a part for what runs while one is read after the other.
+const TICKS_AHEAD: Duration = Duration::from_millis(20);
+const PART_AHEAD: f64 = 0.02;
 
 /// The use that processes make of the machine at one moment.
 #[derive(Clone, Debug)]
@@ -47,15 +62,17 @@ impl Usage {
     /// The CPU time that was taken since `before`, and who counted it; none where it is not of the
     /// same processes.
     pub fn cpu_since(&self, before: &Self) -> Option<(Duration, CpuSource)> {
+        // Ticks count threads that have ended too.
+        let ticks = self.ticks.checked_sub(before.ticks)?;
         let told = self.threads.values().any(|time| !time.is_zero());
         let live_on = |id: &i32| self.threads.contains_key(id);
-        if told && before.threads.keys().all(live_on) {
-            let time = self.threads_since(before).values().sum();
-            return Some((time, CpuSource::Scheduler));
+        let threads: Duration = self.threads_since(before).values().sum();
+        // Those that began and ended in between are seen by neither end.
+        let all = ticks <= threads + TICKS_AHEAD + threads.mul_f64(PART_AHEAD);
+        if told && all && before.threads.keys().all(live_on) {
+            return Some((threads, CpuSource::Scheduler));
         }
-        // Ticks count threads that have ended too.
-        let time = self.ticks.checked_sub(before.ticks)?;
-        Some((time, CpuSource::Ticks))
+        Some((ticks, CpuSource::Ticks))
     }
 
     /// The CPU time that each thread took since `before`.
@@ -135,16 +152,12 @@ pub fn stolen(cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
     (all > 0).then_some((all, stolen))
 }
 
-/// The cores that all of `pids` together may run on.
+/// The cores that any of `pids` may run on.
 #[cfg(target_os = "linux")]
 pub fn cores_of(pids: &[u32]) -> BTreeSet<usize> {
-    let allowed = pids.iter().filter_map(|pid| {
-        let process = procfs::process::Process::new(i32::try_from(*pid).ok()?).ok()?;
-        process.status().ok()?.cpus_allowed_list
-    });
-    let ranges = allowed.flatten();
-    ranges
-        .flat_map(|(first, last)| first as usize..=last as usize)
+    let pids = pids.iter().filter_map(|pid| i32::try_from(*pid).ok());
+    pids.filter_map(rustix::process::Pid::from_raw)
+        .flat_map(|pid| allowed(Some(pid)))
         .collect()
 }
 
@@ -168,8 +181,14 @@ pub fn pin(cores: &[usize]) -> std::io::Result<()> {
 /// The cores that this process may run on.
 #[cfg(target_os = "linux")]
 pub fn cores() -> Vec<usize> {
+    allowed(None)
+}
+
+/// The cores that a process may run on, or this one; none where the system does not tell.
+#[cfg(target_os = "linux")]
+fn allowed(pid: Option<rustix::process::Pid>) -> Vec<usize> {
     use rustix::thread::{CpuSet, sched_getaffinity};
-    let set = sched_getaffinity(None).unwrap_or_default();
+    let set = sched_getaffinity(pid).unwrap_or_default();
     (0..CpuSet::MAX_CPU)
         .filter(|core| set.is_set(*core))
         .collect()
@@ -295,9 +314,10 @@ mod tests {
     fn what_was_stolen_is_told_of_the_cores_that_are_asked_for() {
         let own = cores_of(&[std::process::id()]);
         assert_eq!(own, cores().into_iter().collect());
-        let (all, stolen_of_all) = stolen(&own).unwrap();
+        // Time goes on between the two.
         let of_one = stolen(&own.first().copied().into_iter().collect());
         let (one, stolen_of_one) = of_one.unwrap();
+        let (all, stolen_of_all) = stolen(&own).unwrap();
         assert!(one <= all && (own.len() < 2 || one < all), "{one} of {all}");
         assert!(stolen_of_one <= stolen_of_all && stolen_of_all < all);
         assert!(stolen(&BTreeSet::new()).is_none());
@@ -327,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheduler_is_asked_as_long_as_no_thread_has_ended() {
+    fn the_scheduler_is_asked_as_long_as_it_tells_of_every_thread() {
         let usage = |ticks, threads: &[(i32, u64)]| Usage {
             ticks: Duration::from_millis(ticks),
             threads: threads
@@ -340,6 +360,10 @@ mod tests {
         let scheduler = |nanos| Some((Duration::from_nanos(nanos), CpuSource::Scheduler));
         let begun = usage(20, &[(1, 6), (2, 9), (3, 4)]);
         assert_eq!(begun.cpu_since(&before), scheduler(7));
+        // Another thread came, took 40 ms, and went.
+        let unseen = usage(50, &[(1, 6), (2, 9)]);
+        let ticks = Some((Duration::from_millis(40), CpuSource::Ticks));
+        assert_eq!(unseen.cpu_since(&before), ticks);
         let ended = usage(20, &[(1, 6)]);
         let ticks = Some((Duration::from_millis(10), CpuSource::Ticks));
         assert_eq!(ended.cpu_since(&before), ticks);

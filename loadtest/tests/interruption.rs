@@ -6,12 +6,13 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use loadtest::record::Void;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Behaviour, Room, names, service};
+use support::{Behaviour, ONE_PAIR, Room, names, service, stderr};
 
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,6 +102,36 @@ fn ctrl_c_breaks_off_calls_that_hang() {
         names(&room.path().join("reports")).is_empty(),
         "nothing was measured"
     );
+}
+
+/// Not block after block at a closed port.
+#[test]
+fn a_service_that_goes_away_ends_the_run_with_what_was_measured() {
+    let service = service(Behaviour::default());
+    let room = Room::new();
+    let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
+    let mut tool = room.bare_tool(&["--users", "2", "--run-time", "2s"]);
+    let tool = tool.args(hosts).args(ONE_PAIR).spawn().unwrap();
+    let begun = Instant::now();
+    let calls = Arc::clone(&service.calls);
+    // Each was asked once before; now the second block has begun.
+    let has_both = || {
+        let calls = calls.lock().unwrap();
+        let mut calls = calls.iter().skip(2).map(|call| call.0);
+        let first = calls.next();
+        calls.any(|protocol| Some(protocol) != first)
+    };
+    while !has_both() {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(service);
+    let output = tool.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    let recording = room.recording();
+    let why = recording.run.cut_short.unwrap();
+    assert!(why.contains("the service went away: "), "{why}");
+    assert_eq!(recording.blocks.len(), 2);
 }
 
 #[test]

@@ -46,6 +46,10 @@ fn a_wrong_option_is_named() {
         (&["--run-time", "0"], "--run-time \"0\""),
         (&["--rate", "0"], "--rate 0"),
         (&["--rate", "nan"], "--rate NaN"),
+        (
+            &["--rate", "2.5"],
+            "--rate 2.5 gives a block of 1.5 s too few",
+        ),
         (&["--rate", "10", "--closed"], "--closed"),
         (&["--pairs", "0"], "--pairs 0"),
         (&["--slo", "p99"], "write it like p99<5ms"),

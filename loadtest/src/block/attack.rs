@@ -32,7 +32,11 @@ pub(super) async fn run(
     let time_limit = configuration::time_limit(&options)?;
     configuration::adapt(&mut options, spec);
     if options.dashboard {
-        tokio::spawn(end_with(Arc::clone(&window)));
+        let window = Arc::clone(&window);
+        tokio::spawn(async move {
+            window.over().await;
+            goose::trigger_killswitch("its window has closed");
+        });
     }
     let attack = Arc::new(Attack {
         arm: spec.planned.arm,
@@ -82,14 +86,6 @@ pub(super) async fn run(
         aborted: aborted.is_some(),
         record: record(spec, &window),
     })
-}
-
-/// Ends the attack when the window has closed.
-async fn end_with(window: Arc<Window>) {
-    while !window.is_whole() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    goose::trigger_killswitch("its window has closed");
 }
 
 /// What the window holds; nothing where it never opened.

@@ -14,9 +14,6 @@ use crate::{cli::UsageError, plan::Planned, record::Purpose};
 /// short enough that a run against a stalled server ends.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Goose's time begins before its users have connected, which must not take a window's end.
-const CONNECTING_US: u64 = 100_000;
-
 /// How much longer goose would go on where it is ended when its window has closed.
 const ENDED_FROM_OUTSIDE_S: u64 = 10;
 
@@ -25,13 +22,18 @@ pub(super) fn adapt(options: &mut GooseConfiguration, spec: &Spec) {
     options.host = Some(spec.target.url());
     options.no_telnet = true;
     options.users = Some(spec.planned.users());
-    // Goose counts whole seconds from the last user's start; the window closes by itself.
-    let mut run_time = (spec.warm_up_us + spec.window_us + CONNECTING_US).div_ceil(1_000_000);
+    // Goose counts whole seconds from when it has started the last user, who has not connected then; the
+    // window closes by itself.
+    let mut run_time = (spec.warm_up_us + spec.window_us + spec.connecting_us).div_ceil(1_000_000);
     if options.dashboard {
         // Where goose comes to its own end it waits for whoever looks at it, and no other block begins.
         run_time += ENDED_FROM_OUTSIDE_S;
     }
     options.run_time = Some(format!("{run_time}s"));
+    if spec.planned.users() == 1 && options.increase_time.take().is_some() {
+        // Goose refuses a time for one user, who begins at once.
+        options.increase_rate = Some("1".to_owned());
+    }
     if options.verbose == 0 && options.running_metrics.is_none() {
         options.quiet = options.quiet.max(1);
         options.no_print_metrics = true;

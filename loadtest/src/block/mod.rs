@@ -54,6 +54,10 @@ const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
 /// world.
 const PROBE: Duration = Duration::from_secs(3);
 
+/// How long the users of a block have to connect, in microseconds, at least: on this machine they take a
+/// hundredth of it.
+pub const CONNECTING_US: u64 = 100_000;
+
 /// What the parent asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
@@ -69,6 +73,8 @@ pub struct Spec {
     pub window_us: u64,
     /// Length of what comes before it, once all users have started.
     pub warm_up_us: u64,
+    /// How long users may take to connect.
+    pub connecting_us: u64,
     /// The run's folder.
     pub folder: PathBuf,
     /// Where goose writes its HTML report, if it is to.
@@ -132,7 +138,7 @@ pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     stop_when_the_parent_says_so(Arc::clone(&window), stop.clone());
     tell_progress(Arc::clone(&window));
-    raise_file_limit();
+    usage::raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not be started")?;
     let event = match runtime.block_on(attack::run(&spec, options, window, stop)) {
         Ok(measured) => Event::Done(Box::new(measured)),
@@ -142,15 +148,6 @@ pub fn main(options: GooseConfiguration) -> anyhow::Result<()> {
     // Where the parent is gone, nobody is left to be told.
     let _ = tell(&event);
     Ok(())
-}
-
-/// Each user holds a connection, and common soft limits are as low as 256 files.
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Where it is refused, users that get no connection say so.
-    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn tell(event: &Event) -> anyhow::Result<()> {
@@ -236,6 +233,7 @@ impl Spec {
             cores: Vec::new(),
             window_us: 1_500_000,
             warm_up_us: 500_000,
+            connecting_us: CONNECTING_US,
             folder: PathBuf::new(),
             goose_report: None,
         }

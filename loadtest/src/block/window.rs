@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use serving::CancellationToken;
+
 use super::{Progress, Spec, pacer::Pacer, recorder::Recorder, wire};
 use crate::{record::Load, usage};
 
@@ -32,6 +34,8 @@ pub(super) struct Window {
     closed: OnceLock<Moment>,
     at_rest_kib: Option<u64>,
     abandoned: AtomicBool,
+    /// Cancelled when it has been open for its whole length.
+    over: CancellationToken,
     sink: Mutex<Recorder>,
 }
 
@@ -66,6 +70,7 @@ impl Window {
             length: Duration::from_micros(spec.window_us),
             at_rest_kib: usage::of_processes(&spec.server).map(|usage| usage.memory_kib),
             abandoned: AtomicBool::new(false),
+            over: CancellationToken::new(),
             server: spec.server.clone(),
             cores: usage::cores_of(&[&spec.server[..], &[std::process::id()]].concat()),
             bytes: Arc::default(),
@@ -90,6 +95,7 @@ impl Window {
             window.open();
             tokio::time::sleep(window.length).await;
             window.close();
+            window.over.cancel();
         });
         if self.pacer.is_some() {
             let window = Arc::clone(self);
@@ -173,6 +179,11 @@ impl Window {
     pub(super) fn is_whole(&self) -> bool {
         self.bounds()
             .is_some_and(|(opened, closed)| closed.at - opened.at >= self.length)
+    }
+
+    /// Ends when it has been open for its whole length.
+    pub(super) async fn over(&self) {
+        self.over.cancelled().await;
     }
 
     /// The memory of the server in KiB before the first call.

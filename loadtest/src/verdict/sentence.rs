@@ -109,7 +109,10 @@ pub fn shape(cell: &Cell) -> String {
 pub fn load(load: Load) -> String {
     match load {
         Load::Closed => "closed loop".to_owned(),
-        Load::Open { per_second } => format!("{} requests/s", decimals(per_second, 0)),
+        Load::Open { per_second } => {
+            let places = usize::from(per_second < 100.0 && per_second.fract() != 0.0);
+            format!("{} requests/s", decimals(per_second, places))
+        }
     }
 }
 
