@@ -40,6 +40,11 @@ pub struct Run {
     pub objective: Option<Objective>,
     /// Whose service was measured.
     pub service: Service,
+    /// The processes that listened there when the run began, such as `dual-mode (4711)`, where they are on
+    /// this machine: REST's and gRPC's. The server's CPU time is theirs. Runs of earlier versions do not
+    /// say.
+    #[serde(default)]
+    pub listening: [Vec<String>; 2],
     /// What the generator itself can do at most, an arm each, against a server that does nothing.
     pub ceiling: Vec<Ceiling>,
     /// The highest rate that met the objective, an arm each, where it was searched for.
@@ -52,6 +57,27 @@ pub struct Run {
     pub tool: Tool,
     /// Where the generator ran, and the server too where it is local. A merged run has several.
     pub machines: Vec<Machine>,
+}
+
+impl Run {
+    /// Whose the server's CPU time is, in words, where processes of this machine listened. What forwards
+    /// connections is one of them, and not what answers.
+    pub fn whose_cpu(&self) -> Option<String> {
+        let [rest, grpc] = &self.listening;
+        let named = |side: &[String]| match side {
+            [] => "a process that cannot be seen".to_owned(),
+            some => some.join(", "),
+        };
+        match (rest.is_empty(), grpc.is_empty()) {
+            (true, true) => None,
+            _ if rest == grpc => Some(named(rest)),
+            _ => Some(format!(
+                "{} for REST, {} for gRPC",
+                named(rest),
+                named(grpc)
+            )),
+        }
+    }
 }
 
 /// How much was asked for.

@@ -100,6 +100,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         plan: Plan { cells: Vec::new() },
         objective: options.slo,
         service: subject.service(),
+        listening: subject.listening().await,
         ceiling: Vec::new(),
         capacity: Vec::new(),
         thresholds_missed: Vec::new(),
@@ -107,6 +108,9 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         tool: machine::tool(),
         machines: vec![machine::machine(&cores)],
     };
+    if let Some(whose) = run.whose_cpu() {
+        eprintln!("server CPU is that of {whose}");
+    }
     if let Some(dashboard) = options.dashboard() {
         eprintln!("goose's dashboard, while a block is measured: {dashboard}");
     }

@@ -78,6 +78,25 @@ impl Subject {
         }
     }
 
+    /// The processes that listen where REST and gRPC are, by name, where they are on this machine; none for
+    /// those of our own.
+    pub async fn listening(&self) -> [Vec<String>; 2] {
+        let Self::Running([rest, grpc]) = self else {
+            return Default::default();
+        };
+        let names = async |target: &Target, arm| match target.reach(arm).await {
+            Err(_) => Vec::new(),
+            Ok(address) => {
+                let pids = usage::listening_processes(address);
+                pids.into_iter().filter_map(usage::name_of).collect()
+            }
+        };
+        [
+            names(rest, Arm::JsonHttp1).await,
+            names(grpc, Arm::Grpc).await,
+        ]
+    }
+
     /// Why `arm` cannot be compared, if so: the service that runs already does not answer it. REST
     /// and gRPC as people have them are measured in any case.
     pub async fn lacks(&self, arm: Arm) -> Option<String> {

@@ -238,6 +238,13 @@ pub fn listening_processes(address: SocketAddr) -> Vec<u32> {
         .collect()
 }
 
+/// The name and the number of a process, such as `dual-mode (4711)`, while it runs.
+#[cfg(target_os = "linux")]
+pub fn name_of(pid: u32) -> Option<String> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    Some(format!("{} ({pid})", process.stat().ok()?.comm))
+}
+
 /// Whether `address` belongs to this machine: only then can a socket be bound to it.
 #[cfg(target_os = "linux")]
 fn is_own(address: SocketAddr) -> bool {
@@ -287,6 +294,12 @@ pub fn pin(_cores: &[usize]) -> std::io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub fn cores() -> Vec<usize> {
     Vec::new()
+}
+
+/// The name of a process: not asked for on this system.
+#[cfg(not(target_os = "linux"))]
+pub fn name_of(_pid: u32) -> Option<String> {
+    None
 }
 
 /// The processes that listen at `address`: not known on this system.

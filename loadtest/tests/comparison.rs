@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use loadtest::record::{Arm, Mode, Purpose, Service, Void};
 use support::{
@@ -206,6 +206,14 @@ fn a_running_service_is_measured_one_block_after_the_other() {
     };
     assert_eq!(recording.run.service, host);
     if cfg!(target_os = "linux") {
+        // The service is this test. A child that another test is starting may hold its sockets for a moment.
+        let own = format!("({})", std::process::id());
+        for side in &recording.run.listening {
+            assert!(side.iter().any(|name| name.ends_with(&own)), "{side:?}");
+        }
+        let page = fs::read_to_string(room.report().join("index.html")).unwrap();
+        let said = stderr(&output);
+        assert!(page.contains(&own) && said.contains(&own), "{said}");
         assert!(
             block(&recording, Arm::Grpc).server.is_some(),
             "found by its port"

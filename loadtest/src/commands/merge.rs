@@ -145,6 +145,11 @@ fn run(parts: &[&Recording]) -> Run {
         thresholds_missed: runs()
             .flat_map(|run| run.thresholds_missed.clone())
             .collect(),
+        // Where the service ran beside one of the generators, that one knows.
+        listening: runs()
+            .map(|run| run.listening.clone())
+            .find(|listening| listening.iter().any(|side| !side.is_empty()))
+            .unwrap_or_default(),
         cut_short: runs().find_map(|run| run.cut_short.clone()),
         machines: runs().flat_map(|run| run.machines.clone()).collect(),
         ..first.clone()

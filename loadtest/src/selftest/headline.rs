@@ -268,6 +268,7 @@ impl Trial<'_> {
                 service: Service::Embedded,
                 ceiling: Vec::new(),
                 capacity: Vec::new(),
+                listening: Default::default(),
                 thresholds_missed: Vec::new(),
                 cut_short: None,
                 tool: machine::tool(),

@@ -124,6 +124,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
         capacity: [(Arm::JsonHttp1, 81_000.0), (Arm::Grpc, 52_000.0)]
             .map(capacity)
             .to_vec(),
+        listening: Default::default(),
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: Tool {

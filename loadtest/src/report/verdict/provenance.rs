@@ -101,7 +101,13 @@ fn facts(recording: &Recording) -> Markup {
                     dt { "Cores" } dd { (shared_out(pinned, &run.service)) }
                 }
             }
-            @if let Some(source) = cpu_source(recording) { dt { "Server CPU" } dd { (source) } }
+            @if let Some(source) = cpu_source(recording) {
+                dt { "Server CPU" }
+                dd {
+                    (source)
+                    @if let Some(whose) = run.whose_cpu() { ", of " (whose) }
+                }
+            }
             dt { "Commit" } dd { (tool.commit.as_deref().unwrap_or("not known")) }
             dt { "Seed" } dd { (run.seed) }
             dt { "Tools" }
