@@ -37,7 +37,8 @@ const LONGEST_RUN_TIME: usize = 24 * 60 * 60;
 /// The highest rate that can be asked for, in calls per second: their distance is a microsecond.
 const HIGHEST_RATE: f64 = 1e6;
 
-/// The fewest calls that a block may be offered: of fewer not even the median is told.
+/// The fewest calls that a block may be offered: of fewer, one that falls into the window or not changes
+/// every figure by more than a tenth.
 const LEAST_CALLS: f64 = 10.0;
 
 /// However short the run time, each block is measured for a tenth of a second.
@@ -115,9 +116,10 @@ pub enum Command {
     },
     /// Join runs that several machines made at once against one service
     ///
-    /// All need the same options and the same --seed, and to be started together, so that each measured the
-    /// same arm at the same time: a machine that has to repeat a block falls behind the others. The service
-    /// has to be one: each machine's localhost is another. The exit code is 0, or 6 where the joined run can't tell.
+    /// All need the same options and the same --seed, and to be started together, so that each measured
+    /// the same arm at the same time: a machine that has to repeat a block falls behind the others. The
+    /// service has to be one: each machine's localhost is another. The exit code is 0, or 6 where the
+    /// joined run can't tell.
     Merge {
         /// Folders of the runs, two or more
         #[arg(required = true, num_args = 2..)]
