@@ -132,7 +132,7 @@ fn aa(verdict: &Verdict) -> Option<Markup> {
             h3 { "A/A: one arm under two names" }
             @for chart in charts { (chart) }
             @if borrows(verdict) {
-                p.notes { "The closed loop has no A/A run of its own here: what is said of it is held against the open loop's floor. " code { "--thorough" } " measures both." }
+                p.notes { "The closed loop has no A/A run of its own here: what is said of it is held against the open loop's floor, but for requests per second, which the pacer gives there. " code { "--thorough" } " measures both." }
             }
         }
     })
