@@ -78,9 +78,8 @@ async fn a_host_without_an_address_is_unknown() {
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
 
-/// A server that answers each call with a frame of the kind `answer`, RST_STREAM or GOAWAY, with the error code `reason`
-/// (RFC 9113 §6 and §7).
-async fn ends(answer: u8, reason: u8) -> String {
+/// A server that answers the call on each stream with the bytes that `answer` has for it.
+async fn answering(answer: impl Fn(u32) -> Vec<u8> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("loopback has a free port");
@@ -96,16 +95,23 @@ async fn ends(answer: u8, reason: u8) -> String {
                 .expect("the client reads");
             while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
                 if kind == 1 {
-                    let end = match answer {
-                        GOAWAY => wire::frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, reason]),
-                        _ => wire::frame(RST_STREAM, 0, stream, &[0, 0, 0, reason]),
-                    };
-                    peer.write_all(&end).await.expect("the client reads");
+                    let answer = answer(stream);
+                    peer.write_all(&answer).await.expect("the client reads");
                 }
             }
         }
     });
     address.to_string()
+}
+
+/// One that answers each call with a frame of the kind `answer`, RST_STREAM or GOAWAY, with the error code
+/// `reason` (RFC 9113 §6 and §7).
+async fn ends(answer: u8, reason: u8) -> String {
+    answering(move |stream| match answer {
+        GOAWAY => wire::frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, reason]),
+        _ => wire::frame(RST_STREAM, 0, stream, &[0, 0, 0, reason]),
+    })
+    .await
 }
 
 #[tokio::test]
@@ -209,26 +215,12 @@ async fn a_gateway_without_its_server_is_unavailable() {
 /// What a client makes of an answer over HTTP/2 with this head, as HPACK has it, and a body that is no gRPC.
 async fn error_of_http(head: &[u8]) -> CallError {
     let head = head.to_vec();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound").to_string();
-    tokio::spawn(async move {
-        let (mut peer, _) = listener.accept().await.expect("the client connects");
-        peer.read_exact(&mut [0; 24])
-            .await
-            .expect("a preface comes");
-        peer.write_all(&wire::frame(4, 0, 0, &[]))
-            .await
-            .expect("the client reads");
-        while let Some((kind, _, stream, _)) = wire::read_frame(&mut peer).await {
-            if kind == 1 {
-                let head = wire::frame(1, 0x4, stream, &head);
-                let body = wire::frame(0, 0x1, stream, b"<html>Nobody is here</html>");
-                peer.write_all(&[head, body].concat())
-                    .await
-                    .expect("the client reads");
-            }
-        }
-    });
+    let answer = move |stream| {
+        let head = wire::frame(1, 0x4, stream, &head);
+        let body = wire::frame(0, 0x1, stream, b"<html>Nobody is here</html>");
+        [head, body].concat()
+    };
+    let address = answering(answer).await;
     let mut health = HealthClient::new(connect(&address).await.expect("somebody listens"));
     let status = health.check(HealthCheckRequest::default()).await;
     call_error(&status.expect_err("it is no gRPC"), PATIENCE)
