@@ -100,7 +100,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
         plan: Plan { cells: Vec::new() },
         objective: options.slo,
         service: subject.service(),
-        listening: subject.listening().await,
+        listening: subject.listening(),
         ceiling: Vec::new(),
         capacity: Vec::new(),
         thresholds_missed: Vec::new(),

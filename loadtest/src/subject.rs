@@ -30,7 +30,15 @@ pub enum Subject {
     /// memory.
     Fresh(embedded::Spec),
     /// A service that runs already: its REST and its gRPC.
-    Running([Target; 2]),
+    Running([Side; 2]),
+}
+
+/// One side of a service that runs already.
+#[derive(Debug)]
+pub struct Side {
+    target: Target,
+    /// The processes that listened there, by name, where they are on this machine.
+    listening: Vec<String>,
 }
 
 /// The service while a block is measured.
@@ -62,8 +70,8 @@ impl Subject {
     /// When one does not answer, or as another service does.
     pub async fn running(rest: Target, grpc: Target) -> Result<Self, TargetError> {
         Ok(Self::Running([
-            answering(rest, Arm::JsonHttp1).await?,
-            answering(grpc, Arm::Grpc).await?,
+            Side::reach(rest, Arm::JsonHttp1).await?,
+            Side::reach(grpc, Arm::Grpc).await?,
         ]))
     }
 
@@ -72,29 +80,19 @@ impl Subject {
         match self {
             Self::Fresh(_) => Service::Embedded,
             Self::Running([rest, grpc]) => Service::Host {
-                rest: rest.url(),
-                grpc: grpc.url(),
+                rest: rest.target.url(),
+                grpc: grpc.target.url(),
             },
         }
     }
 
-    /// The processes that listen where REST and gRPC are, by name, where they are on this machine; none for
-    /// those of our own.
-    pub async fn listening(&self) -> [Vec<String>; 2] {
-        let Self::Running([rest, grpc]) = self else {
-            return Default::default();
-        };
-        let names = async |target: &Target, arm| match target.reach(arm).await {
-            Err(_) => Vec::new(),
-            Ok(address) => {
-                let pids = usage::listening_processes(address);
-                pids.into_iter().filter_map(usage::name_of).collect()
-            }
-        };
-        [
-            names(rest, Arm::JsonHttp1).await,
-            names(grpc, Arm::Grpc).await,
-        ]
+    /// The processes that listened where REST and gRPC are when they were first asked; none for those of our
+    /// own.
+    pub fn listening(&self) -> [Vec<String>; 2] {
+        match self {
+            Self::Fresh(_) => Default::default(),
+            Self::Running(sides) => sides.each_ref().map(|side| side.listening.clone()),
+        }
     }
 
     /// Why `arm` cannot be compared, if so: the service that runs already does not answer it. REST
@@ -102,7 +100,7 @@ impl Subject {
     pub async fn lacks(&self, arm: Arm) -> Option<String> {
         match (self, arm) {
             (Self::Fresh(_), _) | (_, Arm::JsonHttp1 | Arm::Grpc) => None,
-            (Self::Running([rest, _]), _) => block::probe(arm, rest, 1).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 1).await,
         }
     }
 
@@ -110,8 +108,8 @@ impl Subject {
     pub async fn lacks_batches(&self, arm: Arm) -> Option<String> {
         match (self, arm) {
             (Self::Fresh(_), _) => None,
-            (Self::Running([_, grpc]), Arm::Grpc) => block::probe(arm, grpc, 2).await,
-            (Self::Running([rest, _]), _) => block::probe(arm, rest, 2).await,
+            (Self::Running([_, grpc]), Arm::Grpc) => block::probe(arm, &grpc.target, 2).await,
+            (Self::Running([rest, _]), _) => block::probe(arm, &rest.target, 2).await,
         }
     }
 
@@ -136,7 +134,7 @@ impl Subject {
             }
             Self::Running(sides) => sides,
         };
-        let target = if arm == Arm::Grpc { grpc } else { rest };
+        let Side { target, .. } = if arm == Arm::Grpc { grpc } else { rest };
         let reached = still_there(target, arm).await;
         let (address, took) = reached.context("the service went away")?;
         let connecting_us = u64::try_from((took * LIKE_THE_FIRST).as_micros()).unwrap_or(u64::MAX);
@@ -151,16 +149,21 @@ impl Subject {
     }
 }
 
-/// `target`, where the service that was meant answers there.
-async fn answering(target: Target, arm: Arm) -> Result<Target, TargetError> {
-    target.reach(arm).await?;
-    if let Some(what) = block::misfit(arm, &target).await {
-        let reason = format!(
-            "answers a call for a greeting with: {what}; is it another port or service, or one with TLS?"
-        );
-        return Err(target.unreachable(arm, reason));
+impl Side {
+    async fn reach(target: Target, arm: Arm) -> Result<Self, TargetError> {
+        let address = target.reach(arm).await?;
+        if let Some(what) = block::misfit(arm, &target).await {
+            let reason = format!(
+                "answers a call for a greeting with: {what}; is it another port or service, or one with TLS?"
+            );
+            return Err(target.unreachable(arm, reason));
+        }
+        let listening = usage::listening_processes(address).into_iter();
+        Ok(Self {
+            target,
+            listening: listening.filter_map(usage::name_of).collect(),
+        })
     }
-    Ok(target)
 }
 
 /// Where `target` listens, if it does now or soon, and how long it took to connect.
