@@ -103,7 +103,7 @@ pub enum Command {
     /// Set two runs side by side
     ///
     /// They agree where the interval of the first one's verdict overlaps with that of the same in the
-    /// second, and both can tell. They were not measured in pairs: between them the machine may have
+    /// second, and both find the same. They were not measured in pairs: between them the machine may have
     /// changed as well as the code. The exit code is 0, or 6 where not both can tell.
     Compare {
         /// Folder of the one run
