@@ -1,5 +1,6 @@
 //! The folder of a run. It is filled under a hidden name and takes its own when it is complete, so
-//! that nothing half-written looks whole, and it never takes the name of another.
+//! that nothing half-written looks whole, and it never takes the name of another. Of a run that was
+//! killed it waits under the hidden name, if it holds [`RUN`], for the next run to complete it.
 
 use std::{
     ffi::OsString,
@@ -14,7 +15,7 @@ use rustix::{
     process::{Pid, test_kill_process},
 };
 
-use crate::cli::UsageError;
+use crate::{cli::UsageError, record::store::RUN};
 
 /// How the name of a folder ends that is being filled; before it stands the process that fills it.
 const PARTIAL: &str = ".partial";
@@ -22,14 +23,14 @@ const PARTIAL: &str = ".partial";
 /// How many runs may begin under one name.
 const MOST_NAMESAKES: u32 = 1000;
 
-/// A folder that is being filled. Dropped before [`Folder::keep`], it goes, with what is in it.
+/// A folder that is being filled. Dropped before [`Folder::keep`], it goes, with what is in it, but for
+/// a run's: that of a tool that failed is worth as much as that of one that was killed.
 #[derive(Debug)]
 pub struct Folder {
     partial: PathBuf,
     parent: PathBuf,
     /// What it will be called there.
     name: OsString,
-    kept: bool,
 }
 
 impl Folder {
@@ -46,7 +47,7 @@ impl Folder {
             ))
         })?;
         fs::create_dir_all(parent).with_context(|| cannot_create(parent))?;
-        sweep(parent);
+        drop(Self::left(parent));
         let own = format!(
             ".{}.{}{PARTIAL}",
             stem.to_string_lossy(),
@@ -58,8 +59,29 @@ impl Folder {
             partial,
             parent: parent.to_owned(),
             name: stem.to_owned(),
-            kept: false,
         })
+    }
+
+    /// Those in `parent` that a process of this machine began and did not live to keep.
+    pub fn left(parent: &Path) -> Vec<Self> {
+        let here = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        let entries = fs::read_dir(here).into_iter().flatten().flatten();
+        let left = entries.filter_map(|entry| {
+            let file = entry.file_name();
+            let own = file.to_str()?.strip_prefix('.')?.strip_suffix(PARTIAL)?;
+            let (name, pid) = own.rsplit_once('.')?;
+            let pid = Pid::from_raw(pid.parse().ok()?)?;
+            (test_kill_process(pid) == Err(Errno::SRCH)).then(|| Self {
+                partial: parent.join(&file),
+                parent: parent.to_owned(),
+                name: name.into(),
+            })
+        });
+        left.collect()
     }
 
     /// Where the files go until the folder is kept.
@@ -67,20 +89,11 @@ impl Folder {
         &self.partial
     }
 
-    /// Writes one file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, file: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
-        let path = self.partial.join(file);
-        fs::write(&path, content).with_context(|| format!("{} cannot be written", path.display()))
-    }
-
     /// Gives the folder its name, or `name-2`, `name-3`, … where that is taken, and returns it.
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub fn keep(mut self) -> anyhow::Result<PathBuf> {
+    pub fn keep(self) -> anyhow::Result<PathBuf> {
         for number in 1..=MOST_NAMESAKES {
             let mut name = self.name.clone();
             if number > 1 {
@@ -89,10 +102,7 @@ impl Folder {
             let name = self.parent.join(name);
             // A rename onto a folder succeeds only where that is empty, so nothing is overwritten.
             match fs::rename(&self.partial, &name) {
-                Ok(()) => {
-                    self.kept = true;
-                    return Ok(name);
-                }
+                Ok(()) => return Ok(name),
                 Err(error) if is_taken(&error) => {}
                 Err(error) => {
                     return Err(error).with_context(|| cannot_create(&name));
@@ -108,33 +118,27 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.partial.join(RUN).exists() {
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
 }
 
-/// Removes what runs left that were killed before they could.
-fn sweep(parent: &Path) {
-    let here = if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    };
-    for entry in fs::read_dir(here).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name
-            .to_str()
-            .and_then(|name| {
-                name.strip_prefix('.')?
-                    .strip_suffix(PARTIAL)?
-                    .rsplit_once('.')
-            })
-            .and_then(|(_, pid)| Pid::from_raw(pid.parse().ok()?));
-        if pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+/// Writes a file whole or not at all; where it can't, an old one stands. Folders above it are made.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let partial = path.with_extension(format!("{}{PARTIAL}", std::process::id()));
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&partial, content))
+        .and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&partial);
     }
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn is_taken(error: &io::Error) -> bool {
@@ -155,7 +159,7 @@ mod tests {
 
     fn written(parent: &Path, name: &str, content: &str) -> PathBuf {
         let folder = Folder::begin(&parent.join(name)).unwrap();
-        folder.write("run.json", content).unwrap();
+        write(&folder.path().join(RUN), content).unwrap();
         folder.keep().unwrap()
     }
 
@@ -186,23 +190,28 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_swept_away_and_what_another_fills_is_not() {
+    fn what_was_killed_before_it_held_a_run_goes_with_the_next_and_nothing_else_does() {
         let parent = tempfile::tempdir().unwrap();
         let mut dead = std::process::Command::new("true").spawn().unwrap();
-        let left = parent.path().join(format!(".old.{}.partial", dead.id()));
+        let left = |name| parent.path().join(format!(".{name}.{}.partial", dead.id()));
+        let (empty, run) = (left("empty"), left("a.run"));
         dead.wait().unwrap();
-        fs::create_dir(&left).unwrap();
+        fs::create_dir(&empty).unwrap();
+        write(&run.join(RUN), "{}").unwrap();
         let alive = Folder::begin(&parent.path().join("alive")).unwrap();
-        drop(Folder::begin(&parent.path().join("run")).unwrap());
-        assert!(!left.exists());
+        drop(Folder::begin(&parent.path().join("other")).unwrap());
+        assert!(!empty.exists());
         assert!(alive.path().exists());
+        assert!(run.exists());
+        let [left] = Folder::left(parent.path()).try_into().unwrap();
+        assert_eq!(left.keep().unwrap(), parent.path().join("a.run"));
     }
 
     #[test]
     fn what_is_not_kept_leaves_nothing() {
         let parent = tempfile::tempdir().unwrap();
         let folder = Folder::begin(&parent.path().join("run")).unwrap();
-        folder.write("run.json", "half").unwrap();
+        write(&folder.path().join("blocks/0001.json"), "{}").unwrap();
         drop(folder);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }

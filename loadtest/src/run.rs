@@ -14,10 +14,10 @@ use crate::{
     block::configuration::outputs,
     capacity, ceiling,
     cli::{self, Options, UsageError},
-    commands::report::write_page,
+    commands::report::{PAGE, write_page},
     cores,
     embedded::{self, Kind},
-    folder::Folder,
+    folder::{self, Folder},
     lab::{Lab, Outcome},
     machine, original, plan,
     plan::Planned,
@@ -38,6 +38,9 @@ pub(crate) const ATTEMPTS: u32 = 3;
 
 /// What [`Run::cut_short`] says after a signal.
 pub const INTERRUPTED: &str = "stopped by a signal";
+
+/// What it says of a run whose tool did not live to end it.
+pub const KILLED: &str = "the tool was killed, or failed";
 
 /// A comparison that was stopped before it had measured anything.
 #[derive(Debug, Error)]
@@ -114,6 +117,7 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
     if let Some(dashboard) = options.dashboard() {
         eprintln!("goose's dashboard, while a block is measured: {dashboard}");
     }
+    complete_killed(name.parent().unwrap_or(Path::new("")));
     let folder = Folder::begin(&name)?;
     let mut comparison = Comparison {
         lab: Lab {
@@ -146,23 +150,27 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
             "{pairs} of blocks: too few for a verdict, which takes at least {LEAST_PAIRS}"
         ));
     }
-    if extent.closed_pairs as usize >= LEAST_PAIRS {
-        comparison.ceiling(&options, &arms, &cores.server).await?;
-    }
-    match design {
-        Design::Arms => comparison.measure_all(&options, &extent, &arms).await?,
-        Design::Original => {
-            let users = options.users();
-            let floor = plan::closed(&extent, &arms, 1)
-                .first()
-                .and_then(|like| plan::aa(&extent, like));
-            let cells = floor.into_iter().chain(original::cells(&extent, users));
-            let cells: Vec<Cell> = cells.collect();
-            comparison.plan(&cells);
-            comparison.measure(cells).await?;
+    let place = folder.path().to_owned();
+    let ended = async {
+        if extent.closed_pairs as usize >= LEAST_PAIRS {
+            comparison.ceiling(&options, &arms, &cores.server).await?;
         }
-    }
-    comparison.finish(folder)
+        match design {
+            Design::Arms => comparison.measure_all(&options, &extent, &arms).await?,
+            Design::Original => {
+                let measured = comparison.measure_original(&options, &extent, &arms);
+                measured.await?;
+            }
+        }
+        comparison.finish(folder)
+    };
+    ended.await.map_err(|error| match place.exists() {
+        true => error.context(format!(
+            "the run broke off; what it had measured stays in {}, and the next one makes its report",
+            place.display()
+        )),
+        false => error,
+    })
 }
 
 /// The arms to compare: those that were named, or all, without what a running service does not
@@ -259,6 +267,21 @@ impl Comparison {
         self.capacity(arms, users, rate).await
     }
 
+    async fn measure_original(
+        &mut self,
+        options: &Options,
+        extent: &plan::Extent,
+        arms: &[Arm],
+    ) -> anyhow::Result<()> {
+        let floor = plan::closed(extent, arms, 1)
+            .first()
+            .and_then(|like| plan::aa(extent, like));
+        let cells = original::cells(extent, options.users());
+        let cells: Vec<Cell> = floor.into_iter().chain(cells).collect();
+        self.plan(&cells);
+        self.measure(cells).await
+    }
+
     /// Whether the arms of the map can be asked for several greetings at once; says where not.
     async fn takes_batches(&self, arms: &[Arm]) -> bool {
         for arm in arms.first().into_iter().chain(arms.last()) {
@@ -294,6 +317,7 @@ impl Comparison {
             for block in &self.blocks[known..] {
                 store::write_block(&self.lab.folder, block)?;
             }
+            self.save()?;
             match found {
                 Ok(found) => self.run.capacity.push(found),
                 // What was measured before it stands.
@@ -403,8 +427,23 @@ impl Comparison {
         }
         store::write_block(&self.lab.folder, &record)?;
         self.blocks.push(record);
+        self.save()?;
         self.too_many_void = validity::too_many_void(&self.blocks);
         Ok(())
+    }
+
+    /// Writes what a later run needs to complete this one, should it be killed.
+    fn save(&self) -> anyhow::Result<()> {
+        if !self.has_measured() {
+            return Ok(());
+        }
+        let mut run = self.run.clone();
+        run.cut_short.get_or_insert_with(|| KILLED.to_owned());
+        store::write_run(&self.lab.folder, &run)
+    }
+
+    fn has_measured(&self) -> bool {
+        self.blocks.iter().any(|block| block.requests > 0)
     }
 
     /// Whether no more blocks are to be measured.
@@ -413,22 +452,53 @@ impl Comparison {
     }
 
     fn finish(self, folder: Folder) -> anyhow::Result<Finished> {
-        let Self { run, blocks, .. } = self;
         ensure!(
-            blocks.iter().any(|block| block.requests > 0)
-                || run.cut_short.as_deref() != Some(INTERRUPTED),
+            self.has_measured() || self.run.cut_short.as_deref() != Some(INTERRUPTED),
             Interrupted
         );
-        store::write_run(folder.path(), &run, &blocks)?;
-        let recording = Recording { run, blocks };
-        write_page(folder.path(), &recording)?;
-        folder.write(report::goose::ECHARTS_FILE, report::goose::ECHARTS)?;
+        let recording = Recording {
+            run: self.run,
+            blocks: self.blocks,
+        };
+        store::write_run(folder.path(), &recording.run)?;
         Ok(Finished {
             verdict: Verdict::of(&recording),
             has_bad_answers: self.has_bad_answers,
-            folder: folder.keep()?,
+            folder: publish(folder, &recording)?,
             recording,
         })
+    }
+}
+
+/// Gives a folder that holds `recording` all that is computed from it, and its name.
+fn publish(folder: Folder, recording: &Recording) -> anyhow::Result<PathBuf> {
+    store::write_logs(folder.path(), &recording.blocks)?;
+    write_page(folder.path(), recording)?;
+    let library = folder.path().join(report::goose::ECHARTS_FILE);
+    folder::write(&library, report::goose::ECHARTS)?;
+    folder.keep()
+}
+
+/// Makes the reports of runs in `parent` whose tool was killed.
+fn complete_killed(parent: &Path) {
+    for folder in Folder::left(parent) {
+        let place = folder.path().join(store::RUN);
+        if !place.exists() {
+            continue;
+        }
+        let completed = Recording::read(folder.path()).and_then(|recording| {
+            let blocks = counted(recording.blocks.len() as u64, "block");
+            Ok((blocks, publish(folder, &recording)?))
+        });
+        match completed {
+            Ok((blocks, folder)) => eprintln!(
+                "a run before this one was killed, or failed, after {blocks}; its report: {}",
+                folder.join(PAGE).display()
+            ),
+            Err(error) => eprintln!(
+                "a run before this one was killed, or failed, and has no report; it stays where it is: {error:#}"
+            ),
+        }
     }
 }
 

@@ -5,14 +5,15 @@ mod support;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use loadtest::record::Void;
+use loadtest::record::{Recording, Void};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Behaviour, ONE_PAIR, Room, names, service, stderr};
+use support::{Behaviour, ONE_PAIR, Room, names, read_run, service, stderr};
 
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -184,6 +185,91 @@ fn a_page_of_the_dashboard_that_somebody_looks_at_does_not_keep_the_run() {
     assert_eq!(recording.run.cut_short, None, "{said:#?}");
     let cut = |void: &Void| matches!(void, Void::Unmeasured { .. });
     assert!(!recording.blocks[0].void.iter().any(cut), "{said:#?}");
+}
+
+/// Starts a run of many short blocks, and waits until one is on the disk. Returns the run's folder too,
+/// which has no name of its own yet.
+fn begun(room: &Room) -> (Child, PathBuf) {
+    let mut tool = room.bare_tool(&SHORT);
+    let tool = tool.args(["--pairs", "50"]).spawn();
+    let reports = room.path().join("reports");
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < PATIENCE, "no block was written");
+        let folder = names(&reports).pop().map(|name| reports.join(name));
+        if let Some(folder) = folder.filter(|folder| folder.join("run.json").exists()) {
+            return (tool.expect("the tool was built"), folder);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One arm in blocks of a second.
+const SHORT: [&str; 7] = [
+    "--closed",
+    "--arms",
+    "A",
+    "--users",
+    "2",
+    "--run-time",
+    "1s",
+];
+
+/// A run like it, of one block, after that in `left`; returns what it says and the other's report.
+fn next(room: &Room, left: &Path) -> (String, Recording) {
+    let output = room.bare_tool(&SHORT).args(["--pairs", "1"]).output();
+    let text = stderr(&output.expect("the tool was built"));
+    let reports = room.path().join("reports");
+    let name = left
+        .file_name()
+        .expect("it is a folder's")
+        .to_string_lossy();
+    // Such as `.2026-01-01T00-00-00Z.4711.partial`.
+    let name = name.split('.').nth(1).expect("it begins with a dot");
+    let left = reports.join(name);
+    let said = format!("its report: reports/{name}/index.html");
+    assert!(text.contains(&said), "{text}");
+    assert!(left.join("index.html").exists());
+    let all = names(&reports);
+    assert!(
+        all.len() == 2 && all.iter().all(|name| !name.starts_with('.')),
+        "{all:?}"
+    );
+    (text, read_run(&left))
+}
+
+#[test]
+fn what_a_killed_run_had_measured_gets_its_report_from_the_next() {
+    let room = Room::new();
+    let (mut tool, folder) = begun(&room);
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    let (text, left) = next(&room, &folder);
+    assert!(text.contains("was killed, or failed, after "), "{text}");
+    assert_eq!(
+        left.run.cut_short.as_deref(),
+        Some("the tool was killed, or failed")
+    );
+    assert!(left.blocks[0].requests > 0);
+}
+
+#[test]
+fn what_was_measured_before_the_disk_took_no_more_is_not_lost() {
+    let room = Room::new();
+    let (tool, folder) = begun(&room);
+    let known = names(&folder.join("blocks")).len();
+    let in_the_way = folder.join(format!("blocks/{:04}.json", known + 2));
+    std::fs::create_dir(&in_the_way).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("error: the run broke off; what it had measured stays in reports/."),
+        "{text}"
+    );
+    std::fs::remove_dir(in_the_way).unwrap();
+    let (_, left) = next(&room, &folder);
+    assert_eq!(left.blocks.len(), known + 1);
 }
 
 #[cfg(target_os = "linux")]

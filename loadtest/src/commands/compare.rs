@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    folder::Folder,
+    folder::{self, Folder},
     record::{Purpose, Recording},
     report::side_by_side::render,
     verdict::{
@@ -102,7 +102,7 @@ pub struct Compared {
 pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Compared> {
     let sides = [Side::read(first)?, Side::read(second)?];
     let folder = Folder::begin(output)?;
-    folder.write(PAGE, render(&sides))?;
+    folder::write(&folder.path().join(PAGE), render(&sides))?;
     Ok(Compared {
         text: text(&sides),
         is_told: headline(&sides).is_some_and(|twice| twice.is_told()),

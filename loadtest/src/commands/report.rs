@@ -1,13 +1,9 @@
 //! `loadtest report DIR`: the page again, from the raw data alone.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use anyhow::Context;
+use std::path::{Path, PathBuf};
 
 use crate::{
+    folder,
     record::Recording,
     report::verdict::{figures, render},
     verdict::Verdict,
@@ -33,19 +29,9 @@ pub fn report(directory: &Path) -> anyhow::Result<(Verdict, PathBuf)> {
 /// When a file cannot be written; an old one then stands.
 pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<PathBuf> {
     for (name, chart) in figures(&Verdict::of(recording)) {
-        write(&directory.join(name), &chart)?;
+        folder::write(&directory.join(name), chart)?;
     }
     let page = directory.join(PAGE);
-    write(&page, &render(recording))?;
+    folder::write(&page, render(recording))?;
     Ok(page)
-}
-
-/// Whole or not at all.
-fn write(path: &Path, content: &str) -> anyhow::Result<()> {
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written.with_context(|| format!("{} cannot be written", path.display()))
 }

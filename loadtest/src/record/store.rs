@@ -10,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use serde::de::DeserializeOwned;
 
 use super::{BlockRecord, FORMAT, Purpose, Run, logs};
+use crate::folder;
 
 /// File name of what holds for all blocks.
 pub const RUN: &str = "run.json";
@@ -69,7 +70,8 @@ impl Recording {
         for block in &self.blocks {
             write_block(directory, block)?;
         }
-        write_run(directory, &self.run, &self.blocks)
+        write_logs(directory, &self.blocks)?;
+        write_run(directory, &self.run)
     }
 }
 
@@ -84,18 +86,26 @@ pub fn write_block(directory: &Path, block: &BlockRecord) -> anyhow::Result<()> 
         Purpose::Ceiling => CEILING,
         _ => BLOCKS,
     };
-    write(&directory.join(folder), &file, &pretty(block)?)
+    folder::write(&directory.join(folder).join(file), pretty(block)?)
 }
 
-/// Writes what holds for all blocks, and the logs of the valid ones, into the run's folder.
+/// Writes what holds for all blocks into the run's folder.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn write_run(directory: &Path, run: &Run, blocks: &[BlockRecord]) -> anyhow::Result<()> {
+/// When it cannot be written; an old one then stands.
+pub fn write_run(directory: &Path, run: &Run) -> anyhow::Result<()> {
+    folder::write(&directory.join(RUN), pretty(run)?)
+}
+
+/// Writes the logs of the valid blocks into the run's folder.
+///
+/// # Errors
+/// When they cannot be made or written.
+pub fn write_logs(directory: &Path, blocks: &[BlockRecord]) -> anyhow::Result<()> {
     for (name, log) in logs::of(blocks)? {
-        write(&directory.join(LOGS), &name, &log)?;
+        folder::write(&directory.join(LOGS).join(name), log)?;
     }
-    write(directory, RUN, &pretty(run)?)
+    Ok(())
 }
 
 /// Those in `folder`; none where it is not there, as in a run that was cut short at once.
@@ -111,12 +121,6 @@ fn pretty(value: &impl serde::Serialize) -> anyhow::Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value)?;
     json.push(b'\n');
     Ok(json)
-}
-
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
-    let path = folder.join(name);
-    let written: io::Result<()> = fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes));
-    written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Makes what was written in format 2, in which all blocks of a run were as long, one of today's.
