@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -42,6 +44,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to notice that they were cut: with what ends the process, less than
 /// a second.
 const CUT: Duration = Duration::from_millis(700);
+
+/// Bytes that the kernel buffers for one connection beyond those on their way: as much as one HTTP/2 stream
+/// buffers. What it takes without this is megabytes, of which a third must be read before a write
+/// goes on: a steady reader on a slow line would be taken for one that stopped.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
 
 /// A bound socket, and how it is to be served.
 #[derive(Debug)]
@@ -295,9 +303,11 @@ impl<V: Serve> Accepting<'_, V> {
     }
 }
 
-/// `stream` without Nagle's algorithm, which holds small answers back.
+/// `stream` without Nagle's algorithm, which holds small answers back, and with a bound to what is not sent.
 fn prepare(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
     Ok(stream)
 }
 

@@ -14,7 +14,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 use tonic::{Code, Status};
@@ -25,6 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Connects.
 pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     let stream = timeout(PATIENCE, TcpStream::connect(address)).await;
+    stream.expect("it should connect").expect("it listens")
+}
+
+/// Connects, with little room in the kernel for what is not read.
+pub(crate) async fn connect_narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("there is a descriptor");
+    let narrowed = socket.set_recv_buffer_size(8 * 1024);
+    narrowed.expect("it is not connected");
+    let stream = timeout(PATIENCE, socket.connect(address)).await;
     stream.expect("it should connect").expect("it listens")
 }
 
