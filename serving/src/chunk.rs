@@ -2,83 +2,143 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+
+use crate::telemetry::metrics::locked;
+
+/// A piece that is there when so many turns have begun since it was made is there for the time of all
+/// but the first of them at least.
+const TURNS: usize = 3;
 
 /// What one connection has open.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
-    /// Calls whose answers are not yet made.
-    calls: AtomicUsize,
-    /// Pieces of answers that are made, and not yet handed to the kernel.
-    chunks: AtomicUsize,
-    /// How often some of them was.
-    moves: AtomicUsize,
-    /// Calls whose answers are made, and that count for the listener until their pieces are written: never
-    /// more than there are pieces.
-    unwritten: AtomicUsize,
+    state: Mutex<State>,
     /// The calls that count for the listener.
     listener: Arc<AtomicUsize>,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// Whether there was a call.
+    begun: bool,
+    /// Calls whose answers are not yet made.
+    calls: usize,
+    /// Pieces of answers that are made, and not yet handed to the kernel.
+    chunks: usize,
+    /// The same, by the turn they were made in.
+    by_turn: [usize; TURNS],
+    /// The turn that is.
+    turn: usize,
+    /// Calls whose answers are made, and that count for the listener until their pieces are written: never
+    /// more than there are pieces.
+    unwritten: usize,
+    /// The kernel has no room for what is to be written.
+    full: bool,
+    /// Answers are written one after the other, as HTTP/1 has it.
+    one_by_one: bool,
+    /// When the call ends whose answer they are at.
+    end: Option<Instant>,
+}
+
 impl Open {
     pub(crate) fn new(listener: &Arc<AtomicUsize>) -> Self {
-        let mut open = Self::default();
-        open.listener = Arc::clone(listener);
-        open
+        Self {
+            state: Mutex::default(),
+            listener: Arc::clone(listener),
+        }
     }
 
-    /// A call begins, which counts for the listener already.
-    pub(crate) fn begin(&self) {
-        self.calls.fetch_add(1, Relaxed);
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+
+    /// Says that answers are written one after the other.
+    pub(crate) fn one_by_one(&self) {
+        self.state().one_by_one = true;
+    }
+
+    /// A call begins, which counts for the listener already, and ends at `end` at the latest.
+    pub(crate) fn begin(&self, end: Instant) {
+        let mut state = self.state();
+        state.begun = true;
+        state.calls += 1;
+        state.end = state.one_by_one.then_some(end);
     }
 
     /// Its answer is made. While the peer leaves it unread it still takes memory, and counts.
     pub(crate) fn end(&self) {
-        self.calls.fetch_sub(1, Relaxed);
-        if self.unwritten.load(Relaxed) < self.chunks.load(Relaxed) {
-            self.unwritten.fetch_add(1, Relaxed);
+        let mut state = self.state();
+        state.calls -= 1;
+        if state.unwritten < state.chunks {
+            state.unwritten += 1;
         } else {
             self.listener.fetch_sub(1, Relaxed);
         }
     }
 
-    /// How many calls are lost if the connection is cut now. Answers that only have to be written
-    /// count as one, as their pieces do not tell how many they are.
-    pub(crate) fn calls(&self) -> usize {
-        let unwritten = usize::from(self.chunks.load(Relaxed) > 0);
-        self.calls.load(Relaxed).max(unwritten)
+    /// When the one call ends whose answer is being written, where that is known.
+    pub(crate) fn last_moment(&self) -> Option<Instant> {
+        self.state().end
     }
 
-    /// Ends when the peer has left what there was to read unread for `limit`, or half as long again.
+    /// Says whether the kernel has no room for what is to be written.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.state().full = full;
+    }
+
+    /// How many calls are lost if the connection is cut now. Answers that only have to be written
+    /// count as one, as their bytes do not tell how many they are.
+    pub(crate) fn calls(&self) -> usize {
+        let state = self.state();
+        let unwritten = state.chunks > 0 || (state.begun && state.full);
+        state.calls.max(usize::from(unwritten))
+    }
+
+    /// Ends when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
+    /// does not help: it could hold as many calls as it has streams by reading of one.
     pub(crate) async fn unread(&self, limit: Duration) {
-        let mut still = 0;
-        while still < 2 {
-            let moves = self.moves.load(Relaxed);
-            let unread = self.chunks.load(Relaxed) > 0;
+        loop {
             sleep(limit / 2).await;
-            let is_still = unread && self.moves.load(Relaxed) == moves;
-            still = if is_still { still + 1 } else { 0 };
+            let mut state = self.state();
+            state.turn = (state.turn + 1) % TURNS;
+            if state.by_turn[state.turn] > 0 {
+                return;
+            }
         }
     }
 
-    fn keep(&self, chunks: usize) {
-        let keep = |unwritten| (unwritten > chunks).then_some(chunks);
-        if let Ok(before) = self.unwritten.fetch_update(Relaxed, Relaxed, keep) {
-            self.listener.fetch_sub(before - chunks, Relaxed);
+    fn made(&self) -> usize {
+        let mut state = self.state();
+        let turn = state.turn;
+        state.chunks += 1;
+        state.by_turn[turn] += 1;
+        turn
+    }
+
+    fn taken(&self, turn: usize) {
+        let mut state = self.state();
+        state.chunks -= 1;
+        state.by_turn[turn] -= 1;
+        let written = state.unwritten.saturating_sub(state.chunks);
+        if written > 0 {
+            state.unwritten -= written;
+            self.listener.fetch_sub(written, Relaxed);
         }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.keep(0);
+        let unwritten = self.state().unwritten;
+        self.listener.fetch_sub(unwritten, Relaxed);
     }
 }
 
@@ -87,23 +147,22 @@ impl Drop for Open {
 pub(crate) struct Chunk {
     bytes: Bytes,
     open: Arc<Open>,
+    turn: usize,
 }
 
 impl Chunk {
     pub(crate) fn new(bytes: Bytes, open: &Arc<Open>) -> Self {
-        open.chunks.fetch_add(1, Relaxed);
         Self {
             bytes,
             open: Arc::clone(open),
+            turn: open.made(),
         }
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let chunks = self.open.chunks.fetch_sub(1, Relaxed) - 1;
-        self.open.moves.fetch_add(1, Relaxed);
-        self.open.keep(chunks);
+        self.open.taken(self.turn);
     }
 }
 
@@ -117,7 +176,6 @@ impl Buf for Chunk {
     }
 
     fn advance(&mut self, count: usize) {
-        self.open.moves.fetch_add(1, Relaxed);
         self.bytes.advance(count);
     }
 

@@ -48,7 +48,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let open = shared.calls.connection();
     let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
     let service = shared.serve.connection(&shared.calls, &open, &watcher);
-    let socket = Socket::new(stream, limits.stalled_write, &shared.counters);
+    let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
     let opened = tokio::select! {
         biased;
@@ -88,6 +88,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
             }
             shared.counters.hit(Limit::FirstBytes);
         };
+        open.one_by_one();
         let connection = http1_builder(limits).serve_connection(stream, service);
         let go_away = http1::Connection::graceful_shutdown;
         until_end(connection, shared, (&open, &watcher), silent, go_away).await;

@@ -82,12 +82,13 @@ struct Slot {
 }
 
 impl Slot {
-    fn take(calls: &Arc<Calls>, connection: &Arc<Open>) -> Option<Self> {
+    /// For a call that ends at `end` at the latest; none where there are too many.
+    fn take(calls: &Arc<Calls>, connection: &Arc<Open>, end: Instant) -> Option<Self> {
         if calls.open.fetch_add(1, Relaxed) >= calls.most {
             calls.open.fetch_sub(1, Relaxed);
             return None;
         }
-        connection.begin();
+        connection.begin(end);
         Some(Self {
             calls: Arc::clone(calls),
             connection: Arc::clone(connection),
@@ -141,11 +142,11 @@ where
             Some(Ok(asked)) => asked.min(self.calls.longest),
             Some(Err(_)) => return refused(Refusal::MalformedDeadline),
         };
-        let Some(slot) = Slot::take(&self.calls, &self.open) else {
+        let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
+        let Some(slot) = Slot::take(&self.calls, &self.open, end) else {
             call::held(Limit::Calls);
             return refused(Refusal::Overloaded);
         };
-        let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
         // tower's services are called by exclusive reference; those here are cheap to clone.
         let mut service = self.service.clone();
         let request = CountedBody::count(request, &self.calls.intake);

@@ -14,11 +14,13 @@ use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 use tokio_rustls::server::TlsStream;
 
 use crate::{
+    chunk::Open,
+    stall::LAST_WORD,
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -35,6 +37,7 @@ const FRAME_HEAD: usize = 9;
 pub(crate) struct Socket {
     stream: TcpStream,
     limit: Duration,
+    open: Arc<Open>,
     counters: Arc<Listener>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -43,11 +46,13 @@ impl Socket {
     pub(crate) fn new(
         stream: TcpStream,
         stalled_write: Duration,
+        open: &Arc<Open>,
         counters: &Arc<Listener>,
     ) -> Self {
         Self {
             stream,
             limit: stalled_write,
+            open: Arc::clone(open),
             counters: Arc::clone(counters),
             stalled: None,
         }
@@ -60,13 +65,24 @@ impl Socket {
         result: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.open.set_full(false);
+            }
             return result;
         }
-        let limit = self.limit;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let (limit, open) = (self.limit, &self.open);
+        let timer = self.stalled.get_or_insert_with(|| {
+            open.set_full(true);
+            let stalled = Instant::now() + limit;
+            let last = |end| stalled.min(end + LAST_WORD);
+            Box::pin(sleep_until(open.last_moment().map_or(stalled, last)))
+        });
         ready!(timer.as_mut().poll(cx));
-        self.counters.hit(Limit::StalledWrite);
+        let passed = open.last_moment().is_some_and(|end| end < timer.deadline());
+        self.counters.hit(match passed {
+            true => Limit::Deadline,
+            false => Limit::StalledWrite,
+        });
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 }

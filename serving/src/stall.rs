@@ -16,7 +16,7 @@ use crate::telemetry::metrics::{self, Limit};
 
 /// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
 /// a round trip across the world takes less.
-const LAST_WORD: Duration = Duration::from_secs(1);
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What the service of a stream did when the stream was last polled.
 #[derive(Clone, Copy, PartialEq, Eq)]

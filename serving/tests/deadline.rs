@@ -124,6 +124,21 @@ async fn a_call_whose_peer_gives_no_window_for_the_answer_does_not_outlive_its_d
 }
 
 #[tokio::test]
+async fn a_rest_answer_that_is_left_unread_does_not_outlive_its_deadline() {
+    let patient = Limits {
+        stalled_write: server::PATIENCE * 2,
+        longest_call: server::PATIENCE * 2,
+        ..Limits::default()
+    };
+    let mut served = Served::start(Http1, patient).await;
+    let peer = http1(served.address, "/large", "grpc-timeout: 200m\r\n").await;
+    peer.readable().await.unwrap();
+    served.alive(0).await;
+    drop(peer);
+    served.stop().await.0.unwrap();
+}
+
+#[tokio::test]
 async fn a_deadline_that_cannot_be_read_is_refused_and_no_work_begins() {
     let grpc = Served::start(Http2, Limits::default()).await;
     let rest_server = Served::start(Http1, Limits::default()).await;

@@ -22,7 +22,9 @@ mod server;
 #[path = "support/wire.rs"]
 mod wire;
 use server::{LARGE, PATIENCE, Served};
-use wire::{Answer, Client, connect, http1, post, preface, read_frame, refused, rest};
+use wire::{
+    Answer, Client, connect, connect_narrow, http1, post, preface, read_frame, refused, rest,
+};
 
 fn grace(grace: Duration) -> Limits {
     Limits {
@@ -151,6 +153,39 @@ async fn an_answer_that_is_read_slowly_is_written_to_its_end() {
     let answer = rest(call).await;
     assert!(answer.len() > LARGE && answer.ends_with("x\r\n0\r\n\r\n"));
     served.stop().await.0.unwrap();
+}
+
+/// The server is done with the answers: it only has to write them, and the peer takes its time.
+#[tokio::test]
+async fn what_is_written_already_reaches_a_peer_that_reads_late() {
+    const CALLS: u32 = 150;
+    let served = Served::start(Http2, grace(PATIENCE)).await;
+    let mut peer = connect_narrow(served.address).await;
+    let calls = (0..CALLS).map(|call| post(2 * call + 1, "/head", &[]));
+    let bytes = [preface(), calls.collect::<Vec<_>>().concat()].concat();
+    peer.write_all(&bytes).await.unwrap();
+    peer.readable().await.unwrap();
+    served.shutdown.cancel();
+    refused(served.address).await;
+    // Longer than a connection with nothing left to write may linger.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut answers = 0;
+    while let Some((kind, flags, _, payload)) = read_frame(&mut peer).await {
+        answers += u32::from(kind == 1 && flags & 1 == 1);
+        if kind == 6 {
+            let pong = wire::frame(6, 1, 0, &payload);
+            peer.write_all(&pong).await.unwrap();
+        }
+    }
+    assert_eq!(answers, CALLS);
+    served.stop().await.0.unwrap();
+
+    // One that never reads loses them, and the server says so.
+    let served = Served::start(Http2, grace(SHORT)).await;
+    let mut peer = connect_narrow(served.address).await;
+    peer.write_all(&bytes).await.unwrap();
+    peer.readable().await.unwrap();
+    cut(served.stop().await, 1);
 }
 
 #[tokio::test]

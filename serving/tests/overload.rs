@@ -1,12 +1,12 @@
 //! More calls than a server takes: the one too many is refused at once, and each slot comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serving::{
     connection::Protocol::{Http1, Http2},
     limits::Limits,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::sleep};
 use tonic::Code;
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
@@ -25,35 +25,41 @@ fn two_calls() -> Limits {
     }
 }
 
-/// Asserts that both slots are free: two calls are taken, and a third is not.
+/// Asserts that both slots are free.
 async fn both_slots_are_free(served: &mut Served) {
+    slots_are_free(served, 2).await;
+}
+
+/// Asserts that there are `count` slots, all free: so many calls are taken, and one more is not.
+async fn slots_are_free(served: &mut Served, count: usize) {
     served.alive(0).await;
     let client = Client::connect(served.address).await;
-    let call = || {
-        let mut client = client.clone();
-        tokio::spawn(async move { client.send("/stream", &[], "", true).await })
-    };
-    let taken = (call().await, call().await);
-    assert!(matches!(taken, (Ok(Ok(_)), Ok(Ok(_)))), "{taken:?}");
-    served.alive(2).await;
-    let third = client.clone().call("/echo", &[]).await;
-    third.ended(Code::ResourceExhausted, true);
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let answer = client.clone().send("/stream", &[], "", true).await;
+        taken.push(answer.expect("it is taken"));
+    }
+    served.alive(count).await;
+    let another = client.clone().call("/echo", &[]).await;
+    another.ended(Code::ResourceExhausted, true);
     drop(taken);
     served.alive(0).await;
 }
 
-/// Each answer fits into what a stream buffers, so that the server is done with it at once.
+/// The server is done with each answer at once, and the peer goes on to read of another call.
 #[tokio::test]
 async fn answers_that_a_peer_leaves_unread_count_until_their_connection_is_closed() {
     let limits = Limits {
+        calls: 3,
         stalled_write: Duration::from_secs(2),
-        ..two_calls()
+        // Which the peer would not answer.
+        keepalive_interval: server::PATIENCE * 2,
+        ..Limits::default()
     };
     let mut served = Served::start(Http2, limits).await;
-    served.release.cancel();
     let mut peer = connect(served.address).await;
     let one_byte = frame(4, 0, 0, &[0, 4, 0, 0, 0, 1]);
-    let calls = [post(1, "/slow", &[]), post(3, "/slow", &[])].concat();
+    let calls = [post(1, "/short", &[]), post(3, "/short", &[])].concat();
     let bytes = [preface(), one_byte, calls].concat();
     peer.write_all(&bytes).await.unwrap();
     // One byte of each answer comes, and no more.
@@ -64,13 +70,27 @@ async fn answers_that_a_peer_leaves_unread_count_until_their_connection_is_close
     }
     served.alive(0).await;
     let mut other = Client::connect(served.address).await;
-    other
-        .call("/echo", &[])
-        .await
-        .ended(Code::ResourceExhausted, true);
-    while read_frame(&mut peer).await.is_some() {}
-    drop(other);
-    both_slots_are_free(&mut served).await;
+    let taken = other.send("/stream", &[], "", true).await.unwrap();
+    let refused = other.call("/echo", &[]).await;
+    refused.ended(Code::ResourceExhausted, true);
+    drop((taken, other));
+    let unread = Instant::now();
+    for stream in (5..).step_by(2) {
+        assert!(unread.elapsed() < server::PATIENCE, "it is still open");
+        let window = frame(8, 0, stream, &[0, 0, 1, 0]);
+        let call = [post(stream, "/short", &[]), window].concat();
+        // It fails when the connection is closed.
+        let _ = peer.write_all(&call).await;
+        let ends = |(_, flags, at, _): &(u8, u8, u32, _)| *at == stream && flags & 1 == 1;
+        loop {
+            match read_frame(&mut peer).await {
+                None => return slots_are_free(&mut served, 3).await,
+                Some(frame) if ends(&frame) => break,
+                Some(_) => {}
+            }
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

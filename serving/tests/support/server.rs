@@ -34,6 +34,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// What `/large` answers with: more than the kernel and the windows of HTTP/2 hold.
 pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 
+/// What `/head` answers with. Many of them are more than the kernel holds.
+const LONG_HEADER: &str = match std::str::from_utf8(&[b'x'; 8 * 1024]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -157,6 +163,23 @@ async fn answer(
         "/slow" => {
             release.cancelled().await;
             respond(whole(text("whole")), work)
+        }
+        // Its last piece is known to be the last, so that the server is done with it at once.
+        "/short" => Response::new(
+            Full::from("whole")
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        ),
+        // An answer that no window holds back, for it is a head only.
+        "/head" => {
+            let mut response = Response::new(
+                Full::default()
+                    .map_err(|never| match never {})
+                    .boxed_unsync(),
+            );
+            let value = HeaderValue::from_static(LONG_HEADER);
+            response.headers_mut().insert("long", value);
+            response
         }
         "/stream" => respond(once(text("begun")).chain(stream::pending()), work),
         "/busy" => respond(
