@@ -9,7 +9,11 @@ pub mod request_id;
 mod trace_context;
 pub mod traces;
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{IsTerminal, stderr},
+    panic::{self, PanicHookInfo},
+};
 
 use anyhow::anyhow;
 use clap::ValueEnum;
@@ -91,7 +95,25 @@ pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<WorkerGuard> {
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     }
     .map_err(|error| anyhow!("the log could not be started: {error}"))?;
+    panic::set_hook(Box::new(log_panic));
     Ok(guard)
+}
+
+/// A panic is a line of the log like any other: in its format, and written by its thread, for one that
+/// nobody reads must not stop a worker.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or(payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("no text");
+    let place = panic.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        place,
+        backtrace = backtrace.map(|backtrace| backtrace.to_string()),
+        "panicked: {text}"
+    );
 }
 
 fn is_bare_word(part: &str) -> bool {

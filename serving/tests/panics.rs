@@ -1,8 +1,12 @@
 //! Panics of a service: its caller is told that there was one and no more, nobody else notices.
 
+use std::process::Command;
+
+use clap::Parser;
 use serving::{
     connection::Protocol::{Http1, Http2},
     limits::Limits,
+    process,
 };
 use tonic::Code;
 
@@ -68,4 +72,43 @@ async fn a_rest_call_that_panics_is_an_error_or_breaks_off() {
     assert!(!answer.contains("secret"), "{answer}");
     served.alive(0).await;
     served.stop().await.0.unwrap();
+}
+
+#[derive(clap::Parser)]
+struct Options {
+    #[command(flatten)]
+    server: serving::args::ServerArgs,
+}
+
+#[test]
+#[ignore = "it is the program that the next test runs"]
+fn a_program_in_which_a_task_panics() {
+    let options = Options::parse_from(["program", "--log-format", "json"]);
+    let _ = process::run(&options.server, Limits::default(), async |_| {
+        let task = tokio::spawn(async { panic!("task {} failed", 7) });
+        task.await.expect_err("it panics");
+        Ok(())
+    });
+}
+
+/// The log is written by a thread of its own, whoever reads it; the panic's own lines would not be.
+#[test]
+fn a_panic_is_a_line_of_the_log_in_its_format() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_program_in_which_a_task_panics"])
+        .args(["--ignored", "--nocapture"])
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let line = log.strip_suffix('\n').unwrap();
+    assert!(line.starts_with('{') && line.ends_with('}'), "{log}");
+    assert!(!line.contains('\n'), "{log}");
+    for part in [
+        r#""level":"ERROR""#,
+        r#""message":"panicked: task 7 failed""#,
+        r#""place":"serving/tests/panics.rs:"#,
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 }
