@@ -1,14 +1,16 @@
 //! The server as a user runs it: what it prints, how it fails, how it ends.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, process::Stdio};
 
 use proto::rest_grpc_dual_mode::{
     RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
 };
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    process::Command,
+    time::timeout,
 };
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -175,6 +177,73 @@ async fn calls_that_outlast_the_grace_are_cut_and_the_exit_code_says_so() {
     assert_eq!(
         last,
         "error: REST was cut 1s after its listener closed; calls still open: 1"
+    );
+}
+
+/// A pipe that is full, whose other end is not read while the first lives.
+fn unread_pipe() -> (std::io::PipeReader, Stdio) {
+    let (reader, writer) = std::io::pipe().expect("there is a descriptor");
+    let mut filled = writer.try_clone().expect("there is a descriptor");
+    // It waits for room until the test has ended.
+    std::thread::spawn(move || while std::io::Write::write(&mut filled, &[b'x'; 4096]).is_ok() {});
+    (reader, writer.into())
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_what_it_says_does_not_keep_it() {
+    let options = [
+        "--rest-port",
+        "0",
+        "--grpc-port",
+        "0",
+        "--admin-port",
+        "0",
+        "--grace",
+        "1s",
+        "--body-pause",
+        "1m",
+        "--max-calls",
+        "1",
+    ];
+    let (_reader, unread) = unread_pipe();
+    let full = std::fs::File::create("/dev/full").unwrap();
+    for standard_error in [unread, full.into()] {
+        let mut command = Command::new(DUAL_MODE);
+        command
+            .args(options)
+            .env_clear()
+            .kill_on_drop(true)
+            .stdout(Stdio::piped())
+            .stderr(standard_error);
+        let mut server = command.spawn().unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let rest = lines.next_line().await.unwrap().unwrap();
+        let rest = rest.strip_prefix("REST on ").unwrap().parse().unwrap();
+        let _halves = overload(rest).await;
+        let id = i32::try_from(server.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        let ended = timeout(PATIENCE, server.wait()).await;
+        assert_eq!(ended.unwrap().unwrap().code(), Some(3));
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_seen_enough_of_the_limits_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = program(DUAL_MODE, &["--print-limits"]);
+    let status = command.stdout(writer).status().await.unwrap();
+    assert_eq!(status.code(), Some(0));
+
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = program(DUAL_MODE, &["--print-limits"]);
+    let output = command.stdout(full).spawn().unwrap();
+    let output = output.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("error: the limits cannot be printed: "),
+        "{error}"
     );
 }
 

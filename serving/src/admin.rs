@@ -15,7 +15,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
@@ -25,7 +25,7 @@ use crate::{
     intake::CountedBody,
     limits::Limits,
     listener::{self, BindError},
-    process::Process,
+    process::{End, Process},
     refusal::{Refusal, Refuse},
     server::Listener,
     telemetry::{Telemetry, codes, exposition, metrics::Metrics, traces::Traces},
@@ -38,6 +38,8 @@ const PORT: u16 = 9464;
 const LONGEST_CALL: Duration = Duration::from_secs(5);
 /// How long one in flight may go on when the process ends.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long the last spans may take to be sent.
+const LAST_TELLING: Duration = Duration::from_secs(2);
 /// A scraper or two, and a person.
 const CONNECTIONS: usize = 32;
 
@@ -96,6 +98,7 @@ pub struct Admin {
     traces: Option<Traces>,
     end: CancellationToken,
     server: Option<JoinHandle<Result<(), ServeError>>>,
+    process: End,
 }
 
 impl Admin {
@@ -123,6 +126,7 @@ impl Admin {
             traces,
             end: CancellationToken::new(),
             server: None,
+            process: process.end.clone(),
         };
         if let Some(socket) = bind(args.admin_port).await? {
             admin.address = Some(socket.local_addr().context("the admin port is unknown")?);
@@ -133,16 +137,23 @@ impl Admin {
         Ok(admin)
     }
 
-    /// Ends it when the server has ended: what is left to be told is told, for a bounded time.
+    /// Ends it when the server has ended: what is left to be told is told, for a bounded time, which is
+    /// short where the server took all of its grace.
     pub async fn end(self) {
-        if let Some(traces) = self.traces {
-            traces.flush().await;
-        }
         self.end.cancel();
-        if let Some(server) = self.server {
-            // A scrape that is cut loses nothing.
-            let _ = server.await;
-        }
+        let left = self.process.left(LAST_TELLING);
+        let scraped = async {
+            if let Some(server) = self.server {
+                // A scrape that is cut loses nothing.
+                let _ = timeout(left, server).await;
+            }
+        };
+        let sent = async {
+            if let Some(traces) = self.traces {
+                traces.flush(left).await;
+            }
+        };
+        tokio::join!(scraped, sent);
     }
 }
 

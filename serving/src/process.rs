@@ -2,10 +2,11 @@
 
 use std::{
     future::{Future, pending},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     process::ExitCode,
+    sync::{Arc, OnceLock, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -15,6 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{
     args::ServerArgs,
@@ -28,6 +30,17 @@ use crate::{
 
 /// How long tasks that are left after the drain may take to notice that the runtime ends.
 const RUNTIME_END: Duration = Duration::from_millis(200);
+
+/// How long the last lines of the log may take to be written, by a reader who takes them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How long after the grace a process that was told to end is gone.
+const GONE: Duration = Duration::from_secs(1);
+
+/// What of it is left for each of the last steps: the last lines of the log, and before them the end of
+/// the runtime.
+const FOR_EXIT: Duration = Duration::from_millis(50);
+const FOR_LINES: Duration = Duration::from_millis(400);
 
 /// The exit code of a server that had to cut calls at the end of its drain.
 pub const CUT: u8 = 3;
@@ -45,6 +58,25 @@ pub struct Process {
     pub telemetry: Option<Telemetry>,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
+    pub(crate) end: End,
+}
+
+/// When a process that was told to end must be gone. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct End(Arc<OnceLock<Instant>>);
+
+impl End {
+    /// How long something may take that all but `FOR_LINES` is left for, and `most` where there is more.
+    pub(crate) fn left(&self, most: Duration) -> Duration {
+        self.left_but(FOR_LINES, most)
+    }
+
+    fn left_but(&self, rest: Duration, most: Duration) -> Duration {
+        self.0.get().map_or(most, |end| {
+            let left = end.saturating_duration_since(Instant::now());
+            left.saturating_sub(rest).min(most)
+        })
+    }
 }
 
 impl Process {
@@ -68,30 +100,65 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     if args.print_limits {
-        print!("{}", limits.text());
-        return ExitCode::SUCCESS;
-    }
-    match start(args, limits, server) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            match error.downcast_ref() {
-                Some(ServeError::Cut { .. }) => ExitCode::from(CUT),
-                None => ExitCode::FAILURE,
+        return match io::stdout().write_all(limits.text().as_bytes()) {
+            // Its reader has seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                let error = anyhow::Error::new(error).context("the limits cannot be printed");
+                failed(&error, None, LAST_LINES)
             }
+            _ => ExitCode::SUCCESS,
+        };
+    }
+    let log = match telemetry::start(&args.log, args.log_format) {
+        Ok(log) => log,
+        Err(error) => return failed(&error, None, LAST_LINES),
+    };
+    let end = End::default();
+    let result = serve(args, limits, end.clone(), server);
+    let left = end.left_but(FOR_EXIT, LAST_LINES);
+    match result {
+        Ok(()) => {
+            say_last(None, Some(log), left);
+            ExitCode::SUCCESS
         }
+        Err(error) => failed(&error, Some(log), left),
     }
 }
 
-fn start<F>(
+fn failed(error: &anyhow::Error, log: Option<WorkerGuard>, within: Duration) -> ExitCode {
+    say_last(Some(format!("error: {error:#}\n")), log, within);
+    match error.downcast_ref() {
+        Some(ServeError::Cut { .. }) => ExitCode::from(CUT),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// Writes the rest of `log`, and then `line`, on standard error. Whoever does not read that, or has
+/// gone, does not keep the process.
+fn say_last(line: Option<String>, log: Option<WorkerGuard>, within: Duration) {
+    let (said, wait) = mpsc::channel::<()>();
+    let say = move || {
+        drop(log);
+        if let Some(line) = line {
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+        drop(said);
+    };
+    if thread::Builder::new().spawn(say).is_ok() {
+        // The other end is dropped when all is said.
+        let _ = wait.recv_timeout(within);
+    }
+}
+
+fn serve<F>(
     args: &ServerArgs,
     limits: Limits,
+    end: End,
     server: impl FnOnce(Process) -> F,
 ) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let _log = telemetry::start(&args.log, args.log_format)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(args.grpc_max_workers.map_or(cores, usize::from))?;
     let runtime = Builder::new_current_thread()
@@ -100,12 +167,19 @@ where
         .context("the runtime could not be started")?;
     let result = runtime.block_on(async {
         let shutdown = shutdown_on_signal()?;
+        let (told, ends) = (shutdown.clone(), end.clone());
+        let longest = limits.drain_pause + limits.grace + GONE;
+        tokio::spawn(async move {
+            told.cancelled().await;
+            let _ = ends.0.set(Instant::now() + longest);
+        });
         server(Process {
             limits,
             workers,
             tls: None,
             telemetry: Some(Telemetry::default()),
             shutdown,
+            end,
         })
         .await
     });
@@ -176,4 +250,28 @@ pub fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, End, FOR_LINES, Instant};
+
+    #[test]
+    fn the_last_steps_share_what_is_left_of_the_time_after_the_grace() {
+        let most = Duration::from_secs(2);
+        let end = End::default();
+        assert_eq!(end.left(most), most, "nobody told it to end");
+        let told = |until: Duration| {
+            let end = End::default();
+            end.0.set(Instant::now() + until).unwrap();
+            end.left(most)
+        };
+        assert_eq!(told(Duration::from_secs(3_600)), most);
+        assert_eq!(told(FOR_LINES), Duration::ZERO);
+        let left = told(most);
+        assert!(
+            left > Duration::ZERO && left <= most - FOR_LINES,
+            "{left:?}"
+        );
+    }
 }

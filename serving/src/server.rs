@@ -43,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long connections may take to notice that they were cut: with what ends the process, less than
 /// a second.
-const CUT: Duration = Duration::from_millis(700);
+const CUT: Duration = Duration::from_millis(500);
 
 /// Bytes that the kernel buffers for one connection beyond those on their way: as much as one HTTP/2 stream
 /// buffers. What it takes without this is megabytes, of which a third must be read before a write

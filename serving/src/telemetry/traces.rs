@@ -27,9 +27,8 @@ const QUEUE: usize = 2048;
 const BATCH: usize = 512;
 /// How long a span waits for others to be sent with.
 const DELAY: Duration = Duration::from_secs(5);
-/// How long one message may take, and the last one at the end of the process.
+/// How long one message may take.
 const EXPORT: Duration = Duration::from_secs(5);
-const FLUSH: Duration = Duration::from_secs(2);
 
 /// Where spans go. Clones share it.
 #[derive(Clone, Debug)]
@@ -143,11 +142,11 @@ impl Traces {
         });
     }
 
-    /// Sends what waits, for at most two seconds. The runtime must go on meanwhile.
-    pub async fn flush(self) {
-        let flush = move || self.processor.shutdown_with_timeout(FLUSH);
+    /// Sends what waits, for as long as `limit`. The runtime must go on meanwhile.
+    pub async fn flush(self, limit: Duration) {
+        let flush = move || self.processor.shutdown_with_timeout(limit);
         let flushed = tokio::task::spawn_blocking(flush);
-        match tokio::time::timeout(FLUSH * 2, flushed).await {
+        match tokio::time::timeout(limit, flushed).await {
             Ok(Ok(Ok(()))) => {}
             _ => tracing::warn!("the last spans could not be sent to the OTLP endpoint"),
         }
