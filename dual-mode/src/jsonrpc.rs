@@ -19,13 +19,15 @@ use tonic::Code;
 
 use crate::{
     faults::Fault,
+    greetings::LARGEST_BATCH,
     rest::{AnswerBody, BatchBody, Details, Form, json, only, problem, whole},
 };
 
 /// How the adapter names itself in the log where the caller does not.
 const JSON_RPC: &str = "JSON-RPC";
 
-/// The most calls in one array. A call takes two bytes, and the answer to it a hundred times as many.
+/// The most calls in one array. A call takes two bytes, and the answer to it a hundred times as many; of
+/// its batches, all together are bounded like one.
 const MOST_CALLS: usize = 100;
 
 /// `POST /rpc`, whose requests have at most `longest` bytes.
@@ -104,8 +106,9 @@ struct Error<'a> {
 
 /// The answer to a whole request, if there is any.
 async fn answers(body: &[u8]) -> Option<Vec<u8>> {
+    let mut room = LARGEST_BATCH;
     if !body.trim_ascii_start().starts_with(b"[") {
-        return answer(body);
+        return answer(body, &mut room);
     }
     let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
         Ok(calls) => calls,
@@ -117,8 +120,8 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
     }
     let mut answers = Vec::new();
     for call in calls {
-        answers.extend(answer(call.get().as_bytes()));
-        // A hundred batches of a thousand take a tenth of a second: others have their turn between.
+        answers.extend(answer(call.get().as_bytes(), &mut room));
+        // To read a hundred batches takes a while: others have their turn between.
         tokio::task::yield_now().await;
     }
     (!answers.is_empty()).then(|| [&b"["[..], &answers.join(&b","[..]), b"]"].concat())
@@ -127,8 +130,8 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 
-/// The answer to one call, if it wants one.
-fn answer(call: &[u8]) -> Option<Vec<u8>> {
+/// The answer to one call, if it wants one. Its batch takes of the `room` for greetings.
+fn answer(call: &[u8], room: &mut usize) -> Option<Vec<u8>> {
     let call: Call<'_> = match serde_json::from_slice(call) {
         Ok(call) => call,
         Err(error) => return Some(unreadable(&error)),
@@ -140,7 +143,7 @@ fn answer(call: &[u8]) -> Option<Vec<u8>> {
         let fault = Fault::Malformed("this is not a call of JSON-RPC 2.0".to_owned());
         return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
     }
-    let outcome = result(&call.method, call.params);
+    let outcome = result(&call.method, call.params, room);
     call.id?;
     Some(match outcome {
         Ok(result) => written(Outcome::Result(result), id),
@@ -148,7 +151,11 @@ fn answer(call: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-fn result(method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, Fault> {
+fn result(
+    method: &str,
+    params: Option<&RawValue>,
+    room: &mut usize,
+) -> Result<Box<RawValue>, Fault> {
     let params = params.map_or(&b"{}"[..], |params| params.get().as_bytes());
     match method {
         "get_greetings" => {
@@ -156,11 +163,22 @@ fn result(method: &str, params: Option<&RawValue>) -> Result<Box<RawValue>, Faul
             Ok(raw(&AnswerBody::from(&answer)))
         }
         "get_greetings_batch" => {
-            let answers = crate::answer_batch(JSON_RPC, &json::batch(params)?)?;
+            let requests = json::batch(params)?;
+            if requests.len() <= LARGEST_BATCH {
+                *room = room.checked_sub(requests.len()).ok_or_else(too_many)?;
+            }
+            let answers = crate::answer_batch(JSON_RPC, &requests)?;
             Ok(raw(&BatchBody::from(&answers[..])))
         }
         _ => Err(Fault::UnknownMethod),
     }
+}
+
+fn too_many() -> Fault {
+    let most = LARGEST_BATCH;
+    Fault::Malformed(format!(
+        "the batches of one array may ask for {most} greetings in all"
+    ))
 }
 
 /// What JSON-RPC calls a fault.

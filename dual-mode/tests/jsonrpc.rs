@@ -128,6 +128,33 @@ async fn several_calls_are_answered_together_and_too_many_are_not() {
     served.stop().await;
 }
 
+/// A hundred batches of a thousand would be ten megabytes of answer.
+#[tokio::test]
+async fn the_batches_of_one_array_are_bounded_like_one_batch() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    let batch = |id: usize, count: usize| {
+        json!({
+            "jsonrpc": "2.0",
+            "method": "get_greetings_batch",
+            "params": {"requests": vec![json!({"messageType": "Holi", "year": 2021}); count]},
+            "id": id,
+        })
+    };
+    let array = json!([batch(1, 600), batch(2, 500), batch(3, 400), batch(4, 1)]);
+    let answer = wire.send(To::Rest1, "POST /rpc", &[], array.to_string());
+    let answer = answer.await.json();
+    let greetings = |at: usize| answer[at]["result"]["responses"].as_array().map(Vec::len);
+    assert_eq!([0, 2].map(greetings), [Some(600), Some(400)]);
+    for refused in [1, 3] {
+        let error = &answer[refused]["error"];
+        assert_eq!(error["code"], -32602, "{error}");
+        let text = "the batches of one array may ask for 1000 greetings in all";
+        assert_eq!(error["message"], text);
+    }
+    served.stop().await;
+}
+
 #[tokio::test]
 async fn what_http_can_say_it_says() {
     let served = Served::start().await;
