@@ -36,6 +36,10 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_INTAKE", value_name = "MIB", value_parser = value_parser!(u32).range(1..), default_value_t = 32)]
     pub max_intake: u32,
 
+    /// MiB of unread answers on each listener; beyond it calls are refused
+    #[arg(long, env = "MAX_UNREAD", value_name = "MIB", value_parser = value_parser!(u32).range(1..), default_value_t = 32)]
+    pub max_unread: u32,
+
     /// The longest a call may take, whatever its caller asks for [default: 1m; bidirectional: 1h]
     #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration)]
     pub max_call: Option<Duration>,
@@ -87,6 +91,7 @@ impl ServerArgs {
             connections: self.max_connections as usize,
             calls: self.max_calls as usize,
             intake: self.max_intake as usize * 1024 * 1024,
+            answers: self.max_unread as usize * 1024 * 1024,
             longest_call: self.max_call.unwrap_or(default.longest_call),
             first_bytes: self.first_bytes,
             body_pause: self.body_pause,

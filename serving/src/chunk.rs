@@ -11,18 +11,72 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::time::{Instant, sleep};
 
-use crate::telemetry::metrics::locked;
+use crate::{intake::counted, limits::Limits, telemetry::metrics::locked};
 
 /// A piece that is there when so many turns have begun since it was made is there for the time of all
 /// but the first of them at least.
 const TURNS: usize = 3;
 
+/// What all connections of one listener have open, and may.
+#[derive(Debug)]
+pub(crate) struct Account {
+    calls: AtomicUsize,
+    most_calls: usize,
+    /// Bytes of answers that are made, and not yet handed to the kernel.
+    answers: AtomicUsize,
+    most_answers: usize,
+}
+
+impl Account {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            calls: AtomicUsize::new(0),
+            most_calls: limits.calls,
+            answers: AtomicUsize::new(0),
+            most_answers: limits.answers,
+        }
+    }
+
+    /// Counts one more call, if it may be open.
+    pub(crate) fn take_call(&self) -> bool {
+        let taken = self.calls.fetch_add(1, Relaxed) < self.most_calls;
+        if !taken {
+            self.calls.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
+    fn hold(&self, bytes: usize) {
+        if bytes > 0 {
+            self.answers.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.answers.fetch_sub(bytes, Relaxed);
+        }
+    }
+}
+
+/// Bytes of an answer that count for the listener until they are dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    bytes: usize,
+    open: Arc<Open>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open.account.give_back(self.bytes);
+    }
+}
+
 /// What one connection has open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Open {
     state: Mutex<State>,
-    /// The calls that count for the listener.
-    listener: Arc<AtomicUsize>,
+    account: Arc<Account>,
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +103,28 @@ struct State {
 }
 
 impl Open {
-    pub(crate) fn new(listener: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(account: &Arc<Account>) -> Self {
         Self {
             state: Mutex::default(),
-            listener: Arc::clone(listener),
+            account: Arc::clone(account),
         }
+    }
+
+    /// Whether an answer of `length` bytes may be held. It is bounded by itself already; all together may
+    /// be above their limit by the last one.
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        let account = &self.account;
+        counted(length) == 0 || account.answers.load(Relaxed) < account.most_answers
+    }
+
+    /// Holds an answer of `length` bytes that waits to be cut into pieces.
+    pub(crate) fn hold(self: &Arc<Self>, length: usize) -> Option<Held> {
+        let bytes = counted(length);
+        (bytes > 0).then(|| {
+            self.account.hold(bytes);
+            let open = Arc::clone(self);
+            Held { bytes, open }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,7 +151,7 @@ impl Open {
         if state.unwritten < state.chunks {
             state.unwritten += 1;
         } else {
-            self.listener.fetch_sub(1, Relaxed);
+            self.account.calls.fetch_sub(1, Relaxed);
         }
     }
 
@@ -115,22 +186,22 @@ impl Open {
         }
     }
 
-    fn made(&self) -> usize {
+    fn made(&self) -> u32 {
         let mut state = self.state();
         let turn = state.turn;
         state.chunks += 1;
         state.by_turn[turn] += 1;
-        turn
+        turn as u32
     }
 
-    fn taken(&self, turn: usize) {
+    fn taken(&self, turn: u32) {
         let mut state = self.state();
         state.chunks -= 1;
-        state.by_turn[turn] -= 1;
+        state.by_turn[turn as usize] -= 1;
         let written = state.unwritten.saturating_sub(state.chunks);
         if written > 0 {
             state.unwritten -= written;
-            self.listener.fetch_sub(written, Relaxed);
+            self.account.calls.fetch_sub(written, Relaxed);
         }
     }
 }
@@ -138,7 +209,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let unwritten = self.state().unwritten;
-        self.listener.fetch_sub(unwritten, Relaxed);
+        self.account.calls.fetch_sub(unwritten, Relaxed);
     }
 }
 
@@ -147,15 +218,21 @@ impl Drop for Open {
 pub(crate) struct Chunk {
     bytes: Bytes,
     open: Arc<Open>,
-    turn: usize,
+    turn: u32,
+    /// What counts of it.
+    held: u32,
 }
 
 impl Chunk {
     pub(crate) fn new(bytes: Bytes, open: &Arc<Open>) -> Self {
+        let held = counted(bytes.len());
+        open.account.hold(held);
         Self {
             bytes,
             open: Arc::clone(open),
             turn: open.made(),
+            // No piece is longer than 64 KiB.
+            held: held as u32,
         }
     }
 }
@@ -163,6 +240,7 @@ impl Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         self.open.taken(self.turn);
+        self.open.account.give_back(self.held as usize);
     }
 }
 

@@ -7,10 +7,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -25,7 +22,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
-    chunk::Open,
+    chunk::{Account, Open},
     grpc_timeout,
     intake::{self, CountedBody, Intake},
     limits::Limits,
@@ -44,8 +41,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What the calls of one listener share.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    open: Arc<AtomicUsize>,
-    most: usize,
+    account: Arc<Account>,
     uri: usize,
     longest: Duration,
     intake: Arc<Intake>,
@@ -60,8 +56,7 @@ impl Calls {
         closing: CancellationToken,
     ) -> Self {
         Self {
-            open: Arc::default(),
-            most: limits.calls,
+            account: Arc::new(Account::new(limits)),
             uri: limits.uri,
             longest: limits.longest_call,
             intake: Arc::new(Intake::new(limits.intake, counters)),
@@ -71,7 +66,7 @@ impl Calls {
 
     /// What a new connection of the listener has open.
     pub(crate) fn connection(&self) -> Arc<Open> {
-        Arc::new(Open::new(&self.open))
+        Arc::new(Open::new(&self.account))
     }
 }
 
@@ -84,8 +79,7 @@ struct Slot {
 impl Slot {
     /// For a call that ends at `end` at the latest; none where there are too many.
     fn take(calls: &Arc<Calls>, connection: &Arc<Open>, end: Instant) -> Option<Self> {
-        if calls.open.fetch_add(1, Relaxed) >= calls.most {
-            calls.open.fetch_sub(1, Relaxed);
+        if !calls.account.take_call() {
             return None;
         }
         connection.begin(end);
@@ -114,6 +108,7 @@ pub(crate) struct Guard<S, R> {
 impl<S, R, B> hyper::service::Service<Request<Incoming>> for Guard<S, R>
 where
     S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body,
     R: Refuse,
 {
     type Response = Response<Pieces<GuardedBody<B, R>>>;
@@ -177,6 +172,12 @@ fn contained<T>(poll: impl FnOnce() -> T) -> Result<T, Refusal> {
     Ok(polled)
 }
 
+/// The bytes of an answer, as far as it says how many they are.
+fn length<B: Body>(response: &Response<B>) -> usize {
+    let length = response.body().size_hint().lower();
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
 pin_project_lite::pin_project! {
     /// A call until its answer begins.
     pub(crate) struct Guarded<F, R> {
@@ -205,6 +206,7 @@ pin_project_lite::pin_project! {
 impl<F, R, B> Future for Guarded<F, R>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body,
     R: Refuse,
 {
     type Output = Result<Response<Pieces<GuardedBody<B, R>>>, Infallible>;
@@ -220,14 +222,21 @@ where
                 timer,
             } => match contained(|| future.poll(cx)) {
                 Err(refusal) => refusal,
+                Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
+                    call::held(Limit::Answers);
+                    Refusal::Overloaded
+                }
                 Ok(Poll::Ready(Ok(response))) => {
+                    let length = length(&response);
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
                     stall::answer_begins(end);
                     let open = Arc::clone(this.open);
                     let refuse = (refuse, *this.web);
-                    let guarded =
-                        |body| Pieces::new(GuardedBody::new(body, refuse, slot, end), open);
+                    let guarded = |body| {
+                        let body = GuardedBody::new(body, refuse, (slot, length), end);
+                        Pieces::new(body, length, open)
+                    };
                     return Poll::Ready(Ok(response.map(guarded)));
                 }
                 Ok(Poll::Pending) => {
@@ -247,7 +256,7 @@ where
         }
         let open = Arc::clone(this.open);
         Poll::Ready(Ok(
-            answer.map(|body| Pieces::new(GuardedBody::refusal(body), open))
+            answer.map(|body| Pieces::new(GuardedBody::refusal(body), 0, open))
         ))
     }
 }
@@ -270,11 +279,17 @@ pin_project_lite::pin_project! {
 }
 
 impl<B, R> GuardedBody<B, R> {
-    fn new(body: B, (refuse, web): (R, Option<Web>), slot: Slot, end: Instant) -> Self {
+    fn new(
+        body: B,
+        (refuse, web): (R, Option<Web>),
+        (slot, length): (Slot, usize),
+        end: Instant,
+    ) -> Self {
         let watch = Watch {
             refuse,
             web,
             slot,
+            length,
             end,
             begun: false,
             wait: None,
@@ -298,6 +313,8 @@ struct Watch<R> {
     /// How the answer is written, if it is gRPC-Web, whose trailers are its last data.
     web: Option<Web>,
     slot: Slot,
+    /// The bytes that the listener holds for it already.
+    length: usize,
     end: Instant,
     /// Whether data was passed on. What passes on more than once is a stream.
     begun: bool,
@@ -312,6 +329,12 @@ struct Wait {
 }
 
 impl<R: Refuse> Watch<R> {
+    /// Whether the listener may hold what comes as well.
+    fn has_room(&self, frame: &Frame<Bytes>) -> bool {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        length <= self.length || self.slot.connection.has_room(length)
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
         let Wait { timer, closing } = self.wait.get_or_insert_with(|| Wait {
             timer: Box::pin(sleep_until(self.end)),
@@ -358,6 +381,10 @@ where
             // Where the service has come to an end, that end is passed on, however late.
             Ok(Poll::Ready(None)) => return Poll::Ready(None),
             Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),
+            Ok(Poll::Ready(Some(Ok(frame)))) if !watch.has_room(&frame) => {
+                call::held(Limit::Answers);
+                Refusal::Overloaded
+            }
             Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_trailers() || !watch.begun => {
                 watch.begun = true;
                 return Poll::Ready(Some(Ok(frame)));

@@ -146,7 +146,7 @@ fn is_malformed(error: &hyper::Error) -> bool {
 }
 
 /// What counts of `open` bytes.
-fn counted(open: usize) -> usize {
+pub(crate) fn counted(open: usize) -> usize {
     if open > FREE { open } else { 0 }
 }
 

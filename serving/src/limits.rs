@@ -55,6 +55,8 @@ pub struct Limits {
     pub message: usize,
     /// Bytes of messages above 4 KiB that all calls of one listener may hold while they come in.
     pub intake: usize,
+    /// Bytes of answers above 4 KiB that all calls of one listener may hold until they are read.
+    pub answers: usize,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             uri: 8 * 1024,
             message: 4 * 1024 * 1024,
             intake: 32 * 1024 * 1024,
+            answers: 32 * 1024 * 1024,
         }
     }
 }
@@ -216,6 +219,11 @@ impl Limits {
                 "half-sent messages per listener",
                 bytes(self.intake),
                 "eight of the largest; one too many is refused, but never one below 4 KiB; --max-intake",
+            ),
+            (
+                "unread answers per listener",
+                bytes(self.answers),
+                "as many, of peers that read slowly; the next is refused, but never one below 4 KiB; --max-unread",
             ),
         ]
     }

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::{
-    chunk::{Chunk, Open},
+    chunk::{Chunk, Held, Open},
     stall,
 };
 
@@ -25,15 +25,19 @@ pin_project_lite::pin_project! {
         #[pin]
         body: B,
         rest: Bytes,
+        // What waits to be cut.
+        held: Option<Held>,
         open: Arc<Open>,
     }
 }
 
 impl<B> Pieces<B> {
-    pub(crate) fn new(body: B, open: Arc<Open>) -> Self {
+    /// `body`, of which `length` bytes are made.
+    pub(crate) fn new(body: B, length: usize, open: Arc<Open>) -> Self {
         Self {
             body,
             rest: Bytes::new(),
+            held: open.hold(length),
             open,
         }
     }
@@ -52,8 +56,14 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
         if this.rest.is_empty() {
             let frame = ready!(this.body.poll_frame(cx));
             match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) if data.len() > PIECE => *this.rest = data,
+                Some(Ok(Ok(data))) if data.len() > PIECE => {
+                    if this.held.is_none() {
+                        *this.held = this.open.hold(data.len());
+                    }
+                    *this.rest = data;
+                }
                 Some(Ok(Ok(data))) => {
+                    *this.held = None;
                     return Poll::Ready(Some(Ok(Frame::data(Chunk::new(data, this.open)))));
                 }
                 Some(Ok(Err(other))) => {
@@ -69,6 +79,7 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
         this.rest.advance(piece.len());
         if this.rest.is_empty() {
             *this.rest = Bytes::new();
+            *this.held = None;
         }
         Poll::Ready(Some(Ok(Frame::data(Chunk::new(piece, this.open)))))
     }
@@ -92,13 +103,23 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
 mod tests {
     use http_body_util::{BodyExt, Full};
 
-    use super::{Arc, Body, Buf, Open, PIECE, Pieces};
+    use super::{Arc, Body, Buf, Bytes, Open, PIECE, Pieces};
+    use crate::{chunk::Account, limits::Limits};
+
+    /// Of a listener that holds one answer at most.
+    fn open() -> Arc<Open> {
+        let limits = Limits {
+            answers: 1,
+            ..Limits::default()
+        };
+        Arc::new(Open::new(&Arc::new(Account::new(&limits))))
+    }
 
     #[tokio::test]
     async fn every_byte_comes_in_order_and_no_piece_is_too_long() {
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
             let whole: Vec<u8> = (0..length).map(|at| at as u8).collect();
-            let mut body = Pieces::new(Full::from(whole.clone()), Arc::new(Open::default()));
+            let mut body = Pieces::new(Full::from(whole.clone()), length, open());
             let mut pieces = Vec::new();
             loop {
                 let left = (length - pieces.len()) as u64;
@@ -113,5 +134,32 @@ mod tests {
             }
             assert!(pieces == whole, "{length}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_held_from_its_head_until_its_last_piece_is_dropped() {
+        for length in [PIECE, PIECE + 1, 3 * PIECE] {
+            // It may say how long it is, or not.
+            for told in [0, length] {
+                let open = open();
+                let whole = Full::from(vec![7; length]);
+                let mut body = Pieces::new(whole, told, Arc::clone(&open));
+                assert_eq!(open.has_room(PIECE), told == 0, "before it begins");
+                let mut pieces = Vec::new();
+                while let Some(frame) = body.frame().await {
+                    pieces.push(frame.unwrap());
+                    assert!(!open.has_room(PIECE));
+                }
+                drop(body);
+                while pieces.pop().is_some() {
+                    assert_eq!(open.has_room(PIECE), pieces.is_empty());
+                    assert!(open.has_room(1), "a short one is never refused");
+                }
+            }
+        }
+        let broken_off = open();
+        let body = Full::<Bytes>::from(vec![7; PIECE]);
+        drop(Pieces::new(body, PIECE, Arc::clone(&broken_off)));
+        assert!(broken_off.has_room(PIECE));
     }
 }

@@ -16,7 +16,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why a call is refused or ended by the server around the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More calls are open, or hold more memory with what they have sent so far, than the limit allows.
+    /// More calls are open, or hold more memory with what they have sent or leave unread, than the limits
+    /// allow.
     Overloaded,
     /// The deadline passed, the caller's or the server's own.
     DeadlinePassed,

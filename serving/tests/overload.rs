@@ -16,7 +16,7 @@ mod server;
 #[path = "support/wire.rs"]
 mod wire;
 use server::Served;
-use wire::{Client, connect, frame, http1, post, preface, read_frame, rest};
+use wire::{Answer, Client, connect, frame, http1, post, preface, read_frame, rest};
 
 fn two_calls() -> Limits {
     Limits {
@@ -139,6 +139,71 @@ async fn over_rest_it_is_told_when_to_try_again() {
     served.alive(0).await;
     let taken = rest(http1(served.address, "/slow", close).await).await;
     assert!(taken.starts_with("HTTP/1.1 200 "), "{taken}");
+    served.stop().await.0.unwrap();
+}
+
+/// Limits that one unread answer of `/sized` reaches.
+fn one_answer() -> Limits {
+    Limits {
+        answers: server::SIZED,
+        ..Limits::default()
+    }
+}
+
+/// Calls `/sized` until its answer is as expected.
+async fn until(client: &mut Client, expected: impl Fn(&Answer) -> bool) -> Answer {
+    let calls = async {
+        loop {
+            let answer = client.call("/sized", &[]).await;
+            if expected(&answer) {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(server::PATIENCE, calls).await;
+    answer.expect("an answer should be as expected")
+}
+
+#[tokio::test]
+async fn answers_that_peers_leave_unread_are_bounded_in_memory_and_their_room_comes_back() {
+    for unread in ["/large", "/sized"] {
+        let mut served = Served::start(Http2, one_answer()).await;
+        let mut peer = connect(served.address).await;
+        let no_window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+        let bytes = [preface(), no_window, post(1, unread, &[])].concat();
+        peer.write_all(&bytes).await.unwrap();
+        // The head of the answer.
+        while read_frame(&mut peer).await.unwrap().0 != 1 {}
+        let mut client = Client::connect(served.address).await;
+        // It may not be held yet.
+        let refused = until(&mut client, |answer| answer.body.is_empty()).await;
+        refused.ended(Code::ResourceExhausted, true);
+        let refused = client.call("/large", &[]).await;
+        refused.ended(Code::ResourceExhausted, true);
+        assert!(refused.body.is_empty());
+        // A short answer is never refused.
+        assert_eq!(client.call("/echo", &[]).await.body, b"question");
+        drop(peer);
+        served.alive(0).await;
+        until(&mut client, |answer| answer.body.len() == server::SIZED).await;
+        assert_eq!(client.call("/large", &[]).await.body.len(), server::LARGE);
+        served.stop().await.0.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn over_rest_an_answer_too_many_is_refused_before_it_begins() {
+    let mut served = Served::start(Http1, one_answer()).await;
+    let close = "connection: close\r\n";
+    let peer = http1(served.address, "/large", "").await;
+    peer.readable().await.unwrap();
+    let refused = rest(http1(served.address, "/sized", close).await).await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused:.99}");
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    drop(peer);
+    served.alive(0).await;
+    let answer = rest(http1(served.address, "/sized", close).await).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:.99}");
     served.stop().await.0.unwrap();
 }
 

@@ -140,12 +140,13 @@ pub(crate) enum Limit {
     StalledWrite,
     Calls,
     Intake,
+    Answers,
     Deadline,
     Uri,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Self, &str); 9] = [
+    pub(crate) const ALL: [(Self, &str); 10] = [
         (Self::Connections, "connections"),
         (Self::Descriptors, "descriptors"),
         (Self::FirstBytes, "first bytes"),
@@ -153,6 +154,7 @@ impl Limit {
         (Self::StalledWrite, "stalled write"),
         (Self::Calls, "calls"),
         (Self::Intake, "half-sent messages"),
+        (Self::Answers, "unread answers"),
         (Self::Deadline, "deadline"),
         (Self::Uri, "path and query"),
     ];

@@ -34,6 +34,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// What `/large` answers with: more than the kernel and the windows of HTTP/2 hold.
 pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 
+/// How long the answer of `/sized` is.
+pub(crate) const SIZED: usize = 100 * 1024;
+
 /// What `/head` answers with. Many of them are more than the kernel holds.
 const LONG_HEADER: &str = match std::str::from_utf8(&[b'x'; 8 * 1024]) {
     Ok(text) => text,
@@ -167,6 +170,12 @@ async fn answer(
         // Its last piece is known to be the last, so that the server is done with it at once.
         "/short" => Response::new(
             Full::from("whole")
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        ),
+        // It says how long it is.
+        "/sized" => Response::new(
+            Full::from(vec![b'x'; SIZED])
                 .map_err(|never| match never {})
                 .boxed_unsync(),
         ),
