@@ -19,7 +19,7 @@ use tonic::Code;
 
 use crate::{
     faults::Fault,
-    greetings::LARGEST_BATCH,
+    greetings::batch_of,
     rest::{AnswerBody, BatchBody, Details, Form, json, only, problem, whole},
 };
 
@@ -106,9 +106,9 @@ struct Error<'a> {
 
 /// The answer to a whole request, if there is any.
 async fn answers(body: &[u8]) -> Option<Vec<u8>> {
-    let mut room = LARGEST_BATCH;
+    let mut asked = 0;
     if !body.trim_ascii_start().starts_with(b"[") {
-        return answer(body, &mut room);
+        return answer(body, &mut asked);
     }
     let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
         Ok(calls) => calls,
@@ -120,7 +120,7 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
     }
     let mut answers = Vec::new();
     for call in calls {
-        answers.extend(answer(call.get().as_bytes(), &mut room));
+        answers.extend(answer(call.get().as_bytes(), &mut asked));
         // To read a hundred batches takes a while: others have their turn between.
         tokio::task::yield_now().await;
     }
@@ -130,8 +130,8 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 
-/// The answer to one call, if it wants one. Its batch takes of the `room` for greetings.
-fn answer(call: &[u8], room: &mut usize) -> Option<Vec<u8>> {
+/// The answer to one call, if it wants one. Its batch adds to the greetings `asked` for.
+fn answer(call: &[u8], asked: &mut usize) -> Option<Vec<u8>> {
     let call: Call<'_> = match serde_json::from_slice(call) {
         Ok(call) => call,
         Err(error) => return Some(unreadable(&error)),
@@ -143,7 +143,7 @@ fn answer(call: &[u8], room: &mut usize) -> Option<Vec<u8>> {
         let fault = Fault::Malformed("this is not a call of JSON-RPC 2.0".to_owned());
         return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
     }
-    let outcome = result(&call.method, call.params, room);
+    let outcome = result(&call.method, call.params, asked);
     call.id?;
     Some(match outcome {
         Ok(result) => written(Outcome::Result(result), id),
@@ -154,7 +154,7 @@ fn answer(call: &[u8], room: &mut usize) -> Option<Vec<u8>> {
 fn result(
     method: &str,
     params: Option<&RawValue>,
-    room: &mut usize,
+    asked: &mut usize,
 ) -> Result<Box<RawValue>, Fault> {
     let params = params.map_or(&b"{}"[..], |params| params.get().as_bytes());
     match method {
@@ -164,8 +164,10 @@ fn result(
         }
         "get_greetings_batch" => {
             let requests = json::batch(params)?;
-            if requests.len() <= LARGEST_BATCH {
-                *room = room.checked_sub(requests.len()).ok_or_else(too_many)?;
+            if batch_of(requests.len()).is_ok() {
+                let together = *asked + requests.len();
+                batch_of(together).map_err(|_| too_many())?;
+                *asked = together;
             }
             let answers = crate::answer_batch(JSON_RPC, &requests)?;
             Ok(raw(&BatchBody::from(&answers[..])))
@@ -175,10 +177,8 @@ fn result(
 }
 
 fn too_many() -> Fault {
-    let most = LARGEST_BATCH;
-    Fault::Malformed(format!(
-        "the batches of one array may ask for {most} greetings in all"
-    ))
+    let text = "the batches of one array may ask for no more greetings in all than one batch";
+    Fault::Malformed(text.to_owned())
 }
 
 /// What JSON-RPC calls a fault.

@@ -149,7 +149,7 @@ async fn the_batches_of_one_array_are_bounded_like_one_batch() {
     for refused in [1, 3] {
         let error = &answer[refused]["error"];
         assert_eq!(error["code"], -32602, "{error}");
-        let text = "the batches of one array may ask for 1000 greetings in all";
+        let text = "the batches of one array may ask for no more greetings in all than one batch";
         assert_eq!(error["message"], text);
     }
     served.stop().await;
