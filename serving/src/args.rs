@@ -61,7 +61,7 @@ pub struct ServerArgs {
     pub grace: Duration,
 
     /// How long to go on accepting after the signal, for load balancers to look away
-    #[arg(long, env = "DRAIN_PAUSE", value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s")]
+    #[arg(long, env = "DRAIN_PAUSE", value_name = "TIME", value_parser = pause, default_value = "0s")]
     pub drain_pause: Duration,
 
     /// Print every limit of this server with its reason, and exit
@@ -108,14 +108,26 @@ impl ServerArgs {
     }
 }
 
-/// Reads a time such as `500ms`, `5s` or `2m` from a command line; it must be longer than zero.
+/// The longest time that is taken: nobody waits longer, and the end of it can be reckoned.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Reads a time such as `500ms`, `5s` or `2m` from a command line; it must be longer than zero, and at
+/// most a year.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    match pause(text)? {
+        Duration::ZERO => Err("it must be longer than zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// The same, where zero is none.
+fn pause(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("it must be longer than zero".to_owned()),
-        Ok(duration) => Ok(duration),
+        Ok(pause) if pause > YEAR => Err("it must be at most 365 days".to_owned()),
+        Ok(pause) => Ok(pause),
         Err(_) => Err("it is no time; write it like 500ms, 5s or 2m".to_owned()),
     }
 }

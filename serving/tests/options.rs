@@ -13,6 +13,7 @@ fn a_time_is_a_number_with_its_unit() {
         ("5s", Duration::from_secs(5)),
         ("1m 30s", Duration::from_secs(90)),
         ("2h", Duration::from_secs(7200)),
+        ("365days", Duration::from_secs(365 * 24 * 3600)),
     ] {
         assert_eq!(duration(text), Ok(expected), "{text}");
     }
@@ -30,6 +31,10 @@ fn a_time_that_cannot_be_waited_for_is_refused_with_an_example() {
     for text in ["0s", "0ms", "0"] {
         let error = duration(text).expect_err(text);
         assert_eq!(error, "it must be longer than zero");
+    }
+    for text in ["365days 1ns", "500000000000years"] {
+        let error = duration(text).expect_err(text);
+        assert_eq!(error, "it must be at most 365 days");
     }
 }
 
