@@ -131,11 +131,15 @@ where
             return refused(Refusal::UriTooLong);
         }
         static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-        let asked = request.headers().get(&TIMEOUT);
-        let limit = match asked.map(|value| grpc_timeout::parse(value.as_bytes())) {
+        let mut asked = request.headers().get_all(&TIMEOUT).iter();
+        let limit = match asked
+            .next()
+            .map(|value| grpc_timeout::parse(value.as_bytes()))
+        {
             None => self.calls.longest,
-            Some(Ok(asked)) => asked.min(self.calls.longest),
-            Some(Err(_)) => return refused(Refusal::MalformedDeadline),
+            // Of two, nobody can say which is meant.
+            Some(Ok(limit)) if asked.next().is_none() => limit.min(self.calls.longest),
+            Some(_) => return refused(Refusal::MalformedDeadline),
         };
         let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
         let Some(slot) = Slot::take(&self.calls, &self.open, end) else {

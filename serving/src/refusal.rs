@@ -38,7 +38,7 @@ impl Refusal {
             Self::Overloaded => "the server has as much work as it takes; try again later",
             Self::DeadlinePassed => "the deadline passed before the call was finished",
             Self::MalformedDeadline => {
-                "grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n"
+                "grpc-timeout must come once, as 1 to 8 digits and one of the units H, M, S, m, u, n"
             }
             Self::UriTooLong => "the path and the query are longer than the server takes",
             Self::Draining => "the server is going away; call another one",

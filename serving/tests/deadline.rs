@@ -143,26 +143,36 @@ async fn a_deadline_that_cannot_be_read_is_refused_and_no_work_begins() {
     let grpc = Served::start(Http2, Limits::default()).await;
     let rest_server = Served::start(Http1, Limits::default()).await;
     let mut client = Client::connect(grpc.address).await;
-    for value in [
-        "",
-        "S",
-        "1",
-        "123456789S",
-        "-1S",
-        "1.5S",
-        "1s",
-        "1 S",
-        "soon",
-        "1SS",
+    for values in [
+        &[""][..],
+        &["S"],
+        &["1"],
+        &["123456789S"],
+        &["-1S"],
+        &["1.5S"],
+        &["1s"],
+        &["1 S"],
+        &["soon"],
+        &["1SS"],
+        // Of two, nobody can say which is meant.
+        &["1S", "1S"],
+        &["1M", "soon"],
     ] {
-        let answer = client.call("/panic", &[("grpc-timeout", value)]).await;
+        let headers: Vec<_> = values
+            .iter()
+            .map(|value| ("grpc-timeout", *value))
+            .collect();
+        let answer = client.call("/panic", &headers).await;
         answer.ended(Code::InvalidArgument, false);
         assert!(answer.status.message().contains("grpc-timeout"));
 
-        let headers = format!("grpc-timeout: {value}\r\nconnection: close\r\n");
+        let lines = values
+            .iter()
+            .map(|value| format!("grpc-timeout: {value}\r\n"));
+        let headers = lines.collect::<String>() + "connection: close\r\n";
         let answer = rest(http1(rest_server.address, "/panic", &headers).await).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{value}: {answer}");
-        assert!(answer.contains("grpc-timeout"), "{value}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{values:?}: {answer}");
+        assert!(answer.contains("grpc-timeout"), "{values:?}: {answer}");
     }
     grpc.stop().await.0.unwrap();
     rest_server.stop().await.0.unwrap();
