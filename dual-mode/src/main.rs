@@ -68,7 +68,7 @@ fn main() -> ExitCode {
             true => None,
             false => Some(listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?),
         };
-        process.tls = tls.start(&process.shutdown)?;
+        process.tls = tls.start()?;
         let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
         let rest_at = rest.local_addr()?;
         let grpc_at = grpc.as_ref().map_or(Ok(rest_at), TcpListener::local_addr)?;

@@ -21,7 +21,6 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
 use crate::args::duration;
 
@@ -54,13 +53,13 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Reads the files, and again whenever their content has changed, until `shutdown`. New
-    /// connections get what was read last. Where new files cannot be used, the log says why, and
+    /// Reads the files, and again whenever their content has changed, as long as there is a listener.
+    /// New connections get what was read last. Where new files cannot be used, the log says why, and
     /// what was read before stays. None where no files are named.
     ///
     /// # Errors
     /// When the files cannot be used at the start.
-    pub fn start(&self, shutdown: &CancellationToken) -> anyhow::Result<Option<Tls>> {
+    pub fn start(&self) -> anyhow::Result<Option<Tls>> {
         let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Ok(None);
         };
@@ -71,9 +70,7 @@ impl TlsArgs {
         };
         let pem = files.read()?;
         let (sender, current) = watch::channel(files.config(&pem)?);
-        let reload = reload(files, pem, self.tls_reload, sender);
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move { shutdown.run_until_cancelled(reload).await });
+        tokio::spawn(reload(files, pem, self.tls_reload, sender));
         Ok(Some(Tls { current }))
     }
 }
@@ -175,7 +172,10 @@ async fn reload(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
-        look.tick().await;
+        tokio::select! {
+            _ = look.tick() => {}
+            () = current.closed() => return,
+        }
         let to_read = Arc::clone(&files);
         let read = spawn_blocking(move || to_read.read()).await;
         let read = read.unwrap_or_else(|error| Err(io::Error::other(error).into()));
