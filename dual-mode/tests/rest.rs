@@ -3,7 +3,7 @@
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
-use common::{Answer, Served, http};
+use common::{Answer, Served, http, written};
 
 const PATH: &str = "/v1/get_greetings";
 const DIWALI: &str = r#"{"greetings":"Here is your greetings --> Today is a special day! (Diwali, 2023)","messageReceived":true}"#;
@@ -110,6 +110,27 @@ async fn a_body_that_is_wrong_is_a_problem_that_names_what() {
         let detail = problem(&answer, 400);
         let body = String::from_utf8_lossy(body);
         assert!(detail.contains(named), "{body}: {detail}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_whose_chunks_are_no_chunks_is_malformed_and_did_not_break_off() {
+    let served = Served::start().await;
+    let ask = async |path: &str, headers: &str, body: &str| {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
+        );
+        written(served.rest, request.as_bytes()).await
+    };
+    for path in [PATH, "/rpc"] {
+        // A size that is no number, one that no number holds, and no end of the line behind a chunk.
+        for body in ["zz\r\n", "fffffffffffffffffffff\r\n", "2\r\n{}xx0\r\n\r\n"] {
+            let answer = ask(path, "transfer-encoding: chunked\r\n", body).await;
+            let detail = problem(&answer, 400);
+            assert!(answer.body.contains("MALFORMED"), "{answer:?}");
+            assert!(detail.contains("chunks"), "{body}: {detail}");
+        }
     }
     served.stop().await;
 }

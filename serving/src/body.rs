@@ -10,9 +10,11 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::telemetry::{call, metrics::Limit};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{
+    intake::is_malformed,
+    service::BoxError,
+    telemetry::{call, metrics::Limit},
+};
 
 /// How a body that paused for too long says so.
 const PAUSED: &str = "the request body paused for too long";
@@ -20,11 +22,23 @@ const PAUSED: &str = "the request body paused for too long";
 /// How a body says so that came to no end otherwise.
 const BROKE_OFF: &str = "the request body broke off";
 
+/// How a body says so whose pieces are not cut as HTTP/1 has it.
+const MALFORMED: &str = "the request body is not in chunks as HTTP/1.1 has them";
+
 /// Whether an error says that a body did not come whole.
 pub fn is_incomplete(message: &str) -> bool {
     [PAUSED, BROKE_OFF]
         .iter()
         .any(|text| message.contains(text))
+}
+
+/// What is said of a body that ends with `error`.
+fn end(error: &BoxError) -> &'static str {
+    if is_malformed(error) {
+        MALFORMED
+    } else {
+        BROKE_OFF
+    }
 }
 
 pin_project_lite::pin_project! {
@@ -63,7 +77,9 @@ where
         let this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             *this.timer = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|_| BROKE_OFF.into())));
+            return Poll::Ready(
+                frame.map(|frame| frame.map_err(|error| end(&error.into()).into())),
+            );
         }
         let timer = this
             .timer

@@ -105,10 +105,11 @@ impl Body for CountedBody {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
+                let error = error.into();
                 if !is_malformed(&error) {
                     call::gone();
                 }
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
             None => return Poll::Ready(None),
         };
@@ -135,8 +136,8 @@ impl Body for CountedBody {
 }
 
 /// Whether a body broke off because it is not written as HTTP/1 has it, which its sender can be told.
-fn is_malformed(error: &hyper::Error) -> bool {
-    let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+pub(crate) fn is_malformed(error: &BoxError) -> bool {
+    let mut causes = causes(error.as_ref()).filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| {
         matches!(
             cause.kind(),

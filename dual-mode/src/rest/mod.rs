@@ -24,8 +24,16 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
-    CancellationToken, body::Unpaused, connection::Protocol, cors::Origins, drain::ServeError,
-    intake::CountedBody, limits::Limits, server::Listener, service::HttpService, side::Side,
+    CancellationToken,
+    body::{Unpaused, is_incomplete},
+    connection::Protocol,
+    cors::Origins,
+    drain::ServeError,
+    intake::CountedBody,
+    limits::Limits,
+    server::Listener,
+    service::HttpService,
+    side::Side,
 };
 use tower::ServiceExt;
 
@@ -157,7 +165,10 @@ pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Resu
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Fault::TooLarge { limit }),
-        Err(_) => Err(Fault::Incomplete),
+        Err(error) => match error.to_string() {
+            text if is_incomplete(&text) => Err(Fault::Incomplete),
+            text => Err(Fault::Malformed(text)),
+        },
     }
 }
 

@@ -123,10 +123,14 @@ pub(crate) async fn http(
          content-length: {}\r\n{headers}\r\n",
         body.len()
     );
+    written(address, &[head.as_bytes(), body].concat()).await
+}
+
+/// Sends the bytes of `request`, and awaits the end of the connection.
+pub(crate) async fn written(address: SocketAddr, request: &[u8]) -> Answer {
     let exchange = async {
         let mut connection = TcpStream::connect(address).await?;
-        connection.write_all(head.as_bytes()).await?;
-        connection.write_all(body).await?;
+        connection.write_all(request).await?;
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer).await?;
         std::io::Result::Ok(answer)
