@@ -29,7 +29,7 @@ async fn it_prints_the_request_and_the_answer() {
     for (args, message) in [
         (vec!["--address", &url, PATIENT], "Hello Server you there?"),
         (vec!["--address", &address, PATIENT, "x \"y\""], "x \"y\""),
-        (vec!["--address", &url, "--deadline", "20000years", ""], ""),
+        (vec!["--address", &url, "--deadline", "365days", ""], ""),
     ] {
         let ended = run(program(CLIENT, &args)).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -151,7 +151,7 @@ async fn an_error_status_is_named_with_its_message_on_one_line() {
 
 #[tokio::test]
 async fn a_deadline_that_is_no_time_is_refused_with_an_example() {
-    for deadline in ["0s", "5", "soon", "-1s"] {
+    for deadline in ["0s", "5", "soon", "-1s", "20000years"] {
         let option = format!("--deadline={deadline}");
         let ended = run(program(CLIENT, &[&option])).await;
         assert_eq!(ended.code, Some(2), "{ended:?}");
