@@ -26,9 +26,9 @@ use serving::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tower::service_fn;
 
-/// The end of every wait, reached only by a test that fails.
 /// Room in what is measured, for a machine that is busy with other tests.
 const BUSY: Duration = Duration::from_secs(10);
+/// The end of every wait, reached only by a test that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What `/large` answers with: more than the kernel and the windows of HTTP/2 hold.
@@ -201,6 +201,11 @@ async fn answer(
             let rest = stream::once(async move { release.cancelled_owned().await });
             let rest = rest.flat_map(move |()| whole(text(" and whole")));
             respond(once(text("begun")).chain(rest), work)
+        }
+        // The name of the thread that serves it.
+        "/worker" => {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            respond(whole(Bytes::from(name)), work)
         }
         // Keeps its worker from all else for a while.
         "/blocks" => {
