@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -77,6 +77,8 @@ impl Drop for Held {
 pub(crate) struct Open {
     state: Mutex<State>,
     account: Arc<Account>,
+    /// Whether its peer sent anything since somebody asked.
+    heard: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +109,18 @@ impl Open {
         Self {
             state: Mutex::default(),
             account: Arc::clone(account),
+            heard: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that its peer sent something.
+    pub(crate) fn heard(&self) {
+        self.heard.store(true, Relaxed);
+    }
+
+    /// Whether its peer sent anything since this was last asked.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard.swap(false, Relaxed)
     }
 
     /// Whether an answer of `length` bytes may be held. It is bounded by itself already; all together may

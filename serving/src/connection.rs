@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use hyper::server::conn::{http1, http2};
+use http::Request;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
@@ -18,13 +22,13 @@ use tokio::{
 
 use crate::{
     chunk::Open,
+    http2::{self, Handshaken, Http2, Manner},
     io::{Connection, Socket},
     jitter::jittered,
     limits::Limits,
+    received::Received,
     server::Shared,
     side::Serve,
-    stall::Patience,
-    streams::{Streams, WithStreams},
     telemetry::{call::Watcher, metrics::Limit},
     tls::Tls,
 };
@@ -52,58 +56,79 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
     let first_bytes = Instant::now() + limits.first_bytes;
     let opened = tokio::select! {
         biased;
-        opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol)) => opened,
+        opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol, limits)) => opened,
         // Its peer may have asked already, of a worker that was busy.
         () = async {
             shared.closing.cancelled().await;
             let _ = timeout(LINGER, shared.cut.cancelled()).await;
         } => return,
     };
-    let (stream, http2) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => return tracing::debug!(%error, "a connection did not begin"),
-        Err(_) => return shared.counters.hit(Limit::FirstBytes),
-    };
-    let stream = TokioIo::new(stream);
-    if http2 {
-        let patience = Patience {
-            limit: limits.longest_stall(),
-            counters: Arc::clone(&shared.counters),
-        };
-        let connection = WithStreams::new(patience, |streams| {
-            http2_builder(limits, streams)
-                .auto_date_header(V::DATED)
-                .serve_connection(stream, service)
-        });
-        let go_away = |connection: Pin<&mut WithStreams<_>>| {
-            http2::Connection::graceful_shutdown(connection.connection());
-        };
-        until_end(connection, shared, (&open, &watcher), pending(), go_away).await;
-    } else if shared.protocol != Protocol::Http2 {
-        // hyper bounds each head by itself, from when it begins to read.
-        let silent = async {
-            sleep_until(first_bytes).await;
-            if watcher.asked.load(Relaxed) {
-                pending::<()>().await;
-            }
-            shared.counters.hit(Limit::FirstBytes);
-        };
-        open.one_by_one();
-        let connection = http1_builder(limits).serve_connection(stream, service);
-        let go_away = http1::Connection::graceful_shutdown;
-        until_end(connection, shared, (&open, &watcher), silent, go_away).await;
+    match opened {
+        Ok(Ok(Opened::Http2(mut connection))) => {
+            let silent = http2::silent(connection.ping_pong(), &open, limits);
+            let manner = Manner {
+                dated: V::DATED,
+                patience: limits.longest_stall(),
+                counters: Arc::clone(&shared.counters),
+                open: Arc::clone(&open),
+            };
+            let connection = Http2::new(*connection, service, manner);
+            until_end(
+                connection,
+                shared,
+                (&open, &watcher),
+                silent,
+                Http2::go_away,
+            )
+            .await;
+        }
+        Ok(Ok(Opened::Http1(stream))) => {
+            // hyper bounds each head by itself, from when it begins to read.
+            let silent = async {
+                sleep_until(first_bytes).await;
+                if watcher.asked.load(Relaxed) {
+                    pending::<()>().await;
+                }
+                shared.counters.hit(Limit::FirstBytes);
+            };
+            open.one_by_one();
+            let service =
+                service_fn(move |request: Request<_>| service.call(request.map(Received::Http1)));
+            let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), service);
+            let go_away = http1::Connection::graceful_shutdown;
+            until_end(connection, shared, (&open, &watcher), silent, go_away).await;
+        }
+        Ok(Ok(Opened::Neither)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not begin"),
+        Err(_) => shared.counters.hit(Limit::FirstBytes),
     }
 }
 
-/// The connection, and whether it is HTTP/2.
+/// A connection whose protocol is known.
+enum Opened {
+    Http1(Connection),
+    Http2(Box<Handshaken<Connection>>),
+    /// It is not what the listener speaks.
+    Neither,
+}
+
 async fn begin(
     socket: Socket,
     tls: Option<&Tls>,
     protocol: Protocol,
-) -> io::Result<(Connection, bool)> {
+    limits: &Limits,
+) -> io::Result<Opened> {
     let mut stream = Connection::open(socket, tls).await?;
-    let http2 = protocol != Protocol::Http1 && stream.speaks_http2().await?;
-    Ok((stream, http2))
+    if protocol != Protocol::Http1 && stream.speaks_http2().await? {
+        let connection = http2::handshake(stream, limits).await;
+        return Ok(Opened::Http2(Box::new(
+            connection.map_err(io::Error::other)?,
+        )));
+    }
+    Ok(match protocol {
+        Protocol::Http2 => Opened::Neither,
+        Protocol::Http1 | Protocol::Either => Opened::Http1(stream),
+    })
 }
 
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.
@@ -180,22 +205,5 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         .max_buf_size(limits.head)
         .max_header_size(limits.head)
         .max_headers(limits.headers);
-    builder
-}
-
-fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(streams);
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .initial_stream_window_size(limits.stream_window)
-        .initial_connection_window_size(limits.connection_window)
-        .max_send_buf_size(limits.send_buffer)
-        .max_frame_size(limits.frame)
-        .max_header_list_size(limits.header_list)
-        .max_pending_accept_reset_streams(limits.remote_resets)
-        .max_local_error_reset_streams(limits.local_resets)
-        .keep_alive_interval(limits.keepalive_interval)
-        .keep_alive_timeout(limits.keepalive_timeout);
     builder
 }

@@ -21,9 +21,9 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{Either, Empty};
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 
-use crate::service::BoxError;
+use crate::{received::Received, service::BoxError};
 
 /// How long a browser may remember that it was let in, in seconds; none remembers for longer.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("7200");
@@ -138,16 +138,16 @@ pub(crate) struct ForPages<S> {
     pub(crate) origins: Arc<Origins>,
 }
 
-impl<S, B> Service<Request<Incoming>> for ForPages<S>
+impl<S, B> Service<Request<Received>> for ForPages<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<Received>, Response = Response<B>, Error = Infallible>,
     B: Body<Error: Into<BoxError>>,
 {
     type Response = Response<Either<B, Empty<B::Data>>>;
     type Error = Infallible;
     type Future = ForPage<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Received>) -> Self::Future {
         let headers = self.origins.headers(&request);
         let let_in = |headers: &HeaderMap| headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS);
         let answer = match headers.as_deref().is_some_and(let_in) {

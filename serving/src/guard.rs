@@ -16,19 +16,18 @@ use bytes::Bytes;
 use http::{HeaderName, Request, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
     chunk::{Account, Open},
-    grpc_timeout,
+    grpc_timeout, http2,
     intake::{self, CountedBody, Intake},
     limits::Limits,
     pieces::Pieces,
+    received::Received,
     refusal::{Refusal, Refuse},
-    stall,
     telemetry::{
         call,
         codes::{Transport, Web},
@@ -105,7 +104,7 @@ pub(crate) struct Guard<S, R> {
     pub(crate) open: Arc<Open>,
 }
 
-impl<S, R, B> hyper::service::Service<Request<Incoming>> for Guard<S, R>
+impl<S, R, B> hyper::service::Service<Request<Received>> for Guard<S, R>
 where
     S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body,
@@ -115,7 +114,7 @@ where
     type Error = Infallible;
     type Future = Guarded<S::Future, R>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Received>) -> Self::Future {
         let web = match R::TRANSPORT {
             Transport::Rest => None,
             Transport::Grpc => Web::of(request.headers()),
@@ -234,7 +233,7 @@ where
                     let length = length(&response);
                     let refuse = this.refuse.clone();
                     let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
-                    stall::answer_begins(end);
+                    http2::answer_begins(end);
                     let open = Arc::clone(this.open);
                     let refuse = (refuse, *this.web);
                     let guarded = |body| {
@@ -244,7 +243,6 @@ where
                     return Poll::Ready(Ok(response.map(guarded)));
                 }
                 Ok(Poll::Pending) => {
-                    stall::service_waits();
                     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*end)));
                     ready!(timer.as_mut().poll(cx));
                     Refusal::DeadlinePassed
@@ -404,13 +402,10 @@ where
                     return Poll::Ready(Some(Ok(frame)));
                 }
             },
-            Ok(Poll::Pending) => {
-                stall::service_waits();
-                match watch.ending {
-                    Some(refusal) => refusal,
-                    None => ready!(watch.poll(cx)),
-                }
-            }
+            Ok(Poll::Pending) => match watch.ending {
+                Some(refusal) => refusal,
+                None => ready!(watch.poll(cx)),
+            },
         };
         let (trailers, web) = (watch.refuse.trailers(refusal), watch.web);
         // The work behind the answer stops here: its body is dropped.

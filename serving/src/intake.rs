@@ -16,10 +16,10 @@ use std::{
 use bytes::Bytes;
 use http::{Request, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
     client::causes,
+    received::Received,
     service::BoxError,
     telemetry::{
         call,
@@ -65,13 +65,13 @@ pub(crate) fn refused() -> bool {
 /// The body of a request as it comes in. It fails when the requests of the listener hold too much.
 #[derive(Debug)]
 pub struct CountedBody {
-    body: Incoming,
+    body: Received,
     framing: Framing,
     held: Held,
 }
 
 impl CountedBody {
-    pub(crate) fn count(request: Request<Incoming>, intake: &Arc<Intake>) -> Request<Self> {
+    pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
         let framing = if grpc {
@@ -105,7 +105,6 @@ impl Body for CountedBody {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
-                let error = error.into();
                 if !is_malformed(&error) {
                     call::gone();
                 }

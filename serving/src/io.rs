@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     chunk::Open,
-    stall::LAST_WORD,
+    http2::LAST_WORD,
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -93,7 +93,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.open.heard();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

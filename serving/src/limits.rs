@@ -25,7 +25,7 @@ pub struct Limits {
     pub drain_pause: Duration,
     /// How old a connection may grow before it is told to go away, give or take a tenth.
     pub connection_age: Duration,
-    /// How long a silent HTTP/2 connection is left alone before it is pinged.
+    /// How long an HTTP/2 connection may be silent until it is pinged, at most.
     pub keepalive_interval: Duration,
     /// How long it may take to answer.
     pub keepalive_timeout: Duration,

@@ -11,10 +11,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::{
-    chunk::{Chunk, Held, Open},
-    stall,
-};
+use crate::chunk::{Chunk, Held, Open};
 
 /// The most bytes of one piece: as much as one stream buffers for its peer.
 const PIECE: usize = 64 * 1024;
@@ -51,7 +48,6 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Chunk>, B::Error>>> {
-        stall::service_answered();
         let this = self.project();
         if this.rest.is_empty() {
             let frame = ready!(this.body.poll_frame(cx));

@@ -11,12 +11,13 @@ use std::{
 use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::Either;
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 
 use crate::{
     chunk::{Chunk, Open},
     cors::{ForPages, Origins},
     guard::{Calls, Guard},
+    received::Received,
     refusal::Refuse,
     service::{BoxError, HttpService},
     telemetry::{
@@ -46,7 +47,7 @@ pub(crate) trait Serve: Send + Sync + 'static {
     const DATED: bool;
     type Body: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static;
     type Service: Service<
-            Request<Incoming>,
+            Request<Received>,
             Response = Response<Self::Body>,
             Error = Infallible,
             Future: Send + 'static,
@@ -128,7 +129,7 @@ pub(crate) trait Served {
 
 impl<S, B> Served for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Received>, Response = Response<B>>,
 {
     type Body = B;
 }
@@ -163,16 +164,16 @@ pub(crate) struct ByContent<A, B> {
     grpc: B,
 }
 
-impl<A, B, X, Y> Service<Request<Incoming>> for ByContent<A, B>
+impl<A, B, X, Y> Service<Request<Received>> for ByContent<A, B>
 where
-    A: Service<Request<Incoming>, Response = Response<X>, Error = Infallible>,
-    B: Service<Request<Incoming>, Response = Response<Y>, Error = Infallible>,
+    A: Service<Request<Received>, Response = Response<X>, Error = Infallible>,
+    B: Service<Request<Received>, Response = Response<Y>, Error = Infallible>,
 {
     type Response = Response<Either<X, Y>>;
     type Error = Infallible;
     type Future = Answer<A::Future, B::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Received>) -> Self::Future {
         if is_grpc(request.headers()) {
             let answer = self.grpc.call(request);
             Answer::Grpc { answer }

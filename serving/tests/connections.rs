@@ -1,4 +1,4 @@
-//! How long a connection may live, and which worker serves it.
+//! How long a connection may live or be silent, and which worker serves it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -70,6 +70,29 @@ async fn an_old_http1_connection_ends_after_its_answer_or_where_it_is_idle() {
     served.release.cancel();
     let answer = rest(asking).await;
     assert!(answer.ends_with("\r\nwhole\r\n0\r\n\r\n"), "{answer}");
+    served.stop().await.0.unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_http2_peer_is_pinged_until_it_does_not_answer() {
+    let limits = Limits {
+        keepalive_interval: Duration::from_millis(200),
+        keepalive_timeout: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let served = Served::start(Http2, limits).await;
+    let mut peer = connect(served.address).await;
+    peer.write_all(&preface()).await.unwrap();
+    let mut pings = 0;
+    while let Some((kind, flags, _, payload)) = read_frame(&mut peer).await {
+        if (kind, flags) == (6, 0) {
+            pings += 1;
+            if pings <= 2 {
+                peer.write_all(&frame(6, 1, 0, &payload)).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(pings, 3, "the last one was not answered");
     served.stop().await.0.unwrap();
 }
 

@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 use tracing::{Level, Span};
 
 use super::{
@@ -28,7 +28,10 @@ use super::{
     trace_context::TraceContext,
     traces::{Ended, Traces},
 };
-use crate::refusal::{Refusal, Refuse};
+use crate::{
+    received::Received,
+    refusal::{Refusal, Refuse},
+};
 
 /// What is known of the calls of one connection before they come.
 #[derive(Debug)]
@@ -74,16 +77,16 @@ pub(crate) struct Watched<S> {
     pub(crate) watcher: Arc<Watcher>,
 }
 
-impl<S, B> Service<Request<Incoming>> for Watched<S>
+impl<S, B> Service<Request<Received>> for Watched<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Received>, Response = Response<B>>,
     B: Body<Data: Buf>,
 {
     type Response = Response<WatchedBody<B>>;
     type Error = S::Error;
     type Future = WatchedCall<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Received>) -> Self::Future {
         self.watcher.asked.store(true, Relaxed);
         let line = self.line.as_ref();
         let mut call = line.map(|line| Box::new(Call::begin(line, &request)));
@@ -176,7 +179,7 @@ pub(crate) fn gone() {
 }
 
 impl Call {
-    fn begin(line: &Arc<Line>, request: &Request<Incoming>) -> Self {
+    fn begin(line: &Arc<Line>, request: &Request<Received>) -> Self {
         let begun = Instant::now();
         let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());

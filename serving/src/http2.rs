@@ -1,0 +1,189 @@
+//! One HTTP/2 connection, on h2. It accepts streams and asks each once, when it has read all that has
+//! come: by then most calls have what they need, and are answered without a task of their own. The others
+//! get one, on the worker of the connection.
+//!
+//! To ask a stream as soon as it is accepted would spare the same, but a connection goes on to accept
+//! by writing first: one write for each answer then, and no longer one for all.
+
+mod date;
+mod stream;
+
+use std::{
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use h2::{
+    Ping, PingPong, RecvStream,
+    server::{self, Builder, SendResponse},
+};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::service::Service;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    chunk::{Chunk, Open},
+    limits::Limits,
+    received::Received,
+    service::BoxError,
+};
+use stream::Stream;
+
+pub(crate) use stream::{LAST_WORD, Manner, answer_begins};
+
+/// Room for this many streams is kept between bursts: 10 KiB for each connection that had so many.
+const KEPT: usize = 32;
+
+/// How long a connection asks the streams of one burst before it leaves the others to tasks, between
+/// which other connections of the worker have their turn.
+const TURN: Duration = Duration::from_millis(1);
+
+/// After so many streams it looks at the clock.
+const FEW: usize = 8;
+
+/// A connection whose settings were sent, and whose peer has begun as HTTP/2 begins.
+pub(crate) type Handshaken<T> = server::Connection<T, Chunk>;
+
+/// Greets the peer on `stream`, with `limits` set.
+///
+/// # Errors
+/// When the peer closes first.
+pub(crate) async fn handshake<T>(stream: T, limits: &Limits) -> Result<Handshaken<T>, h2::Error>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(limits.streams)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_send_buffer_size(limits.send_buffer)
+        .max_frame_size(limits.frame)
+        .max_header_list_size(limits.header_list)
+        .max_pending_accept_reset_streams(limits.remote_resets)
+        .max_local_error_reset_streams(Some(limits.local_resets));
+    builder.handshake(stream).await
+}
+
+/// Ends when the peer is silent and does not answer when it is pinged.
+pub(crate) async fn silent(ping: Option<PingPong>, open: &Open, limits: &Limits) {
+    let Some(mut ping) = ping else {
+        // h2 gives it once, and was not asked before.
+        return pending().await;
+    };
+    loop {
+        // Looked at twice in the interval, so that no silence is longer.
+        sleep(limits.keepalive_interval / 2).await;
+        if open.was_heard() {
+            continue;
+        }
+        if ping.send_ping(Ping::opaque()).is_err() {
+            // The connection is about to end by itself.
+            return pending().await;
+        }
+        let pong = timeout(limits.keepalive_timeout, poll_fn(|cx| ping.poll_pong(cx)));
+        match pong.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return pending().await,
+            Err(_) => return,
+        }
+    }
+}
+
+type Accepted = (Request<RecvStream>, SendResponse<Chunk>);
+
+pin_project_lite::pin_project! {
+    /// A connection that asks `service` for each stream it accepts.
+    pub(crate) struct Http2<T, S> {
+        connection: Handshaken<T>,
+        service: S,
+        manner: Arc<Manner>,
+        accepted: Vec<Accepted>,
+    }
+}
+
+impl<T, S> Http2<T, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    /// `connection`, whose streams are answered by `service`, in this `manner`.
+    pub(crate) fn new(connection: Handshaken<T>, service: S, manner: Manner) -> Self {
+        Self {
+            connection,
+            service,
+            manner: Arc::new(manner),
+            accepted: Vec::new(),
+        }
+    }
+
+    /// Tells the peer that no new streams are taken. Those that are open go on.
+    pub(crate) fn go_away(self: Pin<&mut Self>) {
+        self.project().connection.graceful_shutdown();
+    }
+}
+
+impl<T, S, B> Future for Http2<T, S>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Service<
+            Request<Received>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+{
+    type Output = Result<(), h2::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let ended = loop {
+            match this.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok(stream))) => this.accepted.push(stream),
+                Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
+                Poll::Ready(None) => break Poll::Ready(Ok(())),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        let begun = (this.accepted.len() > FEW).then(Instant::now);
+        let mut is_long = false;
+        for (place, (request, respond)) in this.accepted.drain(..).enumerate() {
+            if place % FEW == FEW - 1 {
+                is_long |= begun.is_some_and(|begun| begun.elapsed() > TURN);
+            }
+            let (service, manner) = (&*this.service, Arc::clone(this.manner));
+            // As within a task, a panic ends its own stream only; the guard has worded what it could.
+            let _ = catch_unwind(AssertUnwindSafe(move || {
+                let call = service.call(Received::http2(request));
+                let stream = Box::pin(Stream::new(call, respond, manner));
+                if is_long {
+                    tokio::spawn(stream);
+                } else {
+                    ask(stream);
+                }
+            }));
+        }
+        this.accepted.shrink_to(KEPT);
+        ended
+    }
+}
+
+fn ask(mut stream: Pin<Box<impl Future<Output = ()> + Send + 'static>>) {
+    // Nobody has to be woken: a stream that waits is asked again at once, by its task.
+    let nobody = &mut Context::from_waker(Waker::noop());
+    if stream.as_mut().poll(nobody).is_pending() {
+        tokio::spawn(stream);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! One HTTP/2 stream: a call, and its answer while it is written. It ends with its call's deadline, with
+//! its peer, and when its peer gives it no window.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use h2::{Reason, SendStream, server::SendResponse};
+use http::{
+    HeaderMap, HeaderName, Response,
+    header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRANSFER_ENCODING, UPGRADE},
+};
+use http_body::Body;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::date;
+use crate::{
+    chunk::{Chunk, Open},
+    service::BoxError,
+    telemetry::metrics::{self, Limit},
+};
+
+/// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
+/// a round trip across the world takes less.
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The end of the call whose answer has begun in the poll.
+    static END: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Notes that the answer of the stream being polled begins, and when its call ends at the latest.
+pub(crate) fn answer_begins(end: Instant) {
+    END.set(Some(end));
+}
+
+/// How the streams of one connection are answered.
+#[derive(Debug)]
+pub(crate) struct Manner {
+    /// Whether answers carry a Date.
+    pub(crate) dated: bool,
+    /// How long a peer may leave a stream without the window to answer.
+    pub(crate) patience: Duration,
+    /// Where it is counted that one did.
+    pub(crate) counters: Arc<metrics::Listener>,
+    /// What the connection has open.
+    pub(crate) open: Arc<Open>,
+}
+
+pin_project_lite::pin_project! {
+    /// A stream until its answer is handed to h2 whole. Dropped before, it is reset with CANCEL.
+    pub(super) struct Stream<F, B> {
+        #[pin]
+        state: State<F, B>,
+        manner: Arc<Manner>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProjection]
+    enum State<F, B> {
+        Called {
+            #[pin]
+            call: F,
+            respond: SendResponse<Chunk>,
+        },
+        Answered {
+            #[pin]
+            body: B,
+            writer: Writer,
+        },
+    }
+}
+
+/// The stream broke, or was ended: there is nobody to tell.
+struct Over;
+
+impl From<h2::Error> for Over {
+    fn from(error: h2::Error) -> Self {
+        tracing::debug!(%error, "a stream broke");
+        Self
+    }
+}
+
+impl<F, B> Stream<F, B> {
+    pub(super) fn new(call: F, respond: SendResponse<Chunk>, manner: Arc<Manner>) -> Self {
+        let state = State::Called { call, respond };
+        Self { state, manner }
+    }
+}
+
+impl<F, B> Future for Stream<F, B>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Chunk, Error: Into<BoxError>>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_whole(cx).map(|result| match result {
+            Ok(()) | Err(Over) => {}
+        })
+    }
+}
+
+impl<F, B> Stream<F, B>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = Chunk, Error: Into<BoxError>>,
+{
+    fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let mut this = self.project();
+        if let StateProjection::Called { call, respond } = this.state.as_mut().project() {
+            END.set(None);
+            let Poll::Ready(Ok(answer)) = call.poll(cx) else {
+                return respond.poll_reset(cx).map(|reason| Err(reset(reason)));
+            };
+            let (mut head, body) = answer.into_parts();
+            let is_last = body.is_end_stream();
+            complete(&mut head.headers, this.manner.dated);
+            if !is_last && let Some(length) = body.size_hint().exact() {
+                let headers = &mut head.headers;
+                headers
+                    .entry(CONTENT_LENGTH)
+                    .or_insert_with(|| length.into());
+            }
+            let head = Response::from_parts(head, ());
+            let stream = respond
+                .send_response(head, is_last)
+                .inspect_err(|_| respond.send_reset(Reason::INTERNAL_ERROR))?;
+            if is_last {
+                return Poll::Ready(Ok(()));
+            }
+            let writer = Writer {
+                stream,
+                end: END.take(),
+                piece: None,
+                is_last: false,
+                timer: None,
+            };
+            this.state.set(State::Answered { body, writer });
+        }
+        match this.state.project() {
+            StateProjection::Called { .. } => unreachable!("its answer has begun"),
+            StateProjection::Answered { body, writer } => writer.poll(body, this.manner, cx),
+        }
+    }
+}
+
+fn reset(reason: Result<Reason, h2::Error>) -> Over {
+    match reason {
+        Ok(reason) => h2::Error::from(reason).into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// What may stand in the head of an answer over HTTP/1 only (RFC 9113 §8.2.2); h2 sends none that has it.
+fn is_of_connection(name: &HeaderName) -> bool {
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE].contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
+/// Makes the headers of an answer those of HTTP/2, dated where they have to be.
+fn complete(headers: &mut HeaderMap, dated: bool) {
+    while let Some(name) = headers.keys().find(|name| is_of_connection(name)).cloned() {
+        tracing::debug!(%name, "an answer over HTTP/2 has no such header");
+        headers.remove(name);
+    }
+    if dated {
+        headers.entry(DATE).or_insert_with(date::now);
+    }
+}
+
+/// Writes an answer, as far as its peer lets it.
+struct Writer {
+    stream: SendStream<Chunk>,
+    /// When the call ends.
+    end: Option<Instant>,
+    /// What waits for the window to be written.
+    piece: Option<Chunk>,
+    /// Whether nothing comes after it.
+    is_last: bool,
+    /// Runs while the peer gives the stream no window.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Writer {
+    fn poll<B>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        manner: &Manner,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Over>>
+    where
+        B: Body<Data = Chunk, Error: Into<BoxError>>,
+    {
+        loop {
+            if let Some(piece) = self.piece.take_if(|piece| !piece.has_remaining()) {
+                // An empty one needs no window.
+                self.stream.send_data(piece, self.is_last)?;
+            } else if self.piece.is_some() {
+                ready!(self.poll_window(manner, cx))?;
+                let piece = self.piece.take().expect("it is there");
+                self.stream.send_data(piece, self.is_last)?;
+            }
+            if self.is_last {
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(frame) = body.as_mut().poll_frame(cx) else {
+                return self.poll_reset(cx);
+            };
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    let error: BoxError = error.into();
+                    tracing::debug!(error, "an answer broke off");
+                    self.stream.send_reset(Reason::INTERNAL_ERROR);
+                    return Poll::Ready(Err(Over));
+                }
+                None => {
+                    let nothing = Chunk::new(Bytes::new(), &manner.open);
+                    self.stream.send_data(nothing, true)?;
+                    return Poll::Ready(Ok(()));
+                }
+            };
+            match frame.into_data() {
+                Ok(piece) => {
+                    if piece.has_remaining() {
+                        // Of the connection's window it may claim no more than it is sure to use; h2 claims
+                        // the rest when it is handed over.
+                        self.stream.reserve_capacity(1);
+                    }
+                    self.is_last = body.is_end_stream();
+                    self.piece = Some(piece);
+                }
+                Err(other) => {
+                    if let Ok(trailers) = other.into_trailers() {
+                        self.stream.send_trailers(trailers)?;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        self.stream.poll_reset(cx).map(|reason| Err(reset(reason)))
+    }
+
+    /// Waits for the window to write to: until the peer has had its time, or the call its deadline.
+    fn poll_window(&mut self, manner: &Manner, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        while self.stream.capacity() == 0 {
+            match self.stream.poll_capacity(cx) {
+                Poll::Ready(Some(granted)) => {
+                    granted?;
+                }
+                // Its peer has reset it.
+                Poll::Ready(None) => return Poll::Ready(Err(Over)),
+                Poll::Pending => {
+                    if let Poll::Ready(over) = self.poll_reset(cx) {
+                        return Poll::Ready(over);
+                    }
+                    ready!(self.poll_timer(manner, cx));
+                    return Poll::Ready(Err(Over));
+                }
+            }
+        }
+        self.timer = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_timer(&mut self, manner: &Manner, cx: &mut Context<'_>) -> Poll<()> {
+        let end = self.end;
+        let timer = self.timer.get_or_insert_with(|| {
+            let stalled = Instant::now() + manner.patience;
+            let last = |end| stalled.min(end + LAST_WORD);
+            Box::pin(sleep_until(end.map_or(stalled, last)))
+        });
+        ready!(timer.as_mut().poll(cx));
+        let passed = end.is_some_and(|end| end < timer.deadline());
+        manner.counters.hit(match passed {
+            true => Limit::Deadline,
+            false => Limit::StalledWrite,
+        });
+        tracing::debug!("a peer left its answer unread; its stream is reset");
+        Poll::Ready(())
+    }
+}
