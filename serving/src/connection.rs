@@ -1,4 +1,4 @@
-//! One connection, with hyper's limits set and an end to each of its states.
+//! One connection, with its limits set and an end to each of its states.
 
 use std::{
     future::{Future, pending, poll_fn},
@@ -72,7 +72,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
                 counters: Arc::clone(&shared.counters),
                 open: Arc::clone(&open),
             };
-            let connection = Http2::new(*connection, service, manner);
+            let connection = pin!(Http2::new(*connection, service, manner));
             until_end(
                 connection,
                 shared,
@@ -95,6 +95,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
             let service =
                 service_fn(move |request: Request<_>| service.call(request.map(Received::Http1)));
             let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), service);
+            let connection = pin!(connection);
             let go_away = http1::Connection::graceful_shutdown;
             until_end(connection, shared, (&open, &watcher), silent, go_away).await;
         }
@@ -133,7 +134,7 @@ async fn begin(
 
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.
 async fn until_end<C, E, V>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     shared: &Shared<V>,
     (open, watcher): (&Open, &Watcher),
     silent: impl Future<Output = ()>,
@@ -142,17 +143,17 @@ async fn until_end<C, E, V>(
     C: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
 {
-    let mut connection = pin!(connection);
     let unread = async {
         open.unread(shared.limits.longest_stall()).await;
         shared.counters.hit(Limit::StalledWrite);
     };
     let mut unread = pin!(unread);
+    let mut silent = pin!(silent);
     // Connections that came together do not go together.
     let age = jittered(shared.limits.connection_age, 0.1);
     tokio::select! {
         result = connection.as_mut() => return closed(result),
-        () = silent => return,
+        () = silent.as_mut() => return,
         () = unread.as_mut() => return,
         () = shared.closing.cancelled() => {}
         () = sleep(age) => {}
@@ -168,6 +169,7 @@ async fn until_end<C, E, V>(
         asked = timeout(LINGER, first_request) => if let Ok(Some(result)) = asked {
             return closed(result);
         },
+        () = silent.as_mut() => return,
         () = shared.cut.cancelled() => return,
     }
     go_away(connection.as_mut());
@@ -182,6 +184,7 @@ async fn until_end<C, E, V>(
                 Err(_) => {}
             },
             () = unread.as_mut() => return,
+            () = silent.as_mut() => return,
             () = shared.cut.cancelled() => {
                 shared.lost.fetch_add(open.calls(), Relaxed);
                 return;

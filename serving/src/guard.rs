@@ -1,5 +1,5 @@
 //! What stands around every call: the cap on calls, the deadline, the containment of panics, and the
-//! end that a drain puts to streams. It works on hyper's level, so that REST and gRPC share it, and
+//! end that a drain puts to streams. It works on the level of HTTP, so that REST and gRPC share it, and
 //! it arms no timer for a call that never has to wait.
 
 use std::{

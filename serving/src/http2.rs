@@ -18,11 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use h2::{
     Ping, PingPong, RecvStream,
     server::{self, Builder, SendResponse},
 };
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use hyper::service::Service;
 use tokio::{
@@ -40,7 +41,7 @@ use stream::Stream;
 
 pub(crate) use stream::{LAST_WORD, Manner, answer_begins};
 
-/// Room for this many streams is kept between bursts: 10 KiB for each connection that had so many.
+/// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;
 
 /// How long a connection asks the streams of one burst before it leaves the others to tasks, between
@@ -87,19 +88,23 @@ pub(crate) async fn silent(ping: Option<PingPong>, open: &Open, limits: &Limits)
             continue;
         }
         if ping.send_ping(Ping::opaque()).is_err() {
-            // The connection is about to end by itself.
+            // The connection has ended, and says so itself.
             return pending().await;
         }
-        let pong = timeout(limits.keepalive_timeout, poll_fn(|cx| ping.poll_pong(cx)));
-        match pong.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => return pending().await,
-            Err(_) => return,
+        loop {
+            let pong = poll_fn(|cx| ping.poll_pong(cx));
+            match timeout(limits.keepalive_timeout, pong).await {
+                Ok(Ok(_)) => break,
+                Ok(Err(_)) => return pending().await,
+                // The ping may wait behind what a slow peer is still reading.
+                Err(_) if open.was_heard() => {}
+                Err(_) => return tracing::debug!("a silent peer did not answer a ping"),
+            }
         }
     }
 }
 
-type Accepted = (Request<RecvStream>, SendResponse<Chunk>);
+type Accepted = BoxFuture<'static, ()>;
 
 pin_project_lite::pin_project! {
     /// A connection that asks `service` for each stream it accepts.
@@ -148,7 +153,11 @@ where
         let this = self.project();
         let ended = loop {
             match this.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok(stream))) => this.accepted.push(stream),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    let manner = Arc::clone(this.manner);
+                    let begun = begin(this.service, request, respond, manner);
+                    this.accepted.extend(begun);
+                }
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
                 Poll::Ready(None) => break Poll::Ready(Ok(())),
                 Poll::Pending => break Poll::Pending,
@@ -156,28 +165,49 @@ where
         };
         let begun = (this.accepted.len() > FEW).then(Instant::now);
         let mut is_long = false;
-        for (place, (request, respond)) in this.accepted.drain(..).enumerate() {
+        for (place, stream) in this.accepted.drain(..).enumerate() {
             if place % FEW == FEW - 1 {
                 is_long |= begun.is_some_and(|begun| begun.elapsed() > TURN);
             }
-            let (service, manner) = (&*this.service, Arc::clone(this.manner));
-            // As within a task, a panic ends its own stream only; the guard has worded what it could.
-            let _ = catch_unwind(AssertUnwindSafe(move || {
-                let call = service.call(Received::http2(request));
-                let stream = Box::pin(Stream::new(call, respond, manner));
-                if is_long {
-                    tokio::spawn(stream);
-                } else {
-                    ask(stream);
-                }
-            }));
+            if is_long {
+                tokio::spawn(stream);
+            } else {
+                contained(|| ask(stream));
+            }
         }
         this.accepted.shrink_to(KEPT);
         ended
     }
 }
 
-fn ask(mut stream: Pin<Box<impl Future<Output = ()> + Send + 'static>>) {
+/// As within a task, a panic ends its own stream only; the guard has worded what it could.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn begin<S, B>(
+    service: &S,
+    request: Request<RecvStream>,
+    respond: SendResponse<Chunk>,
+    manner: Arc<Manner>,
+) -> Option<Accepted>
+where
+    S: Service<
+            Request<Received>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+{
+    contained(|| {
+        let is_head = request.method() == Method::HEAD;
+        let call = service.call(Received::http2(request));
+        Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
+    })
+}
+
+fn ask(mut stream: Accepted) {
     // Nobody has to be woken: a stream that waits is asked again at once, by its task.
     let nobody = &mut Context::from_waker(Waker::noop());
     if stream.as_mut().poll(nobody).is_pending() {

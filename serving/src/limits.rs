@@ -107,7 +107,7 @@ impl Limits {
             (
                 "connections per listener",
                 self.connections.to_string(),
-                "an idle one takes 26 KiB: about 100 MiB in all; --max-connections",
+                "an idle one takes 24 KiB: about 100 MiB in all; --max-connections",
             ),
             (
                 "calls at once per listener",

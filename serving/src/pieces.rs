@@ -1,6 +1,6 @@
-//! Answers in pieces. hyper hands a frame of a body to h2 whole as soon as its peer has a byte of
-//! window, and ends its own part with the last one: a large answer to a peer that does not read
-//! would then wait in h2, counted by no limit and seen by no timer.
+//! Answers in pieces. Both protocols hand on a frame of a body whole as soon as its peer takes a byte of
+//! it, and are done with the last one: a large answer to a peer that does not read would then wait
+//! in h2 or hyper, counted by no limit and seen by no timer.
 
 use std::{
     pin::Pin,

@@ -97,6 +97,29 @@ async fn a_silent_http2_peer_is_pinged_until_it_does_not_answer() {
 }
 
 #[tokio::test]
+async fn an_old_connection_whose_peer_has_vanished_does_not_wait_for_its_call() {
+    let limits = Limits {
+        keepalive_interval: Duration::from_millis(200),
+        keepalive_timeout: Duration::from_millis(500),
+        longest_call: PATIENCE * 2,
+        ..young()
+    };
+    let mut served = Served::start(Http2, limits).await;
+    let mut peer = connect(served.address).await;
+    let bytes = [preface(), post(1, "/slow", &[])].concat();
+    peer.write_all(&bytes).await.unwrap();
+    served.alive(1).await;
+    // It answers no ping, neither before it is told to go away nor after.
+    let mut told = false;
+    while let Some((kind, ..)) = read_frame(&mut peer).await {
+        told |= kind == 7;
+    }
+    assert!(told);
+    served.alive(0).await;
+    served.stop().await.0.unwrap();
+}
+
+#[tokio::test]
 async fn connections_spread_evenly_over_the_workers() {
     let workers = Workers::start(2).unwrap();
     let served = Served::with_workers(Http2, Limits::default(), workers).await;

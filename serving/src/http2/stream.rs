@@ -70,6 +70,8 @@ pin_project_lite::pin_project! {
             #[pin]
             call: F,
             respond: SendResponse<Chunk>,
+            // Whether only the head of the answer was asked for.
+            is_head: bool,
         },
         Answered {
             #[pin]
@@ -90,8 +92,18 @@ impl From<h2::Error> for Over {
 }
 
 impl<F, B> Stream<F, B> {
-    pub(super) fn new(call: F, respond: SendResponse<Chunk>, manner: Arc<Manner>) -> Self {
-        let state = State::Called { call, respond };
+    /// `call`, whose answer has a body unless the request `is_head`, written to `respond` in this `manner`.
+    pub(super) fn new(
+        call: F,
+        respond: SendResponse<Chunk>,
+        is_head: bool,
+        manner: Arc<Manner>,
+    ) -> Self {
+        let state = State::Called {
+            call,
+            respond,
+            is_head,
+        };
         Self { state, manner }
     }
 }
@@ -117,20 +129,27 @@ where
 {
     fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
         let mut this = self.project();
-        if let StateProjection::Called { call, respond } = this.state.as_mut().project() {
+        if let StateProjection::Called {
+            call,
+            respond,
+            is_head,
+        } = this.state.as_mut().project()
+        {
             END.set(None);
             let Poll::Ready(Ok(answer)) = call.poll(cx) else {
                 return respond.poll_reset(cx).map(|reason| Err(reset(reason)));
             };
             let (mut head, body) = answer.into_parts();
-            let is_last = body.is_end_stream();
+            let has_body = !body.is_end_stream();
             complete(&mut head.headers, this.manner.dated);
-            if !is_last && let Some(length) = body.size_hint().exact() {
+            if has_body && let Some(length) = body.size_hint().exact() {
                 let headers = &mut head.headers;
                 headers
                     .entry(CONTENT_LENGTH)
                     .or_insert_with(|| length.into());
             }
+            // HEAD is answered as GET would be, but for the body (RFC 9110 §9.3.2).
+            let is_last = *is_head || !has_body;
             let head = Response::from_parts(head, ());
             let stream = respond
                 .send_response(head, is_last)
@@ -242,7 +261,9 @@ impl Writer {
                 }
                 Err(other) => {
                     if let Ok(trailers) = other.into_trailers() {
-                        self.stream.send_trailers(trailers)?;
+                        self.stream
+                            .send_trailers(trailers)
+                            .inspect_err(|_| self.stream.send_reset(Reason::INTERNAL_ERROR))?;
                         return Poll::Ready(Ok(()));
                     }
                 }

@@ -59,8 +59,13 @@ impl Ends {
 
 /// Asks for `path`, with nothing behind the head.
 fn ask_for(peer: &mut Peer, path: &'static str) -> client::ResponseFuture {
+    ask_by(Method::GET, peer, path)
+}
+
+fn ask_by(method: Method, peer: &mut Peer, path: &'static str) -> client::ResponseFuture {
     let request = Request::new(());
     let (mut head, ()) = request.into_parts();
+    head.method = method;
     head.uri = Uri::builder()
         .scheme("http")
         .authority("test")
@@ -279,6 +284,26 @@ async fn an_answer_has_a_length_and_a_date_and_nothing_that_is_of_http1() {
 
     let head = head_of(false, |_| Response::new(Empty::<Chunk>::new())).await;
     assert!(head.is_empty(), "{head:?}");
+}
+
+/// What axum does for its routes, and nobody for what the server around it refuses.
+#[tokio::test]
+async fn head_is_answered_without_a_body() {
+    let mut ends = Ends::meet(&client::Builder::new()).await;
+    tokio::spawn(ends.driver);
+    let open = Arc::clone(&ends.manner.open);
+    let service = service_fn(|_| std::future::ready(Ok(answer(&open, "twelve bytes"))));
+    let head = ask_by(Method::HEAD, &mut ends.peer, "/");
+    let connection = Http2::new(ends.server, service, ends.manner);
+    let whole = async {
+        let answer = head.await.unwrap();
+        assert_eq!(answer.headers()["content-length"], "12");
+        assert!(answer.body().is_end_stream());
+    };
+    select! {
+        _ = connection => panic!("the connection goes on"),
+        () = whole => {}
+    }
 }
 
 /// Whether a connection is left alone for an hour whose peer answers pings, or does not.
