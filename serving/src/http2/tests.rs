@@ -203,6 +203,7 @@ async fn unread(deadline: Option<Duration>) -> (Duration, Arc<Listener>) {
     select! {
         _ = &mut connection => panic!("the connection goes on"),
         took = reset => (took, counters),
+        () = sleep(HOUR) => panic!("the stream is still open"),
     }
 }
 
@@ -243,6 +244,36 @@ async fn a_call_that_waits_for_its_service_is_not_taken_for_one_that_waits_for_i
         () = sleep(HOUR) => {}
     }
     assert_eq!(counters.hits(Limit::StalledWrite), 0);
+}
+
+/// The work behind a call stops when its peer resets it.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_its_peer_resets_is_dropped() {
+    let mut ends = Ends::meet(&client::Builder::new()).await;
+    tokio::spawn(ends.driver);
+    let (work, mut stopped) = mpsc::unbounded_channel::<()>();
+    let (called, mut calls) = mpsc::unbounded_channel();
+    let work = std::sync::Mutex::new(Some(work));
+    let call = ask_for(&mut ends.peer, "/");
+    let service = service_fn(|_| {
+        let held = work.lock().unwrap().take();
+        called.send(()).unwrap();
+        async move {
+            let _held = held;
+            pending::<Result<Answer, Infallible>>().await
+        }
+    });
+    let connection = Http2::new(ends.server, service, ends.manner);
+    let reset = async {
+        calls.recv().await.unwrap();
+        drop(call);
+        assert_eq!(stopped.recv().await, None);
+    };
+    select! {
+        _ = connection => panic!("the connection goes on"),
+        () = reset => {}
+        () = sleep(HOUR) => panic!("the call is still open"),
+    }
 }
 
 /// The head that a peer sees of `answer`.
