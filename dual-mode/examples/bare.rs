@@ -10,7 +10,10 @@ use std::{convert::Infallible, io, net::TcpListener, thread};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    HeaderMap, Request, Response, body::Incoming, header::HeaderValue, server::conn::http1,
+    HeaderMap, Request, Response,
+    body::Incoming,
+    header::{HeaderName, HeaderValue},
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -21,6 +24,10 @@ use tokio::{net::TcpStream, runtime, sync::mpsc};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The answer over REST.
+const JSON: &str = r#"{"greetings":"Here is your greetings --> Today is a special day! (Diwali, 2023)","messageReceived":true}"#;
+
+/// What the answer over gRPC says.
 const GREETINGS: &str = "Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
 #[derive(Clone, Copy)]
@@ -79,8 +86,7 @@ fn worker() -> Worker {
 async fn rest(stream: TcpStream) {
     let service = service_fn(async |request: Request<Incoming>| {
         let _ = request.into_body().collect().await;
-        let json = format!(r#"{{"greetings":"{GREETINGS}","messageReceived":true}}"#);
-        let mut answer = Response::new(Full::<Bytes>::from(json));
+        let mut answer = Response::new(Full::<Bytes>::from(JSON));
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert("content-type", json);
         Ok::<_, Infallible>(answer)
@@ -113,7 +119,7 @@ async fn grpc(stream: TcpStream) {
             if let Ok(mut answer) = respond.send_response(head, false) {
                 let _ = answer.send_data(frame, false);
                 let ok = HeaderValue::from_static("0");
-                let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), ok)]);
+                let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), ok)]);
                 let _ = answer.send_trailers(trailers);
             }
         });

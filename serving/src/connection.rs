@@ -113,6 +113,7 @@ enum Opened {
     Neither,
 }
 
+/// Greets the peer of `socket`, and tells what it speaks.
 async fn begin(
     socket: Socket,
     tls: Option<&Tls>,

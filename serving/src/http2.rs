@@ -20,8 +20,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use h2::{
-    Ping, PingPong, RecvStream,
-    server::{self, Builder, SendResponse},
+    Ping, PingPong,
+    server::{self, Builder},
 };
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -154,9 +154,12 @@ where
         let ended = loop {
             match this.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    let manner = Arc::clone(this.manner);
-                    let begun = begin(this.service, request, respond, manner);
-                    this.accepted.extend(begun);
+                    let (service, manner) = (&*this.service, Arc::clone(this.manner));
+                    this.accepted.extend(contained(|| {
+                        let is_head = request.method() == Method::HEAD;
+                        let call = service.call(Received::http2(request));
+                        Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
+                    }));
                 }
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
                 Poll::Ready(None) => break Poll::Ready(Ok(())),
@@ -183,28 +186,6 @@ where
 /// As within a task, a panic ends its own stream only; the guard has worded what it could.
 fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
-}
-
-fn begin<S, B>(
-    service: &S,
-    request: Request<RecvStream>,
-    respond: SendResponse<Chunk>,
-    manner: Arc<Manner>,
-) -> Option<Accepted>
-where
-    S: Service<
-            Request<Received>,
-            Response = Response<B>,
-            Error = Infallible,
-            Future: Send + 'static,
-        >,
-    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
-{
-    contained(|| {
-        let is_head = request.method() == Method::HEAD;
-        let call = service.call(Received::http2(request));
-        Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
-    })
 }
 
 fn ask(mut stream: Accepted) {

@@ -221,12 +221,11 @@ impl Writer {
         B: Body<Data = Chunk, Error: Into<BoxError>>,
     {
         loop {
-            if let Some(piece) = self.piece.take_if(|piece| !piece.has_remaining()) {
-                // An empty one needs no window.
-                self.stream.send_data(piece, self.is_last)?;
-            } else if self.piece.is_some() {
+            // An empty one needs no window.
+            if self.piece.as_ref().is_some_and(Buf::has_remaining) {
                 ready!(self.poll_window(manner, cx))?;
-                let piece = self.piece.take().expect("it is there");
+            }
+            if let Some(piece) = self.piece.take() {
                 self.stream.send_data(piece, self.is_last)?;
             }
             if self.is_last {

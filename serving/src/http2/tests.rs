@@ -82,10 +82,9 @@ fn answer(open: &Arc<Open>, text: &'static str) -> Answer {
 
 /// Polls `connection` until something has come of it.
 async fn until_asked<T>(
-    connection: Pin<&mut impl Future<Output = T>>,
+    mut connection: Pin<&mut impl Future<Output = T>>,
     answers: &mpsc::UnboundedReceiver<&str>,
 ) {
-    let mut connection = connection;
     while answers.is_empty() {
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
         assert!(polled.is_pending());
@@ -110,11 +109,7 @@ async fn a_burst_of_long_calls_does_not_keep_the_worker() {
         }
     });
     let mut connection = Box::pin(Http2::new(ends.server, service, ends.manner));
-    while answers.is_empty() {
-        yield_now().await;
-        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
-        assert!(polled.is_pending());
-    }
+    until_asked(connection.as_mut(), &answers).await;
     assert!((1..100).contains(&answers.len()), "{}", answers.len());
     for _ in 0..100 {
         answers.recv().await.unwrap();
