@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use http::Request;
 use hyper::{
     server::conn::http1,
@@ -17,7 +18,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -133,31 +134,62 @@ async fn begin(
     })
 }
 
+/// Why a connection does not go on as it is.
+enum End {
+    /// Its peer is gone, or reads nothing: it ends at once.
+    Gone,
+    /// It is too old, or the listener has closed: its peer is told.
+    Leaving,
+}
+
+/// What may end a connection. Its calls wake it all the time: each of these is asked only when it has woken
+/// itself.
+type Ends<'a> = FuturesUnordered<BoxFuture<'a, End>>;
+
+/// Ends when the peer is gone, whatever else happened.
+async fn gone(ends: &mut Ends<'_>) {
+    while let Some(end) = ends.next().await {
+        if let End::Gone = end {
+            return;
+        }
+    }
+    pending::<()>().await;
+}
+
 /// Runs `connection` until it ends, is `silent`, is too old, or has to go.
 async fn until_end<C, E, V>(
     mut connection: Pin<&mut C>,
     shared: &Shared<V>,
     (open, watcher): (&Open, &Watcher),
-    silent: impl Future<Output = ()>,
+    silent: impl Future<Output = ()> + Send,
     go_away: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
+    V: Serve,
 {
+    let silent = async {
+        silent.await;
+        End::Gone
+    };
     let unread = async {
         open.unread(shared.limits.longest_stall()).await;
         shared.counters.hit(Limit::StalledWrite);
+        End::Gone
     };
-    let mut unread = pin!(unread);
-    let mut silent = pin!(silent);
     // Connections that came together do not go together.
     let age = jittered(shared.limits.connection_age, 0.1);
+    let leaving = async {
+        let _ = timeout(age, shared.closing.cancelled()).await;
+        End::Leaving
+    };
+    let mut ends = Ends::from_iter([silent.boxed(), unread.boxed(), leaving.boxed()]);
     tokio::select! {
+        biased;
         result = connection.as_mut() => return closed(result),
-        () = silent.as_mut() => return,
-        () = unread.as_mut() => return,
-        () = shared.closing.cancelled() => {}
-        () = sleep(age) => {}
+        end = ends.next() => if let Some(End::Gone) = end {
+            return;
+        },
     }
     // A connection that is told to go away before its first request ends at once, and that may be on its
     // way. An idle one has had its own.
@@ -170,7 +202,7 @@ async fn until_end<C, E, V>(
         asked = timeout(LINGER, first_request) => if let Ok(Some(result)) = asked {
             return closed(result);
         },
-        () = silent.as_mut() => return,
+        () = gone(&mut ends) => return,
         () = shared.cut.cancelled() => return,
     }
     go_away(connection.as_mut());
@@ -184,8 +216,7 @@ async fn until_end<C, E, V>(
                 Err(_) if open.calls() == 0 || Instant::now() > end => return,
                 Err(_) => {}
             },
-            () = unread.as_mut() => return,
-            () = silent.as_mut() => return,
+            () = gone(&mut ends) => return,
             () = shared.cut.cancelled() => {
                 shared.lost.fetch_add(open.calls(), Relaxed);
                 return;
