@@ -18,6 +18,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
+    task::coop::unconstrained,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
@@ -146,6 +147,19 @@ enum End {
 /// itself.
 type Ends<'a> = FuturesUnordered<BoxFuture<'a, End>>;
 
+/// Runs `connection` until it ends, or one of `ends` has come. There is one.
+async fn until_first<C: Future>(
+    connection: Pin<&mut C>,
+    ends: &mut Ends<'_>,
+) -> Result<C::Output, End> {
+    tokio::select! {
+        biased;
+        result = connection => Ok(result),
+        // A peer that always has more to read may use up what the task may do in a turn.
+        Some(end) = unconstrained(ends.next()) => Err(end),
+    }
+}
+
 /// Ends when the peer is gone, whatever else happened.
 async fn gone(ends: &mut Ends<'_>) {
     while let Some(end) = ends.next().await {
@@ -184,12 +198,10 @@ async fn until_end<C, E, V>(
         End::Leaving
     };
     let mut ends = Ends::from_iter([silent.boxed(), unread.boxed(), leaving.boxed()]);
-    tokio::select! {
-        biased;
-        result = connection.as_mut() => return closed(result),
-        end = ends.next() => if let Some(End::Gone) = end {
-            return;
-        },
+    match until_first(connection.as_mut(), &mut ends).await {
+        Ok(result) => return closed(result),
+        Err(End::Gone) => return,
+        Err(End::Leaving) => {}
     }
     // A connection that is told to go away before its first request ends at once, and that may be on its
     // way. An idle one has had its own.
@@ -241,4 +253,36 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         .max_header_size(limits.head)
         .max_headers(limits.headers);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, time::Duration};
+
+    use futures_util::FutureExt;
+    use tokio::{
+        task::consume_budget,
+        time::{sleep, timeout},
+    };
+
+    use super::{End, Ends, until_first};
+
+    async fn busy() {
+        loop {
+            consume_budget().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_always_has_more_to_read_ends() {
+        let end = async {
+            sleep(Duration::from_millis(20)).await;
+            End::Gone
+        };
+        let mut ends = Ends::from_iter([end.boxed()]);
+        let busy = pin!(busy());
+        let ended = until_first(busy, &mut ends);
+        let ended = timeout(Duration::from_secs(10), ended).await;
+        assert!(matches!(ended, Ok(Err(End::Gone))));
+    }
 }
