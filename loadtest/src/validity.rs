@@ -1,10 +1,16 @@
 //! The rules that a block must keep to count. One that breaks any of them is VOID: it is shown with
 //! its reason, and never averaged.
 
-use crate::record::{BlockRecord, Load, Purpose, Void};
+use crate::record::{BlockRecord, Load, Pacer, Purpose, Void};
 
-/// At least this share of the offered calls must have been answered.
+/// At least this share of the offered calls must have been answered, and at most that: where a queue grows
+/// or shrinks, times tell of the window's length and not of the service.
 const ACHIEVED: f64 = 0.99;
+const CAUGHT_UP: f64 = 1.01;
+
+/// Beyond that, how many deviations of chance the calls on their way may differ between the two ends of a
+/// window: one block in four hundred goes beyond it.
+const DEVIATIONS: f64 = 3.0;
 
 /// At most this share of the time may the generator's busiest core be busy in an open loop: above
 /// it, calls wait for the generator itself.
@@ -57,9 +63,13 @@ pub fn check(block: &BlockRecord, evidence: &Evidence) -> Vec<Void> {
     broken.extend(steal(block));
     if let Load::Open { .. } = block.load {
         broken.extend(
-            [behind(block), generator_busy(block), pacer_late(block)]
-                .into_iter()
-                .flatten(),
+            [
+                out_of_balance(block),
+                generator_busy(block),
+                pacer_late(block),
+            ]
+            .into_iter()
+            .flatten(),
         );
     }
     broken
@@ -83,20 +93,34 @@ fn steal(block: &BlockRecord) -> Option<Void> {
     (share > limit).then_some(Void::Steal { share, limit })
 }
 
-fn behind(block: &BlockRecord) -> Option<Void> {
-    let offered = block.pacer?.offered;
+fn out_of_balance(block: &BlockRecord) -> Option<Void> {
+    let Pacer {
+        offered,
+        unanswered_at_open,
+        ..
+    } = block.pacer?;
     let achieved_share = block.requests as f64 / offered.max(1) as f64;
-    // At both ends of the window, calls may be on their way: rate × time of them (Little, Operations
-    // Research 9(3), 1961), give or take one, and at most as many as there are users.
-    let users = f64::from(block.connections) * f64::from(block.in_flight);
-    let median_s = block.latency.uncorrected.percentile_us(50.0) / 1e6;
-    let rate = offered as f64 / (block.window_us.max(1) as f64 / 1e6);
-    let on_their_way = users.min(2.0 * ((rate * median_s).ceil() + 1.0));
+    // What was offered and not answered is by how much more calls are on their way at the close than there
+    // were at the opening. Where neither end has a queue, the two differ as Poisson's counts do, and give or
+    // take the call that is just due.
+    let on_their_way = unanswered_at_open.unwrap_or(0) as f64 + 1.0;
+    let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
     let missing = offered as f64 - block.requests as f64;
-    (achieved_share < ACHIEVED && missing > on_their_way).then_some(Void::Behind {
-        achieved_share,
-        limit: ACHIEVED,
-    })
+    if missing.abs() <= chance {
+        None
+    } else if achieved_share < ACHIEVED {
+        Some(Void::Behind {
+            achieved_share,
+            limit: ACHIEVED,
+        })
+    } else if achieved_share > CAUGHT_UP {
+        Some(Void::CatchingUp {
+            achieved_share,
+            limit: CAUGHT_UP,
+        })
+    } else {
+        None
+    }
 }
 
 /// In a closed loop it breaks no rule, but what is measured may be the generator.
@@ -123,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         block::{Spec, blank},
-        record::{GeneratorCost, Nanoseconds, Pacer},
+        record::{GeneratorCost, Nanoseconds},
     };
 
     /// A block in an open loop that keeps every rule: a median of 1 ms, 10,000 calls in a second.
@@ -144,6 +168,7 @@ mod tests {
         };
         block.pacer = Some(Pacer {
             offered: 10_000,
+            unanswered_at_open: Some(10),
             lateness_p99_us: 100.0,
         });
         block.steal_share = Some(0.01);
@@ -159,8 +184,10 @@ mod tests {
     #[test]
     fn a_block_at_the_edge_of_every_rule_counts() {
         assert_eq!(broken(|_, _| ()), []);
-        let achieved = |block: &mut BlockRecord, _: &mut Evidence| block.requests = 9_900;
-        assert_eq!(broken(achieved), []);
+        for requests in [9_900, 10_100] {
+            let achieved = |block: &mut BlockRecord, _: &mut Evidence| block.requests = requests;
+            assert_eq!(broken(achieved), []);
+        }
     }
 
     #[test]
@@ -168,12 +195,14 @@ mod tests {
         let pacer = |lateness_p99_us| {
             Some(Pacer {
                 offered: 10_000,
+                unanswered_at_open: Some(10),
                 lateness_p99_us,
             })
         };
         type Change<'a> = &'a dyn Fn(&mut BlockRecord, &mut Evidence);
-        let cases: [(Change<'_>, &str); 8] = [
+        let cases: [(Change<'_>, &str); 9] = [
             (&|block, _| block.requests = 9_890, "achieved 0.989"),
+            (&|block, _| block.requests = 10_110, "achieved 1.011"),
             (
                 &|block, _| block.generator.busiest_core_share = Some(0.86),
                 "86% busy",
@@ -214,26 +243,35 @@ mod tests {
         assert_eq!(void, []);
     }
 
-    #[test]
-    fn users_that_wait_for_calls_that_never_come_back_are_not_on_their_way() {
-        let void = broken(|block, _| {
-            block.connections = 1_000;
-            block.requests = 9_100;
-        });
-        assert!(matches!(void[..], [Void::Behind { .. }]), "{void:?}");
+    /// A window of 100 calls, of which so many were answered, and which opened with so many on their way.
+    fn short(answered: u64, unanswered_at_open: u64) -> Vec<Void> {
+        broken(|block, _| {
+            block.requests = answered;
+            block.window_us = 10_000;
+            block.pacer = Some(Pacer {
+                offered: 100,
+                unanswered_at_open: Some(unanswered_at_open),
+                lateness_p99_us: 1.0,
+            });
+        })
     }
 
     #[test]
     fn calls_on_their_way_at_the_ends_of_a_short_window_are_not_missing() {
-        let void = broken(|block, _| {
-            block.requests = 93;
-            block.window_us = 10_000;
-            block.pacer = Some(Pacer {
-                offered: 100,
-                lateness_p99_us: 1.0,
-            });
-        });
-        assert_eq!(void, []);
+        assert_eq!(short(96, 0), []);
+        assert_eq!(short(87, 10), []);
+        assert_eq!(short(113, 10), []);
+    }
+
+    #[test]
+    fn a_queue_that_grows_or_shrinks_is_void_however_long_its_calls_take() {
+        let grows = short(67, 30);
+        assert!(matches!(grows[..], [Void::Behind { .. }]), "{grows:?}");
+        let shrinks = short(133, 30);
+        assert!(
+            matches!(shrinks[..], [Void::CatchingUp { .. }]),
+            "{shrinks:?}"
+        );
     }
 
     #[test]

@@ -291,13 +291,28 @@ fn an_open_loop_offers_its_rate_and_times_from_the_intended_start() {
 
 #[test]
 fn a_server_that_cannot_keep_up_makes_every_block_void_and_no_verdict() {
-    let service = service(Behaviour {
+    let slow = Behaviour {
         delay: Duration::from_millis(100),
         ..Behaviour::default()
-    });
+    };
+    cannot_keep_up(slow, "2", "200", "3");
+}
+
+#[test]
+fn a_queue_that_grows_in_the_server_is_no_verdict_either() {
+    // 200 a second, of 300: no user ever has to wait for another, and calls take longer and longer.
+    let queueing = Behaviour {
+        one_in: Duration::from_millis(5),
+        ..Behaviour::default()
+    };
+    cannot_keep_up(queueing, "200", "300", "1");
+}
+
+fn cannot_keep_up(behaviour: Behaviour, users: &str, rate: &str, pairs: &str) {
+    let service = service(behaviour);
     let room = Room::new();
     let overload = [
-        "--users", "2", "--rate", "200", "--pairs", "3", "--arms", "A,E",
+        "--users", users, "--rate", rate, "--pairs", pairs, "--arms", "A,E",
     ];
     let output = room
         .bare_tool(&overload)

@@ -117,6 +117,7 @@ fn record(spec: &Spec, window: &Window) -> BlockRecord {
     record.wire = wire(opened, closed, recorded.answers);
     record.pacer = window.pacer.as_ref().map(|pacer| Pacer {
         offered: (pacer.rate() * record.window_us as f64 / 1e6) as u64,
+        unanswered_at_open: opened.unanswered,
         lateness_p99_us: closed.lateness_p99.unwrap_or_default() as f64 / 1e3,
     });
     record.steal_share = steal_share(opened, closed);

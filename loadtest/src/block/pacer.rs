@@ -105,6 +105,15 @@ impl Pacer {
         1.0 / self.interval.as_secs_f64()
     }
 
+    /// How many calls were due by now.
+    pub(super) fn due(&self) -> u64 {
+        let Some(begun) = self.begun.get() else {
+            return 0;
+        };
+        let intervals = begun.elapsed().as_nanos() / self.interval.as_nanos().max(1);
+        u64::try_from(intervals).map_or(u64::MAX, |intervals| intervals.saturating_add(1))
+    }
+
     /// Forgets how late calls were until now.
     pub(super) fn forget_lateness(&self) {
         lock(&self.lateness).reset();

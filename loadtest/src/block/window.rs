@@ -55,6 +55,8 @@ pub(super) struct Moment {
     pub(super) spun: BTreeMap<i32, Duration>,
     /// How late calls were let go since the window opened, in nanoseconds: the 99th percentile.
     pub(super) lateness_p99: Option<u64>,
+    /// Calls that were due, and whose answers had not come; none in a closed loop.
+    pub(super) unanswered: Option<u64>,
 }
 
 impl Window {
@@ -210,6 +212,10 @@ impl Window {
                 .as_ref()
                 .map(|pacer| pacer.lateness().value_at_quantile(0.99)),
             since_1970: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+            unanswered: self
+                .pacer
+                .as_ref()
+                .map(|pacer| pacer.due().saturating_sub(self.answers.load(Relaxed))),
             at: Instant::now(),
         }
     }

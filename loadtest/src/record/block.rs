@@ -153,6 +153,10 @@ pub struct Wire {
 pub struct Pacer {
     /// Calls that were to start in the window.
     pub offered: u64,
+    /// Calls that were due when the window opened, and whose answers had not come; runs of earlier
+    /// versions do not say.
+    #[serde(default)]
+    pub unanswered_at_open: Option<u64>,
     /// From the intended start to when the pacer let the call go, 99th percentile.
     pub lateness_p99_us: f64,
 }
@@ -166,6 +170,13 @@ pub enum Void {
         /// Achieved divided by offered, 0 to 1.
         achieved_share: f64,
         /// At least this.
+        limit: f64,
+    },
+    /// More answers came than calls were offered: the window began with a queue.
+    CatchingUp {
+        /// Achieved divided by offered, above 1.
+        achieved_share: f64,
+        /// At most this.
         limit: f64,
     },
     /// The generator had no core to spare.
@@ -257,6 +268,14 @@ impl fmt::Display for Void {
             } => write!(
                 f,
                 "achieved {achieved_share:.3} of the offered rate, below {limit}"
+            ),
+            Self::CatchingUp {
+                achieved_share,
+                limit,
+            } => write!(
+                f,
+                "achieved {achieved_share:.3} of the offered rate, above {limit}: calls from before it \
+                 were still waiting"
             ),
             Self::GeneratorBusy {
                 busiest_core_share,

@@ -307,6 +307,7 @@ fn block(
         }),
         pacer: open.then_some(Pacer {
             offered: requests,
+            unanswered_at_open: Some(0),
             lateness_p99_us: 3.1,
         }),
         steal_share: Some(0.001),

@@ -170,6 +170,8 @@ pub struct Behaviour {
     pub json_only: bool,
     /// Answer with another greeting than the one asked for.
     pub nonsense: bool,
+    /// Give one answer in this time, on each protocol: who comes sooner waits in a queue.
+    pub one_in: Duration,
 }
 
 /// When each call came, and over which connection.
@@ -215,6 +217,16 @@ pub fn service(behaviour: Behaviour) -> Running {
 }
 
 fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
+    let next_answer = Mutex::new(Instant::now());
+    let wait_in_queue = Arc::new(async move || {
+        let mine = {
+            let mut next = next_answer.lock().expect("no test panics with this lock");
+            let mine = Instant::now().max(*next);
+            *next = mine + behaviour.one_in;
+            mine
+        };
+        tokio::time::sleep_until(mine.into()).await;
+    });
     Router::new().fallback(
         async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
             let first = {
@@ -238,6 +250,7 @@ fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
                     tokio::time::sleep(end - now).await;
                 }
             }
+            wait_in_queue().await;
             let mut behaviour = behaviour;
             if protocol == Protocol::Grpc {
                 behaviour.delay += behaviour.more_on_grpc;

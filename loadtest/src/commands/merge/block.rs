@@ -121,6 +121,7 @@ fn pacer(parts: &[&BlockRecord]) -> Option<Pacer> {
     let pacers = pacers?;
     Some(Pacer {
         offered: pacers.iter().map(|pacer| pacer.offered).sum(),
+        unanswered_at_open: pacers.iter().map(|pacer| pacer.unanswered_at_open).sum(),
         lateness_p99_us: pacers
             .iter()
             .map(|pacer| pacer.lateness_p99_us)
