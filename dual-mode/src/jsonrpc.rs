@@ -4,7 +4,7 @@
 //! Its methods are `get_greetings` and `get_greetings_batch`, with the fields of the contract as
 //! params by name. Calls may come several in one array; those without an id are not answered.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use axum::{
     Router,
@@ -13,7 +13,10 @@ use axum::{
     response::Response,
     routing::post,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::{error::Category, value::RawValue};
 use tonic::Code;
 
@@ -63,8 +66,38 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
     response
 }
 
+/// The calls of an array, one more than may come at most: the others are read over.
+struct Calls<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Calls<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Counted;
+        impl<'de> Visitor<'de> for Counted {
+            type Value = Calls<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of calls")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Calls<'de>, A::Error> {
+                let mut calls = Vec::new();
+                while let Some(call) = array.next_element()? {
+                    calls.push(call);
+                    if calls.len() > MOST_CALLS {
+                        while array.next_element::<IgnoredAny>()?.is_some() {}
+                        break;
+                    }
+                }
+                Ok(Calls(calls))
+            }
+        }
+        json.deserialize_seq(Counted)
+    }
+}
+
 /// One call.
 #[derive(Deserialize)]
+#[serde(expecting = "a call")]
 struct Call<'a> {
     #[serde(borrow)]
     jsonrpc: Cow<'a, str>,
@@ -110,8 +143,8 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"[") {
         return answer(body, &mut asked);
     }
-    let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
-        Ok(calls) => calls,
+    let calls = match serde_json::from_slice(body) {
+        Ok(Calls(calls)) => calls,
         Err(error) => return Some(unreadable(&error)),
     };
     if !(1..=MOST_CALLS).contains(&calls.len()) {
@@ -132,6 +165,14 @@ const INVALID_REQUEST: i32 = -32600;
 
 /// The answer to one call, if it wants one. Its batch adds to the greetings `asked` for.
 fn answer(call: &[u8], asked: &mut usize) -> Option<Vec<u8>> {
+    // serde takes an array for a struct, and where a text stands in place of one it quotes all of it.
+    if !call.trim_ascii_start().starts_with(b"{") {
+        let json = serde_json::from_slice::<IgnoredAny>(call);
+        return Some(match json {
+            Ok(IgnoredAny) => no_call(),
+            Err(error) => unreadable(&error),
+        });
+    }
     let call: Call<'_> = match serde_json::from_slice(call) {
         Ok(call) => call,
         Err(error) => return Some(unreadable(&error)),
@@ -140,8 +181,7 @@ fn answer(call: &[u8], asked: &mut usize) -> Option<Vec<u8>> {
     // An id is a text, a number or null.
     let valid_id = !id.get().starts_with(['{', '[', 't', 'f']);
     if call.jsonrpc != "2.0" || !valid_id {
-        let fault = Fault::Malformed("this is not a call of JSON-RPC 2.0".to_owned());
-        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
+        return Some(no_call());
     }
     let outcome = result(&call.method, call.params, asked);
     call.id?;
@@ -191,9 +231,16 @@ fn code(code: Code) -> i32 {
     }
 }
 
+const NO_CALL: &str = "this is not a call of JSON-RPC 2.0";
+
+fn no_call() -> Vec<u8> {
+    let fault = Fault::Malformed(NO_CALL.to_owned());
+    refusal(&fault, INVALID_REQUEST, RawValue::NULL)
+}
+
 fn unreadable(error: &serde_json::Error) -> Vec<u8> {
     let (code, text) = match error.classify() {
-        Category::Data => (INVALID_REQUEST, "this is not a call of JSON-RPC 2.0"),
+        Category::Data => (INVALID_REQUEST, NO_CALL),
         _ => (PARSE_ERROR, "the body is not JSON"),
     };
     let fault = Fault::Malformed(format!("{text}: {error}"));

@@ -57,6 +57,12 @@ async fn what_is_wrong_has_the_code_of_the_specification_and_the_reason_of_the_t
         ("[1,", -32700, "MALFORMED"),
         ("[]", -32600, "MALFORMED"),
         ("1", -32600, "MALFORMED"),
+        (r#""1"#, -32700, "MALFORMED"),
+        (
+            r#"[["2.0", "get_greetings", {"messageType": "Holi", "year": 2021}, 1]]"#,
+            -32600,
+            "MALFORMED",
+        ),
         (
             r#"{"jsonrpc": "1.0", "method": "get_greetings", "id": 1}"#,
             -32600,
@@ -96,7 +102,8 @@ async fn what_is_wrong_has_the_code_of_the_specification_and_the_reason_of_the_t
         let id = [("x-request-id", "7f")];
         let answer = wire.send(To::Rest1, "POST /rpc", &id, body).await;
         assert_eq!(answer.status, 200, "{body}: {answer:?}");
-        let error = &answer.json()["error"];
+        let answer = answer.json();
+        let error = answer.get(0).unwrap_or(&answer)["error"].clone();
         assert_eq!(error["code"], code, "{body}: {error}");
         assert_eq!(error["data"]["reason"], reason, "{body}: {error}");
         assert_eq!(error["data"]["requestId"], "7f", "{body}: {error}");
@@ -125,6 +132,20 @@ async fn several_calls_are_answered_together_and_too_many_are_not() {
     let many = format!("[{}0]", "0,".repeat(100));
     let answer = wire.send(To::Rest1, "POST /rpc", &[], many).await.json();
     assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    served.stop().await;
+}
+
+/// An escaped control character takes seven times its byte.
+#[tokio::test]
+async fn what_is_no_call_is_not_quoted() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    let text = format!("\"{}\"", "\u{7f}".repeat(1 << 20));
+    let long_id = format!(r#"{{"jsonrpc": "2.0", "method": {text}, "id": [{text}]}}"#);
+    for body in [text.clone(), format!("[{text}]"), long_id] {
+        let answer = wire.send(To::Rest1, "POST /rpc", &[], body).await;
+        assert!(answer.body.len() < 512, "{}", answer.body.len());
+    }
     served.stop().await;
 }
 
