@@ -1,4 +1,5 @@
-//! What tonic refuses by itself, in the words of the fault table.
+//! What tonic refuses by itself, in the words of the fault table. A status that a handler made otherwise than
+//! from a fault passes as it is, unless it is a bug of the server's: its text is for the log alone.
 
 use std::{
     convert::Infallible,
@@ -14,9 +15,9 @@ use tonic::{Code, Status, body::Body};
 use tower::Service;
 
 use super::status::status;
-use crate::faults::Fault;
+use crate::faults::{self, Fault};
 
-/// A gRPC service whose every refusal has the details of the fault table.
+/// A gRPC service whose refusals by tonic have the details of the fault table.
 #[derive(Clone, Debug)]
 pub(super) struct Reworded<S> {
     service: S,
@@ -83,9 +84,12 @@ fn reword(headers: &mut HeaderMap, limit: usize) {
     if !refusal.details().is_empty() {
         return;
     }
+    let text = refusal.message();
+    let begins = |texts: &[&str]| texts.iter().any(|begin| text.starts_with(begin));
     let fault = match refusal.code() {
-        // More than the limit, before or after it was unpacked.
-        Code::OutOfRange | Code::ResourceExhausted => Fault::TooLarge { limit },
+        Code::OutOfRange | Code::ResourceExhausted if begins(&TOO_LARGE) => {
+            Fault::TooLarge { limit }
+        }
         // What is not read comes with what is.
         Code::Unimplemented if headers.contains_key("grpc-accept-encoding") => {
             Fault::UnsupportedMediaType {
@@ -93,15 +97,90 @@ fn reword(headers: &mut HeaderMap, limit: usize) {
                 accept: "gzip or identity",
             }
         }
-        Code::Unimplemented => Fault::UnknownMethod,
+        Code::Unimplemented if text.is_empty() => Fault::UnknownMethod,
         // tonic-web tells the error of a body as its own text.
-        Code::Internal if is_incomplete(refusal.message()) => Fault::Incomplete,
-        // Nothing else in here is internal: tonic says so of bytes that are not the message, and the
-        // gRPC specification lets it. It is the caller who can mend them.
-        Code::Internal => Fault::Malformed(refusal.message().to_owned()),
-        // The operators' services speak for themselves.
+        Code::Internal if is_incomplete(text) => Fault::Incomplete,
+        // tonic says so of bytes that are not the message, and the gRPC specification lets it. It is the
+        // caller who can mend them.
+        Code::Internal if begins(&MALFORMED) => Fault::Malformed(text.to_owned()),
+        code @ (Code::Internal | Code::Unknown | Code::DataLoss) => {
+            let request_id = faults::request_id();
+            tracing::error!(?code, text, request_id, "a handler failed");
+            Fault::Internal
+        }
+        // A handler's own, or an operators' service's.
         _ => return,
     };
     // It cannot fail: the message is percent-encoded, and the details are base64.
     let _ = status(&fault).add_header(headers);
+}
+
+/// How tonic begins to say that a message has more than the limit, before or after it was unpacked.
+const TOO_LARGE: [&str; 2] = [
+    "Error, decoded message length too large",
+    "Error decompressing: size limit",
+];
+
+/// How tonic, tonic-web and prost begin to say that the bytes of a request are not what they should be.
+const MALFORMED: [&str; 7] = [
+    "protocol error: ",
+    "h2 protocol error: ",
+    "Error decompressing: ",
+    "Unexpected EOF decoding stream",
+    "Missing request message",
+    "failed to decode Protobuf message: ",
+    "tonic-web: ",
+];
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    /// What becomes of `refusal` when a handler answers it.
+    async fn reworded(refusal: Status) -> Status {
+        let service = service_fn(move |_: Request<()>| {
+            let answer = refusal.clone().into_http();
+            async { Ok::<_, Infallible>(answer) }
+        });
+        let answer = Reworded::new(service, 7).oneshot(Request::new(())).await;
+        let headers = answer.unwrap().into_parts().0.headers;
+        Status::from_header_map(&headers).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_handlers_own_status_is_not_taken_for_one_of_tonics() {
+        for own in [
+            Status::resource_exhausted("the quota is used up"),
+            Status::unimplemented("not before spring"),
+            Status::out_of_range("there is no such page"),
+            Status::unavailable("the database is away"),
+        ] {
+            let passed = reworded(own.clone()).await;
+            assert_eq!(
+                (passed.code(), passed.message()),
+                (own.code(), own.message())
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_fails_inside_of_a_handler_says_nothing_about_the_inside() {
+        for own in [
+            Status::internal("postgres://user:word@db refused"),
+            Status::unknown("postgres://user:word@db refused"),
+            Status::data_loss("postgres://user:word@db refused"),
+        ] {
+            let told = reworded(own).await;
+            let fault = Fault::Internal;
+            assert_eq!(
+                (told.code(), told.message()),
+                (Code::Internal, &*fault.to_string())
+            );
+            let details = told.get_error_details();
+            assert_eq!(details.error_info().unwrap().reason, fault.row().reason);
+        }
+    }
 }
