@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     faults::Fault,
+    greetings,
     rest::{
         calls::{self, Call},
         media::Form,
@@ -109,10 +110,18 @@ pub(super) fn reasons() -> BTreeSet<&'static str> {
     faults.map(|fault| fault.row().reason).collect()
 }
 
+/// What the service itself answers to an example: it is no call for the log.
+fn ask(call: Call, json: &'static str, form: Form) -> Result<Bytes, Fault> {
+    let silent = tracing::subscriber::NoSubscriber::new();
+    tracing::subscriber::with_default(silent, || call(Form::Json, Bytes::from(json), form))
+}
+
 fn success(examples: &Examples, call: Call) -> Value {
-    let answer = |json: &'static str, form| {
-        let answer = call(Form::Json, Bytes::from(json), form);
-        answer.expect("the examples break no rule")
+    let answer = |json, form| {
+        let answer = ask(call, json, form);
+        answer.unwrap_or_else(|fault| {
+            panic!("{json} is an example of the OpenAPI document, and is refused: {fault}; change it in requests.rs")
+        })
     };
     let in_json: Map<_, _> = examples
         .body
@@ -140,9 +149,11 @@ fn success(examples: &Examples, call: Call) -> Value {
 
 /// The faults of an operation.
 fn faults(examples: &Examples, call: Call, has_body: bool) -> Vec<Fault> {
-    let refused = examples.refused.iter().map(|body| {
-        let answer = call(Form::Json, Bytes::from(*body), Form::Json);
-        answer.expect_err("the examples break a rule")
+    let refused = examples.refused.iter().map(|json| match ask(call, json, Form::Json) {
+        Err(fault) => fault,
+        Ok(_) => panic!(
+            "{json} is to show a problem in the OpenAPI document, and is answered; change it in answers.rs"
+        ),
     });
     let mut faults: Vec<_> = refused.collect();
     if has_body {
@@ -176,7 +187,7 @@ fn elsewhere() -> [Fault; 2] {
 /// What a fault means, in a few words. A new fault has to be listed in one of the functions above.
 fn meaning(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Business(_) => "Fields break rules",
+        Fault::Business(greetings::Fault::InvalidArgument { .. }) => "Fields break rules",
         Fault::Malformed(_) => "The request cannot be read",
         Fault::UnknownPath | Fault::UnknownMethod => "Nothing is served at this path",
         Fault::MethodNotAllowed { .. } => "The path takes other methods",

@@ -58,9 +58,7 @@ pub(super) fn routes(grpc: &GrpcWeb) -> Router {
     let index = index
         .replace("{grpc-port}", &port)
         .replace("{grpc-url}", &url);
-    // Its examples are made by the service itself, and are no calls for the log.
-    let silent = tracing::subscriber::NoSubscriber::new();
-    let document = tracing::subscriber::with_default(silent, openapi::document).to_string();
+    let document = openapi::document().to_string();
     let files = [
         ("/", HTML, Bytes::from(index)),
         ("/docs", HTML, include_str!("docs.html").into()),
