@@ -247,8 +247,10 @@ async fn listen() -> anyhow::Result<(TcpListener, TcpListener)> {
 
 /// Writes a message to the parent.
 fn tell(message: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(message)?);
-    Ok(io::stdout().flush()?)
+    // Where the parent is gone there is nobody to tell, and to print would panic.
+    let mut out = io::stdout();
+    writeln!(out, "{}", serde_json::to_string(message)?)?;
+    Ok(out.flush()?)
 }
 
 /// Cancelled when standard input closes.

@@ -106,6 +106,7 @@ impl Lab {
         let evidence = Evidence {
             bad_answers: measured.bad_answers.values().sum(),
             server_restarted: ended.restarted || measured.server_lost,
+            server_is_known: matches!(self.subject, Subject::Fresh(_)),
             cut_short: measured.cut_short.clone(),
         };
         let mut record = measured.record;

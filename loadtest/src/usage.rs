@@ -47,6 +47,17 @@ pub fn own_peak_memory_kib() -> Option<u64> {
 const TICKS_AHEAD: Duration = Duration::from_millis(20);
 const PART_AHEAD: f64 = 0.02;
 
+/// Time of some cores, in the kernel's ticks of 10 ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken {
+    /// All of it.
+    pub all: u64,
+    /// What programs and the kernel had.
+    pub busy: u64,
+    /// What the hypervisor took.
+    pub stolen: u64,
+}
+
 /// The use that processes make of the machine at one moment.
 #[derive(Clone, Debug)]
 pub struct Usage {
@@ -123,13 +134,12 @@ pub fn this_thread() -> i32 {
     ID.with(|id| *id)
 }
 
-/// Time of `cores` since the system began, and how much of it the hypervisor took, in the same unit; none
-/// where the system does not tell.
+/// What was taken of `cores` since the system began; none where the system does not tell.
 #[cfg(target_os = "linux")]
-pub fn stolen(cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
+pub fn taken(cores: &BTreeSet<usize>) -> Option<Taken> {
     // procfs keeps no numbers of cores, which have gaps where one is offline.
     let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let (mut all, mut stolen) = (0, 0);
+    let mut taken = Taken::default();
     for line in stat.lines() {
         // A core's line is cpu with its number, then user, nice, system, idle, iowait, irq, softirq, steal,
         // and what user has already (proc_stat(5)).
@@ -145,11 +155,16 @@ pub fn stolen(cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
                 .take(8)
                 .map(|time| time.parse().ok());
             let times: Vec<u64> = times.collect::<Option<_>>()?;
-            all += times.iter().sum::<u64>();
-            stolen += times.get(7)?;
+            let [_, _, _, idle, iowait, _, _, stolen] = times[..] else {
+                return None;
+            };
+            let all: u64 = times.iter().sum();
+            taken.all += all;
+            taken.stolen += stolen;
+            taken.busy += all - idle - iowait - stolen;
         }
     }
-    (all > 0).then_some((all, stolen))
+    (taken.all > 0).then_some(taken)
 }
 
 /// The cores that any of `pids` may run on.
@@ -269,9 +284,9 @@ pub fn this_thread() -> i32 {
     0
 }
 
-/// What the hypervisor took: not known on this system.
+/// What was taken of cores: not known on this system.
 #[cfg(not(target_os = "linux"))]
-pub fn stolen(_cores: &BTreeSet<usize>) -> Option<(u64, u64)> {
+pub fn taken(_cores: &BTreeSet<usize>) -> Option<Taken> {
     None
 }
 
@@ -324,16 +339,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stolen_is_told_of_the_cores_that_are_asked_for() {
+    fn what_was_taken_is_told_of_the_cores_that_are_asked_for() {
         let own = cores_of(&[std::process::id()]);
         assert_eq!(own, cores().into_iter().collect());
         // Time goes on between the two.
-        let of_one = stolen(&own.first().copied().into_iter().collect());
-        let (one, stolen_of_one) = of_one.unwrap();
-        let (all, stolen_of_all) = stolen(&own).unwrap();
-        assert!(one <= all && (own.len() < 2 || one < all), "{one} of {all}");
-        assert!(stolen_of_one <= stolen_of_all && stolen_of_all < all);
-        assert!(stolen(&BTreeSet::new()).is_none());
+        let one = taken(&own.first().copied().into_iter().collect()).unwrap();
+        let all = taken(&own).unwrap();
+        assert!(
+            one.all <= all.all && (own.len() < 2 || one.all < all.all),
+            "{one:?} of {all:?}"
+        );
+        assert!(one.stolen <= all.stolen && one.busy <= all.busy);
+        assert!(all.stolen + all.busy <= all.all);
+        assert!(taken(&BTreeSet::new()).is_none());
     }
 
     #[test]

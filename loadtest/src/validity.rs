@@ -27,6 +27,10 @@ const LATENESS_BORNE_US: f64 = 50.0;
 /// At most this share of the time may the hypervisor take.
 const STEAL: f64 = 0.01;
 
+/// At most this share of the cores' time may other programs take, and the kernel for them. A quiet machine
+/// shows up to half of it: both are read a moment apart, and one of them in ticks.
+const OTHERS: f64 = 0.05;
+
 /// The tick in which the kernel counts what the hypervisor takes, in microseconds. A share below one
 /// tick of the window cannot be told from none.
 const TICK_US: f64 = 10_000.0;
@@ -44,6 +48,8 @@ pub struct Evidence {
     pub bad_answers: u64,
     /// Whether the server's processes were others at the end than at the beginning.
     pub server_restarted: bool,
+    /// Whether all processes that answer are known: where something forwards to another, they are not.
+    pub server_is_known: bool,
     /// Why the window was not open for its whole length, if so.
     pub cut_short: Option<String>,
 }
@@ -61,6 +67,7 @@ pub fn check(block: &BlockRecord, evidence: &Evidence) -> Vec<Void> {
     broken.extend((bad > 0).then_some(Void::Errors { count: bad }));
     broken.extend(evidence.server_restarted.then_some(Void::ServerRestarted));
     broken.extend(steal(block));
+    broken.extend(others(block).filter(|_| evidence.server_is_known));
     if let Load::Open { .. } = block.load {
         broken.extend(
             [
@@ -91,6 +98,14 @@ fn steal(block: &BlockRecord) -> Option<Void> {
     let share = block.steal_share?;
     let limit = STEAL.max(TICK_US / block.window_us.max(1) as f64);
     (share > limit).then_some(Void::Steal { share, limit })
+}
+
+fn others(block: &BlockRecord) -> Option<Void> {
+    let share = block.others_share?;
+    (share > OTHERS).then_some(Void::Others {
+        share,
+        limit: OTHERS,
+    })
 }
 
 fn out_of_balance(block: &BlockRecord) -> Option<Void> {
@@ -200,7 +215,7 @@ mod tests {
             })
         };
         type Change<'a> = &'a dyn Fn(&mut BlockRecord, &mut Evidence);
-        let cases: [(Change<'_>, &str); 9] = [
+        let cases: [(Change<'_>, &str); 10] = [
             (&|block, _| block.requests = 9_890, "achieved 0.989"),
             (&|block, _| block.requests = 10_110, "achieved 1.011"),
             (
@@ -210,6 +225,13 @@ mod tests {
             (&|block, _| block.pacer = pacer(104.0), "µs late (p99)"),
             (&|_, evidence| evidence.bad_answers = 1, "1 bad answers"),
             (&|block, _| block.steal_share = Some(0.011), "hypervisor"),
+            (
+                &|block, evidence| {
+                    block.others_share = Some(0.06);
+                    evidence.server_is_known = true;
+                },
+                "other programs took 6%",
+            ),
             (
                 &|_, evidence| evidence.server_restarted = true,
                 "the server restarted",
@@ -231,6 +253,11 @@ mod tests {
             assert_eq!(void.len(), 1, "{void:?}");
             assert!(void[0].to_string().contains(said), "{} {said}", void[0]);
         }
+    }
+
+    #[test]
+    fn what_a_forwarder_forwards_to_is_no_other_program() {
+        assert_eq!(broken(|block, _| block.others_share = Some(0.5)), []);
     }
 
     #[test]

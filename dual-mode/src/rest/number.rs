@@ -11,7 +11,7 @@ pub(crate) struct Year(pub(crate) i32);
 
 impl Year {
     /// What is said about anything else.
-    pub(crate) const RULE: &str = "must be a whole number";
+    pub(crate) const RULE: &str = "must be a whole number of 32 bits";
 
     /// Reads `text`, which has to be a number as JSON writes it.
     pub(crate) fn from_text(text: &str) -> Option<Self> {

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use super::number::Year;
+use super::{
+    json::{LONGEST_NAME, UNKNOWN},
+    number::Year,
+};
 use crate::{
     faults::Fault,
     greetings::{self, Request},
@@ -15,7 +18,10 @@ use crate::{
 /// # Errors
 /// The field that is wrong.
 pub(super) fn request(query: &str) -> Result<Request, Fault> {
-    let wrong = |name: &str, rule| Err(greetings::Fault::field(name, rule).into());
+    let wrong = |name: &str, rule| {
+        let quoted: String = name.chars().take(LONGEST_NAME).collect();
+        Err(greetings::Fault::field(quoted, rule).into())
+    };
     let (mut comm, mut kind, mut year) = (None, None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -34,10 +40,7 @@ pub(super) fn request(query: &str) -> Result<Request, Fault> {
                 Some(Year(number)) => year.replace(number).is_some(),
                 None => return wrong("year", Year::RULE),
             },
-            unknown => {
-                let quoted: String = unknown.chars().take(64).collect();
-                return wrong(&quoted, "is not a field of this message");
-            }
+            unknown => return wrong(unknown, UNKNOWN),
         };
         if seen {
             return wrong(&name, "must not come twice");

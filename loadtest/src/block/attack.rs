@@ -16,7 +16,7 @@ use crate::{
     record::{
         BlockRecord, FORMAT, GeneratorCost, Latency, Load, Nanoseconds, Pacer, ServerCost, Wire,
     },
-    usage,
+    usage::{self, Taken},
 };
 
 /// Why an attack ends when the parent says so.
@@ -120,7 +120,8 @@ fn record(spec: &Spec, window: &Window) -> BlockRecord {
         unanswered_at_open: opened.unanswered,
         lateness_p99_us: closed.lateness_p99.unwrap_or_default() as f64 / 1e3,
     });
-    record.steal_share = steal_share(opened, closed);
+    record.steal_share = share_taken(opened, closed, |taken| taken.stolen);
+    record.others_share = others_share(opened, closed);
     record
 }
 
@@ -157,6 +158,7 @@ pub(crate) fn blank(spec: &Spec) -> BlockRecord {
         wire: None,
         pacer: None,
         steal_share: None,
+        others_share: None,
         void: Vec::new(),
     }
 }
@@ -205,10 +207,22 @@ fn wire(opened: &Moment, closed: &Moment, answers: u64) -> Option<Wire> {
     })
 }
 
-fn steal_share(opened: &Moment, closed: &Moment) -> Option<f64> {
-    let ((all_before, stolen_before), (all, stolen)) = (opened.stolen?, closed.stolen?);
-    let all = all.checked_sub(all_before).filter(|all| *all > 0)?;
-    Some(stolen.checked_sub(stolen_before)? as f64 / all as f64)
+/// A part of what was taken of the cores in the window, as a share of all their time.
+fn share_taken(opened: &Moment, closed: &Moment, part: fn(Taken) -> u64) -> Option<f64> {
+    let (before, after) = (opened.taken?, closed.taken?);
+    let all = after.all.checked_sub(before.all).filter(|all| *all > 0)?;
+    Some(part(after).checked_sub(part(before))? as f64 / all as f64)
+}
+
+/// What was taken of the cores, and by neither the server nor this process. To wait for a call counts as
+/// this process's own.
+fn others_share(opened: &Moment, closed: &Moment) -> Option<f64> {
+    let busy = share_taken(opened, closed, |taken| taken.busy)?;
+    let (server, _) = closed.server.as_ref()?.cpu_since(opened.server.as_ref()?)?;
+    let own = closed.own_cpu.saturating_sub(opened.own_cpu);
+    let cores = opened.cores as f64;
+    let known = (server + own).as_secs_f64() / (closed.at - opened.at).as_secs_f64() / cores;
+    Some((busy - known).max(0.0))
 }
 
 /// Goose's complaint about an option, in the words of the command line.

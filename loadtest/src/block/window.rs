@@ -47,8 +47,10 @@ pub(super) struct Moment {
     pub(super) own_cpu: Duration,
     pub(super) own: Option<usage::Usage>,
     pub(super) server: Option<usage::Usage>,
-    /// Of all time of those cores, the hypervisor's.
-    pub(super) stolen: Option<(u64, u64)>,
+    /// How many cores server and generator run on.
+    pub(super) cores: usize,
+    /// What was taken of those cores.
+    pub(super) taken: Option<usage::Taken>,
     /// Bytes sent and received.
     pub(super) bytes: (u64, u64),
     /// How long each thread was awake only to wait.
@@ -204,7 +206,8 @@ impl Window {
             own: usage::of_processes(&[std::process::id()]),
             server: usage::of_processes(&self.server),
             own_cpu,
-            stolen: usage::stolen(&self.cores),
+            cores: self.cores.len(),
+            taken: usage::taken(&self.cores),
             bytes: self.bytes.now(),
             spun: self.pacer.as_ref().map(Pacer::spun).unwrap_or_default(),
             lateness_p99: self

@@ -53,6 +53,10 @@ pub struct BlockRecord {
     pub pacer: Option<Pacer>,
     /// Share of the window that the hypervisor took, 0 to 1, where the system tells.
     pub steal_share: Option<f64>,
+    /// Share of the time of the cores of server and generator that other programs took, 0 to 1, where both
+    /// are on this machine and the system tells; runs of earlier versions do not say.
+    #[serde(default)]
+    pub others_share: Option<f64>,
     /// Why this block does not count. Valid where it is empty.
     pub void: Vec<Void>,
 }
@@ -205,6 +209,13 @@ pub enum Void {
         /// At most this.
         limit: f64,
     },
+    /// Other programs took the machine.
+    Others {
+        /// Share of the cores' time taken.
+        share: f64,
+        /// At most this.
+        limit: f64,
+    },
     /// The server's process was another one at the end.
     ServerRestarted,
     /// It measured nothing: the text says why.
@@ -297,6 +308,12 @@ impl fmt::Display for Void {
             Self::Steal { share, limit } => write!(
                 f,
                 "the hypervisor took {:.2}% of the time, above {:.0}%",
+                share * 100.0,
+                limit * 100.0
+            ),
+            Self::Others { share, limit } => write!(
+                f,
+                "other programs took {:.0}% of the cores' time, above {:.0}%",
                 share * 100.0,
                 limit * 100.0
             ),

@@ -73,6 +73,8 @@ pub enum Unsaid {
     NoFloor,
     /// The interval holds both no difference and one that matters.
     TooWide,
+    /// The interval holds no difference that matters, but one arm differs from itself by more.
+    FloorTooWide,
     /// The interval does not hold 1, and is no further from it than one arm is from itself.
     WithinFloor,
     /// With so many claims on one page, this one could be chance.
@@ -98,10 +100,13 @@ pub fn judge(estimate: &Estimate, floor: Option<Floor>, adjusted_p: f64) -> Find
     let Some(floor) = floor else {
         return Finding::CantTell(Unsaid::NoFloor);
     };
-    if floor.part < EQUIVALENCE && interval.lies_within(1.0 - EQUIVALENCE, 1.0 + EQUIVALENCE) {
+    let is_equivalent = interval.lies_within(1.0 - EQUIVALENCE, 1.0 + EQUIVALENCE);
+    if floor.part < EQUIVALENCE && is_equivalent {
         return Finding::NoDifference;
     }
-    let unsaid = if interval.contains(1.0) {
+    let unsaid = if is_equivalent {
+        Unsaid::FloorTooWide
+    } else if interval.contains(1.0) {
         Unsaid::TooWide
     } else if !floor.is_cleared_by(interval) {
         Unsaid::WithinFloor
@@ -145,7 +150,7 @@ mod tests {
             (
                 &same,
                 Some(Floor { part: 0.05 }),
-                Finding::CantTell(Unsaid::TooWide),
+                Finding::CantTell(Unsaid::FloorTooWide),
             ),
             (
                 &clear[..2],

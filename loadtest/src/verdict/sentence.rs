@@ -148,6 +148,10 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
             "{figures} is too wide to tell a difference from none; more pairs or a quieter machine \
              narrow it"
         ),
+        Unsaid::FloorTooWide => format!(
+            "{figures} is within ±{}, but one arm differs from itself by more; a quieter machine helps",
+            percent(EQUIVALENCE)
+        ),
         Unsaid::WithinFloor => {
             format!("{figures} reaches as near to 1 as one arm comes to itself")
         }
@@ -156,4 +160,29 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
         }
         Unsaid::PairsDisagree => format!("the pairs behind {figures} do not agree"),
     }
+}
+
+/// A finding in a few words, with the reason where nothing can be said.
+pub fn finding(claim: &Claim) -> String {
+    let unsaid = match &claim.finding {
+        Finding::Difference => return "differs".to_owned(),
+        Finding::NoDifference => return "no difference".to_owned(),
+        Finding::CantTell(unsaid) => unsaid,
+    };
+    let floor = || {
+        claim.floor.map_or_else(
+            || "unknown".to_owned(),
+            |floor| format!("±{}", percent(floor.part)),
+        )
+    };
+    let reason = match unsaid {
+        Unsaid::TooFewPairs { valid, .. } => counted(*valid as u64, "pair"),
+        Unsaid::GivenUp => "most blocks VOID".to_owned(),
+        Unsaid::NoFloor => "no A/A floor".to_owned(),
+        Unsaid::TooWide => "the interval holds 1".to_owned(),
+        Unsaid::FloorTooWide | Unsaid::WithinFloor => format!("A/A floor {}", floor()),
+        Unsaid::Chance { adjusted_p } => format!("may be chance, p {adjusted_p:.2}"),
+        Unsaid::PairsDisagree => "pairs disagree".to_owned(),
+    };
+    format!("can't tell: {reason}")
 }

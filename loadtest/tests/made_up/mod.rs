@@ -311,6 +311,7 @@ fn block(
             lateness_p99_us: 3.1,
         }),
         steal_share: Some(0.001),
+        others_share: Some(0.002),
         void: Vec::new(),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
 };
 pub(crate) use answers::{AnswerBody, BatchBody};
 use requests::{Batch, Message};
+pub(crate) use requests::{LONGEST_NAME, UNKNOWN};
 
 /// Reads one request.
 ///

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest name of an unknown field that is quoted, in characters.
-const LONGEST_NAME: usize = 64;
+pub(crate) const LONGEST_NAME: usize = 64;
 
 /// A `RequestMessage`.
 #[derive(Clone, Copy)]
@@ -76,7 +76,8 @@ fn unknown<E: Error>(name: &str, note: impl FnOnce(&str)) -> E {
     E::custom("")
 }
 
-const UNKNOWN: &str = "is not a field of this message";
+/// What is said of such a field.
+pub(crate) const UNKNOWN: &str = "is not a field of this message";
 
 impl<'de> DeserializeSeed<'de> for Message<'_> {
     type Value = Request;

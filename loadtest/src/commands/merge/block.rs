@@ -64,6 +64,7 @@ pub(super) fn merged(parts: &[&BlockRecord], machines: usize) -> Option<BlockRec
         wire: wire(parts),
         pacer: pacer(parts),
         steal_share: highest(all().map(|part| part.steal_share)),
+        others_share: highest(all().map(|part| part.others_share)),
         void,
         ..first.clone()
     })

@@ -91,18 +91,23 @@ fn banners(recording: &Recording) -> Markup {
     }
 }
 
-/// The shapes of the closed loop, connections × calls in flight, in which it kept a core busy.
+/// The shapes of the closed loop, connections × calls in flight, and the greetings in each call, in which it
+/// kept a core busy.
 fn generator_at_its_limit(recording: &Recording) -> Option<String> {
     let shapes: BTreeSet<_> = recording
         .blocks
         .iter()
         .filter(|block| block.purpose != Purpose::Ceiling && block.load == Load::Closed)
         .filter(|block| block.is_valid() && validity::generator_busy(block).is_some())
-        .map(|block| (block.connections, block.in_flight))
+        .map(|block| (block.connections, block.in_flight, block.batch))
         .collect();
-    let shapes = shapes
-        .iter()
-        .map(|(connections, in_flight)| format!("{connections}\u{a0}×\u{a0}{in_flight}"));
+    let shapes = shapes.iter().map(|(connections, in_flight, batch)| {
+        let greetings = match batch {
+            1 => String::new(),
+            batch => format!(" of {}", counted((*batch).into(), "greeting")),
+        };
+        format!("{connections}\u{a0}×\u{a0}{in_flight}{greetings}")
+    });
     let shapes: Vec<String> = shapes.collect();
     (!shapes.is_empty()).then(|| shapes.join(", "))
 }
@@ -140,7 +145,7 @@ fn row(claim: &Claim) -> Vec<String> {
         // First what a narrow screen shows without scrolling.
         estimate.map_or("—".into(), |e| format!("{}×", sentence::ratio(e.ratio))),
         estimate.map_or("—".into(), sentence::interval),
-        finding(&claim.finding).into(),
+        sentence::finding(claim),
         value(0),
         value(1),
     ]

@@ -108,7 +108,7 @@ fn ceiling(recording: &Recording) -> Option<Markup> {
     (!rows.is_empty()).then(|| {
         html! {
             h3 { "The generator's own ceiling" }
-            p.lead { "Against a server that answers with fixed bytes. A rate near it is the generator's, not the service's. It is measured once for each arm: where a share is above 100%, the machine was slower then than in the run, and this ceiling says nothing." }
+            p.lead { "Against a server that answers with fixed bytes. A rate near it is the generator's, not the service's. It is measured once for each arm, in one block: where a share is above 100% it was no ceiling, and says nothing." }
             (table("The generator's own ceiling", &["Arm", "Ceiling", "Client CPU each", "Highest rate of this run", "Share"], &rows))
         }
     })
