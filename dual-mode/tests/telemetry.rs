@@ -388,6 +388,29 @@ async fn the_admin_listener_says_that_the_process_lives_and_when_it_goes_away() 
     assert_eq!(ended.code, Some(130));
 }
 
+/// An orchestrator that asked a full server for its health, and was refused, would kill it.
+#[tokio::test]
+async fn the_admin_listener_answers_where_it_is_told_to_and_while_no_more_calls_are_taken() {
+    // All of 127.0.0.0/8 is loopback on Linux; elsewhere it is one address.
+    let own = if cfg!(target_os = "linux") {
+        "127.0.0.2"
+    } else {
+        "127.0.0.1"
+    };
+    let server = start(&["--admin-bind", own, "--max-calls", "1"]).await;
+    assert_eq!(server.admin.ip().to_string(), own);
+    let mut open = TcpStream::connect(server.rest).await.unwrap();
+    let half = b"POST /v1/get_greetings HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{";
+    open.write_all(half).await.unwrap();
+    let full = async { while http(server.rest, "GET /healthz", "", "").await.status != 503 {} };
+    timeout(PATIENCE, full).await.expect("the one call is open");
+    let answer = http(server.admin, "GET /healthz", "", "").await;
+    assert_eq!((answer.status, &*answer.body), (200, "alive\n"));
+    drop(open);
+    let ended = server.running.end_by(Signal::TERM).await;
+    assert_eq!(ended.code, Some(0));
+}
+
 #[tokio::test]
 async fn a_taken_admin_port_that_was_asked_for_is_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,8 +1,9 @@
-//! The listener for operators: metrics and health, on a port of their own that is not for the network.
+//! The listener for operators: metrics and health, on a port of their own that callers need not reach.
+//! Neither waits for a call to end: a server that is full of them still says that it lives.
 
 use std::{
     convert::Infallible,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -46,10 +47,14 @@ const CONNECTIONS: usize = 32;
 /// What operators are told, and where.
 #[derive(Args, Clone, Debug)]
 pub struct AdminArgs {
-    /// Loopback port of /metrics, /healthz and /readyz; 0 takes a free one, which is printed; "off"
+    /// Port of /metrics, /healthz and /readyz; 0 takes a free one, which is printed; "off"
     /// for none [default: 9464, or none where it is taken]
     #[arg(long, env = "ADMIN_PORT", value_name = "PORT", value_parser = admin_port)]
     pub admin_port: Option<AdminPort>,
+
+    /// Address that these listen on; for probes and scrapers of other hosts, the one they reach it by
+    #[arg(long, env = "ADMIN_BIND_ADDRESS", value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    pub admin_bind: IpAddr,
 
     /// Send spans to this OTLP endpoint (gRPC), such as http://localhost:4317
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
@@ -128,7 +133,7 @@ impl Admin {
             server: None,
             process: process.end.clone(),
         };
-        if let Some(socket) = bind(args.admin_port).await? {
+        if let Some(socket) = bind(args.admin_bind, args.admin_port).await? {
             admin.address = Some(socket.local_addr().context("the admin port is unknown")?);
             let ready = process.shutdown.clone();
             let server = serve(socket, metrics, ready, admin.end.clone());
@@ -157,8 +162,8 @@ impl Admin {
     }
 }
 
-async fn bind(port: Option<AdminPort>) -> Result<Option<TcpListener>, BindError> {
-    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+async fn bind(ip: IpAddr, port: Option<AdminPort>) -> Result<Option<TcpListener>, BindError> {
+    let at = |port| SocketAddr::new(ip, port);
     match port {
         Some(AdminPort::Off) => Ok(None),
         Some(AdminPort::On(port)) => {

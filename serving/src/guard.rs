@@ -131,15 +131,14 @@ where
         }
         static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
         let mut asked = request.headers().get_all(&TIMEOUT).iter();
-        let limit = match asked
-            .next()
-            .map(|value| grpc_timeout::parse(value.as_bytes()))
-        {
+        let first = asked.next();
+        let limit = match first.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => self.calls.longest,
             // Of two, nobody can say which is meant.
             Some(Ok(limit)) if asked.next().is_none() => limit.min(self.calls.longest),
             Some(_) => return refused(Refusal::MalformedDeadline),
         };
+        let is_asked = first.is_some();
         let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
         let Some(slot) = Slot::take(&self.calls, &self.open, end) else {
             call::held(Limit::Calls);
@@ -154,6 +153,7 @@ where
                     future,
                     slot: Some(slot),
                     end,
+                    is_asked,
                     timer: None,
                 },
                 refuse: self.refuse.clone(),
@@ -200,6 +200,8 @@ pin_project_lite::pin_project! {
             future: F,
             slot: Option<Slot>,
             end: Instant,
+            // Whether the caller asked for that end.
+            is_asked: bool,
             timer: Option<Pin<Box<Sleep>>>,
         },
         Refused { refusal: Refusal },
@@ -222,9 +224,14 @@ where
                 future,
                 slot,
                 end,
+                is_asked,
                 timer,
             } => match contained(|| future.poll(cx)) {
                 Err(refusal) => refusal,
+                // The service may never have waited, and the timer was never asked.
+                Ok(Poll::Ready(_)) if *is_asked && Instant::now() >= *end => {
+                    Refusal::DeadlinePassed
+                }
                 Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
                     call::held(Limit::Answers);
                     Refusal::Overloaded

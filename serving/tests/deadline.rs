@@ -138,6 +138,23 @@ async fn a_rest_answer_that_is_left_unread_does_not_outlive_its_deadline() {
     served.stop().await.0.unwrap();
 }
 
+/// A service that never waits gives no timer a chance.
+#[tokio::test]
+async fn a_deadline_that_has_passed_is_told_however_soon_the_answer_is_there() {
+    let grpc = Served::start(Http2, Limits::default()).await;
+    let rest_server = Served::start(Http1, Limits::default()).await;
+    let mut client = Client::connect(grpc.address).await;
+    for passed in ["0n", "0H", "1n"] {
+        let answer = client.call("/short", &[("grpc-timeout", passed)]).await;
+        answer.ended(Code::DeadlineExceeded, false);
+        let headers = format!("grpc-timeout: {passed}\r\nconnection: close\r\n");
+        let answer = rest(http1(rest_server.address, "/short", &headers).await).await;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{passed}: {answer}");
+    }
+    grpc.stop().await.0.unwrap();
+    rest_server.stop().await.0.unwrap();
+}
+
 #[tokio::test]
 async fn a_deadline_that_cannot_be_read_is_refused_and_no_work_begins() {
     let grpc = Served::start(Http2, Limits::default()).await;
