@@ -266,6 +266,31 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_a_rule_have_its_numbers() {
+        let long = "x".repeat(LONGEST_MESSAGE_TYPE + 1);
+        let wrong = Request {
+            data_comm_type: long.clone(),
+            ..request(&long, YEARS.start() - 1)
+        };
+        let batch = batch_of(0).unwrap_err();
+        let mut words: Vec<_> = [greet(&wrong).unwrap_err(), batch]
+            .into_iter()
+            .flat_map(|Fault::InvalidArgument { violations, .. }| violations)
+            .map(|violation| violation.rule)
+            .collect();
+        words.sort_unstable();
+        let (first, last) = (YEARS.start(), YEARS.end());
+        let mut expected = [
+            format!("must have at most {LONGEST_MESSAGE_TYPE} characters"),
+            format!("must have at most {LONGEST_DATA_COMM_TYPE} characters"),
+            format!("must be between {first} and {last}"),
+            format!("must be 1 to {LARGEST_BATCH} in number"),
+        ];
+        expected.sort_unstable();
+        assert_eq!(words, expected);
+    }
+
+    #[test]
     fn a_batch_is_greeted_in_its_order() {
         let batch: Vec<_> = (1..=1000).map(|year| request("Holi", year)).collect();
         let answers = greet_batch(&batch).unwrap();

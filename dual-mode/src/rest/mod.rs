@@ -183,3 +183,38 @@ fn respond(answer: Result<Bytes, Fault>, form: Form) -> Response {
         Err(fault) => problem(&fault),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::rest_grpc_dual_mode::{
+        FILE_DESCRIPTOR_SET, greetings_generator_server::SERVICE_NAME,
+    };
+
+    use super::{PATHS, openapi};
+
+    #[test]
+    fn every_method_of_the_contract_has_a_path_that_is_counted_and_documented() {
+        let document = openapi::document();
+        let documented = document["paths"].as_object().unwrap().keys();
+        let documented: Vec<_> = documented.filter(|path| path.starts_with("/v1/")).collect();
+        let counted: Vec<_> = PATHS
+            .iter()
+            .filter(|path| path.starts_with("/v1/"))
+            .collect();
+        assert_eq!(
+            documented, counted,
+            "the document's paths, and those of PATHS"
+        );
+        let methods = serving::operations::paths(FILE_DESCRIPTOR_SET);
+        let own = format!("/{SERVICE_NAME}/");
+        let methods: Vec<_> = methods
+            .iter()
+            .filter(|path| path.starts_with(&own))
+            .collect();
+        assert_eq!(
+            methods.len(),
+            counted.len(),
+            "{methods:?} and {counted:?}: README.md says under \"Add a call\" what each of them wants"
+        );
+    }
+}

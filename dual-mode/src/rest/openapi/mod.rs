@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document. Its limits are the business's constants, its problems are the rows of
 //! the fault table as REST writes them, and its examples are calls that were made to write it, so
-//! that there is little in it that could stop being true; `tests/openapi.rs` holds the rest against
+//! that there is little in it that could stop being true; `tests/openapi/` holds the rest against
 //! the server.
 
 mod answers;
