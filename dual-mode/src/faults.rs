@@ -59,7 +59,7 @@ pub enum Fault {
     #[error("the deadline passed before the call was finished")]
     DeadlinePassed,
     /// More calls are open than the server takes.
-    #[error("the server has as many calls as it takes; try again later")]
+    #[error("the server has as much work as it takes; try again later")]
     Overloaded,
     /// The server is going away.
     #[error("the server is going away; call another one")]

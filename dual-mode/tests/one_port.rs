@@ -64,6 +64,10 @@ async fn the_content_type_decides_and_nothing_else() {
     assert_eq!(answer.await.header("grpc-status"), "12");
     let answer = wire.send(To::Rest1, &post, &headers, framed.clone()).await;
     assert_eq!(answer.status, 415);
+    // Only who asks beforehand says by this what is to come.
+    let asks = [("access-control-request-headers", "x-grpc-web")];
+    let answer = wire.send(To::Rest1, GOOD, &asks, "").await;
+    assert_eq!(answer.status, 200);
     drop(wire);
     served.stop().await;
 }

@@ -77,9 +77,9 @@ pub struct GrpcStatus;
 impl GrpcStatus {
     fn status(refusal: Refusal) -> Status {
         let code = match refusal {
-            Refusal::Overloaded => Code::ResourceExhausted,
+            Refusal::Overloaded | Refusal::UriTooLong => Code::ResourceExhausted,
             Refusal::DeadlinePassed => Code::DeadlineExceeded,
-            Refusal::MalformedDeadline | Refusal::UriTooLong => Code::InvalidArgument,
+            Refusal::MalformedDeadline => Code::InvalidArgument,
             Refusal::Draining => Code::Unavailable,
             Refusal::Panicked => Code::Internal,
         };

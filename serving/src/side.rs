@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http::{
+    Method, Request, Response,
+    header::{ACCESS_CONTROL_REQUEST_HEADERS, CONTENT_TYPE},
+};
 use http_body::Body;
 use http_body_util::Either;
 use hyper::service::Service;
@@ -174,7 +177,7 @@ where
     type Future = Answer<A::Future, B::Future>;
 
     fn call(&self, request: Request<Received>) -> Self::Future {
-        if is_grpc(request.headers()) {
+        if is_grpc(&request) {
             let answer = self.grpc.call(request);
             Answer::Grpc { answer }
         } else {
@@ -186,11 +189,13 @@ where
 
 /// gRPC and gRPC-Web say so in their content type (PROTOCOL-HTTP2.md, PROTOCOL-WEB.md). A browser
 /// that asks beforehand whether it may call over gRPC-Web says so by the headers it will send.
-fn is_grpc(headers: &HeaderMap) -> bool {
+fn is_grpc<B>(request: &Request<B>) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let content_type = headers.get(CONTENT_TYPE);
-    let will_send = headers.get("access-control-request-headers");
-    content_type.is_some_and(|value| {
+    let headers = request.headers();
+    let asks = request.method() == Method::OPTIONS;
+    let will_send = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    let will_send = will_send.filter(|_| asks);
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
         let value = value.as_bytes();
         value.len() >= GRPC.len() && value[..GRPC.len()].eq_ignore_ascii_case(GRPC)
     }) || will_send

@@ -196,7 +196,7 @@ fn meaning(fault: &Fault) -> &'static str {
         Fault::UriTooLong => "The path and the query are longer than the server takes",
         Fault::Incomplete => "The rest of the body did not come",
         Fault::DeadlinePassed => "The deadline passed",
-        Fault::Overloaded => "The server has as many calls as it takes",
+        Fault::Overloaded => "The server has as much work as it takes",
         Fault::Draining => "The server is going away",
         Fault::Internal => "The server is at fault, and its log knows why",
     }
