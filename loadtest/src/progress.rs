@@ -9,6 +9,7 @@ use std::{
 use crate::{
     block::Progress,
     plan::{AROUND_US, Planned},
+    record::Purpose,
 };
 
 /// How often a line is printed where standard error is not a terminal.
@@ -105,11 +106,19 @@ impl Display {
             seconds if seconds < 120.0 => format!("{seconds:.0} s"),
             seconds => format!("{:.0} min", seconds / 60.0),
         };
+        let name = block.arm.name();
+        let (name, of) = match block.purpose {
+            // What comes after it is not planned yet.
+            Purpose::Ceiling => (
+                format!("the generator's own limit with {name}"),
+                " of this part",
+            ),
+            _ => (name.to_owned(), ""),
+        };
         format!(
-            "block {} of {}, {}{again}: {phase}: {answers} answers, {failures} bad, about {left} left",
+            "block {} of {}, {name}{again}: {phase}: {answers} answers, {failures} bad, about {left} left{of}",
             self.done + 1,
             self.planned,
-            block.arm.name(),
         )
     }
 }
@@ -144,5 +153,12 @@ mod tests {
         display.plan(195, 10_000_000);
         let line = display.line(&block, 3_000_000, &progress);
         assert!(line.ends_with("about 33 min left"), "{line}");
+        block.purpose = Purpose::Ceiling;
+        let line = display.line(&block, 3_000_000, &progress);
+        assert!(
+            line.contains(", the generator's own limit with JSON over HTTP/1.1 (")
+                && line.ends_with("about 33 min left of this part"),
+            "{line}"
+        );
     }
 }

@@ -83,10 +83,10 @@ fn banners(recording: &Recording) -> Markup {
             ))
         }
         @if void > 0 {
-            @let (are, count) = if void == 1 { ("is", "counts") } else { ("are", "count") };
+            @let (are, count, their) = if void == 1 { ("is", "counts", "Its reason stands") } else { ("are", "count", "Their reasons stand") };
             @let text = format!("{void} of {} {are} VOID and {count} for nothing.", counted(recording.blocks.len() as u64, "block"));
             @let then = if validity::too_many_void(&recording.blocks) { "The run gave up, and no more were measured. " } else { "" };
-            (banner("warn", &text, &format!("{then}Their reasons stand at the end.")))
+            (banner("warn", &text, &format!("{then}{their} at the foot of this page.")))
         }
     }
 }
