@@ -118,7 +118,7 @@ fn out_of_balance(block: &BlockRecord) -> Option<Void> {
     // What was offered and not answered is by how much more calls are on their way at the close than there
     // were at the opening. Where neither end has a queue, the two differ as Poisson's counts do, and give or
     // take the call that is just due.
-    let on_their_way = unanswered_at_open.unwrap_or(0) as f64 + 1.0;
+    let on_their_way = unanswered_at_open? as f64 + 1.0;
     let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
     let missing = offered as f64 - block.requests as f64;
     if missing.abs() <= chance {

@@ -318,7 +318,7 @@ fn cannot_keep_up(behaviour: Behaviour, users: &str, rate: &str, pairs: &str) {
         .bare_tool(&overload)
         .args(["--host", &service.rest, "--grpc-host", &service.grpc])
         .output()
-        .unwrap();
+        .expect("the tool runs");
     assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
     let recording = room.recording();
     for block in &recording.blocks {

@@ -21,7 +21,7 @@ use loadtest::{
         merge::merge,
         report::report,
     },
-    record::{Arm, Load, Purpose, Recording, Service, Void},
+    record::{Arm, BlockRecord, Load, Purpose, Recording, Service, Void},
 };
 use tempfile::TempDir;
 
@@ -58,6 +58,45 @@ fn what_is_written_is_what_is_read() {
     let recording = made_up::recording(FEW);
     let directory = written(&recording, &parent, "run");
     assert_eq!(Recording::read(&directory).unwrap(), recording);
+}
+
+#[test]
+fn a_block_that_was_changed_by_hand_is_not_reported_on() {
+    let recording = made_up::headline(FEW);
+    let at = recording
+        .blocks
+        .iter()
+        .position(|block| block.pacer.is_some() && block.is_valid());
+    let at = at.unwrap();
+    type Change<'a> = &'a dyn Fn(&mut BlockRecord);
+    let changes: [(Change<'_>, &str); 4] = [
+        (&|block| block.requests /= 2, "and the times of"),
+        (
+            &|block| {
+                block.errors.insert("503".to_owned(), 7);
+            },
+            "7 of them bad",
+        ),
+        (
+            &|block| block.steal_share = Some(0.5),
+            "the hypervisor took 50",
+        ),
+        (
+            &|block| block.pacer.as_mut().unwrap().offered *= 2,
+            "achieved 0.5",
+        ),
+    ];
+    for (change, said) in changes {
+        let parent = tempfile::tempdir().unwrap();
+        let mut changed = recording.clone();
+        change(&mut changed.blocks[at]);
+        let directory = written(&changed, &parent, "run");
+        let error = report(&directory).unwrap_err().to_string();
+        assert!(
+            error.contains("contradicts itself") && error.contains(said),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -10,7 +10,10 @@ use anyhow::{Context, bail, ensure};
 use serde::de::DeserializeOwned;
 
 use super::{BlockRecord, FORMAT, Purpose, Run, logs};
-use crate::folder;
+use crate::{
+    folder,
+    validity::{self, Evidence},
+};
 
 /// File name of what holds for all blocks.
 pub const RUN: &str = "run.json";
@@ -37,7 +40,8 @@ impl Recording {
     /// Reads the folder `directory`.
     ///
     /// # Errors
-    /// When it holds no run, one in a format that is not known, or a file that cannot be read.
+    /// When it holds no run, one in a format that is not known, a file that cannot be read, or a block that
+    /// contradicts itself.
     pub fn read(directory: &Path) -> anyhow::Result<Self> {
         let run = directory.join(RUN);
         ensure!(
@@ -45,7 +49,7 @@ impl Recording {
             "{} holds no {RUN}; name the folder of a run, as it was printed at its end",
             directory.display()
         );
-        let run = read(&run)?;
+        let run: Run = read(&run)?;
         let folder = directory.join(BLOCKS);
         let mut blocks = Vec::new();
         for path in
@@ -55,7 +59,14 @@ impl Recording {
                 .extension()
                 .is_some_and(|extension| extension == "json")
             {
-                blocks.push(read::<BlockRecord>(&path)?);
+                let block = read(&path)?;
+                if let Some(contradiction) = contradiction(&block, run.machines.len() > 1) {
+                    bail!(
+                        "{} contradicts itself: {contradiction}; it is not as it was recorded",
+                        path.display()
+                    );
+                }
+                blocks.push(block);
             }
         }
         blocks.sort_by_key(|block| block.number);
@@ -135,6 +146,28 @@ fn upgrade(value: &mut serde_json::Value) {
             cell[*name] = length.clone();
         }
     }
+}
+
+/// What a block says in two ways has to agree, and one that counts has to keep the rules that its record can
+/// be held against. What several machines measured was held against them machine by machine.
+fn contradiction(block: &BlockRecord, is_merged: bool) -> Option<String> {
+    let good = block.requests.checked_sub(block.error_count());
+    let latency = &block.latency;
+    let mut counts = [Some(&latency.uncorrected), latency.corrected.as_ref()]
+        .into_iter()
+        .flatten();
+    if let Some(other) = counts.find(|times| Some(times.count()) != good) {
+        return Some(format!(
+            "{} answers, {} of them bad, and the times of {}",
+            block.requests,
+            block.error_count(),
+            other.count()
+        ));
+    }
+    let is_checked = block.is_valid() && !is_merged;
+    let broken = validity::check(block, &Evidence::default());
+    let broken = broken.first().filter(|_| is_checked)?;
+    Some(format!("it counts, and breaks a rule: {broken}"))
 }
 
 /// The format is looked at first: a file of another one should not be called broken.

@@ -350,6 +350,7 @@ fn bytes(arm: Arm) -> f64 {
 fn times(median_us: f64, tail: f64, count: u64) -> Nanoseconds {
     const POINTS: u64 = 2000;
     let mut times = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds that fit");
+    let mut recorded = 0;
     for point in 0..POINTS {
         // Closer together towards the end, as the last ones make the tail.
         let left = 1.0 - point as f64 / POINTS as f64;
@@ -359,7 +360,9 @@ fn times(median_us: f64, tail: f64, count: u64) -> Nanoseconds {
         let factor =
             0.55 + 0.82 * nines.sqrt().min(1.0) + 0.5 * tail * (nines - 0.9).max(0.0).powi(2);
         let nanos = (median_us * 1e3 * factor) as u64;
-        let share = (count as f64 * next) as u64 - (count as f64 * quantile) as u64;
+        let until = (count as f64 * next) as u64;
+        let share = until.saturating_sub(recorded);
+        recorded += share;
         times
             .record_n(nanos.max(1), share)
             .expect("a time within the bounds");
