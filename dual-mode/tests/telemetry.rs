@@ -402,8 +402,12 @@ async fn the_admin_listener_answers_where_it_is_told_to_and_while_no_more_calls_
     let mut open = TcpStream::connect(server.rest).await.unwrap();
     let half = b"POST /v1/get_greetings HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{";
     open.write_all(half).await.unwrap();
-    let full = async { while http(server.rest, "GET /healthz", "", "").await.status != 503 {} };
-    timeout(PATIENCE, full).await.expect("the one call is open");
+    let rest = r#"{transport="REST",method="/v1/get_greetings"}"#;
+    server
+        .settles(&format!("server_calls_in_flight{rest}"), 1.0)
+        .await;
+    let answer = http(server.rest, "GET /healthz", "", "").await;
+    assert_eq!(answer.status, 503);
     let answer = http(server.admin, "GET /healthz", "", "").await;
     assert_eq!((answer.status, &*answer.body), (200, "alive\n"));
     drop(open);

@@ -30,6 +30,9 @@ use crate::{
 /// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
 const FREE: usize = 4 * 1024;
 
+/// How a body says so that found no room. The call is refused as one too many, whatever becomes of this.
+pub const FULL: &str = "the requests on their way in hold too much memory";
+
 /// The bytes that are held, by all requests of one listener.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -119,8 +122,7 @@ impl Body for CountedBody {
         if !self.held.hold(counted(open + data.len())) {
             REFUSED.set(true);
             self.held.intake.counters.hit(Limit::Intake);
-            let error = "the requests on their way in hold too much memory";
-            return Poll::Ready(Some(Err(error.into())));
+            return Poll::Ready(Some(Err(FULL.into())));
         }
         Poll::Ready(Some(Ok(frame)))
     }

@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
-use serving::body::is_incomplete;
+use serving::{body::is_incomplete, intake::FULL};
 use tonic::{Code, Status, body::Body};
 use tower::Service;
 
@@ -102,7 +102,9 @@ fn reword(headers: &mut HeaderMap, limit: usize) {
         Code::Internal if is_incomplete(text) => Fault::Incomplete,
         // tonic says so of bytes that are not the message, and the gRPC specification lets it. It is the
         // caller who can mend them.
-        Code::Internal if begins(&MALFORMED) => Fault::Malformed(text.to_owned()),
+        Code::Internal | Code::Unknown if begins(&MALFORMED) => Fault::Malformed(text.to_owned()),
+        // The server around the service says it in its own words.
+        Code::Unknown if text == FULL => return,
         code @ (Code::Internal | Code::Unknown | Code::DataLoss) => {
             let request_id = faults::request_id();
             tracing::error!(?code, text, request_id, "a handler failed");
@@ -164,6 +166,14 @@ mod tests {
                 (own.code(), own.message())
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_breaks_off_or_sends_too_much_of_is_no_fault_of_the_servers() {
+        let gone = Status::unknown("h2 protocol error: stream closed because of a broken pipe");
+        assert_eq!(reworded(gone).await.code(), Code::InvalidArgument);
+        let full = reworded(Status::unknown(FULL)).await;
+        assert_eq!((full.code(), full.message()), (Code::Unknown, FULL));
     }
 
     #[tokio::test]
