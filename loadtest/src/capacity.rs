@@ -245,12 +245,17 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
         return Step::Missed;
     }
     if is(|void| matches!(void, Void::Behind { .. })) {
-        return match record.void.iter().any(is_late) && users_waiting(record) < WAITING {
+        let is_taken = is(|void| matches!(void, Void::Others { .. }));
+        let is_held_up = record.void.iter().any(is_late) && users_waiting(record) < WAITING;
+        return match is_taken || is_held_up {
             true => Step::Disturbed,
             false => Step::Missed,
         };
     }
-    if !record.void.iter().all(is_late) {
+    let makes_it_harder = |void: &Void| {
+        is_late(void) || matches!(void, Void::CatchingUp { .. } | Void::Others { .. })
+    };
+    if !record.void.iter().all(makes_it_harder) {
         return Step::Disturbed;
     }
     let Some(times) = &record.latency.corrected else {
@@ -260,7 +265,7 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
         return Step::Disturbed;
     }
     if times.percentile_us(objective.percentile) < objective.below_us as f64 {
-        // Calls that were let go late only make it harder.
+        // Calls that were let go late, a queue from before, and other programs only make it harder.
         Step::Met
     } else if record.is_valid() {
         Step::Missed
@@ -388,5 +393,41 @@ mod tests {
         assert_eq!(behind(9_000_000, true), Step::Missed);
         assert_eq!(behind(1_000_000, true), Step::Disturbed);
         assert_eq!(behind(1_000_000, false), Step::Missed);
+    }
+
+    #[test]
+    fn a_block_that_others_disturbed_tells_only_where_it_met_the_objective_all_the_same() {
+        let others = || Void::Others {
+            share: 0.4,
+            limit: 0.05,
+        };
+        let behind = || Void::Behind {
+            achieved_share: 0.5,
+            limit: 0.99,
+        };
+        let catching_up = || Void::CatchingUp {
+            achieved_share: 1.1,
+            limit: 1.01,
+        };
+        let judged = |each_ns: u64, void: Vec<Void>| {
+            let mut spec = Spec::example(10);
+            spec.planned.load = Load::Open { per_second: 1000.0 };
+            let mut record = blank(&spec);
+            (record.window_us, record.requests) = (20_000_000, 20_000);
+            for times in [
+                Some(&mut record.latency.uncorrected),
+                record.latency.corrected.as_mut(),
+            ] {
+                let Nanoseconds(times) = times.unwrap();
+                times.record_n(each_ns, 20_000).unwrap();
+            }
+            record.void = void;
+            judge(&record, parse("p99<5ms").unwrap())
+        };
+        for void in [vec![others()], vec![catching_up()]] {
+            assert_eq!(judged(1_000_000, void.clone()), Step::Met);
+            assert_eq!(judged(9_000_000, void), Step::Disturbed);
+        }
+        assert_eq!(judged(9_000_000, vec![behind(), others()]), Step::Disturbed);
     }
 }

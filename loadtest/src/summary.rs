@@ -131,9 +131,10 @@ fn notes(finished: &Finished) -> Vec<String> {
         let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
         // A generator at its limit is late by itself.
         let is_busy = |void: &Void| matches!(void, Void::GeneratorBusy { .. });
+        let is_others = |void: &Void| matches!(void, Void::Others { .. });
         if blocks
             .iter()
-            .any(|block| has(block, is_late) && !has(block, is_busy))
+            .any(|block| has(block, is_others) || has(block, is_late) && !has(block, is_busy))
         {
             let advice = "Something else used these cores: stop it, and run again.";
             notes.push(advice.to_owned());

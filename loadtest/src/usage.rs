@@ -52,7 +52,8 @@ const PART_AHEAD: f64 = 0.02;
 pub struct Taken {
     /// All of it.
     pub all: u64,
-    /// What programs and the kernel had.
+    /// What programs had, without interrupts: some kernels charge them to the program that runs, and some to
+    /// none.
     pub busy: u64,
     /// What the hypervisor took.
     pub stolen: u64,
@@ -155,13 +156,13 @@ pub fn taken(cores: &BTreeSet<usize>) -> Option<Taken> {
                 .take(8)
                 .map(|time| time.parse().ok());
             let times: Vec<u64> = times.collect::<Option<_>>()?;
-            let [_, _, _, idle, iowait, _, _, stolen] = times[..] else {
+            let [user, nice, system, _, _, _, _, stolen] = times[..] else {
                 return None;
             };
             let all: u64 = times.iter().sum();
             taken.all += all;
             taken.stolen += stolen;
-            taken.busy += all - idle - iowait - stolen;
+            taken.busy += user + nice + system;
         }
     }
     (taken.all > 0).then_some(taken)

@@ -27,9 +27,12 @@ const LATENESS_BORNE_US: f64 = 50.0;
 /// At most this share of the time may the hypervisor take.
 const STEAL: f64 = 0.01;
 
-/// At most this share of the cores' time may other programs take, and the kernel for them. A quiet machine
-/// shows up to half of it: both are read a moment apart, and one of them in ticks.
+/// At most this share of the cores' time may other programs take. A quiet machine shows up to half of it:
+/// what all take and what is known are read a moment apart.
 const OTHERS: f64 = 0.05;
+
+/// So many ticks may the two differ by without anybody else: the kernel rounds each kind of time of each core.
+const OTHERS_TICKS: f64 = 6.0;
 
 /// The tick in which the kernel counts what the hypervisor takes, in microseconds. A share below one
 /// tick of the window cannot be told from none.
@@ -102,10 +105,8 @@ fn steal(block: &BlockRecord) -> Option<Void> {
 
 fn others(block: &BlockRecord) -> Option<Void> {
     let share = block.others_share?;
-    (share > OTHERS).then_some(Void::Others {
-        share,
-        limit: OTHERS,
-    })
+    let limit = OTHERS.max(OTHERS_TICKS * TICK_US / block.window_us.max(1) as f64);
+    (share > limit).then_some(Void::Others { share, limit })
 }
 
 fn out_of_balance(block: &BlockRecord) -> Option<Void> {
@@ -227,10 +228,10 @@ mod tests {
             (&|block, _| block.steal_share = Some(0.011), "hypervisor"),
             (
                 &|block, evidence| {
-                    block.others_share = Some(0.06);
+                    block.others_share = Some(0.07);
                     evidence.server_is_known = true;
                 },
-                "other programs took 6%",
+                "other programs took 7%",
             ),
             (
                 &|_, evidence| evidence.server_restarted = true,

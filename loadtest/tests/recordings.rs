@@ -69,7 +69,7 @@ fn a_block_that_was_changed_by_hand_is_not_reported_on() {
         .position(|block| block.pacer.is_some() && block.is_valid());
     let at = at.unwrap();
     type Change<'a> = &'a dyn Fn(&mut BlockRecord);
-    let changes: [(Change<'_>, &str); 4] = [
+    let changes: [(Change<'_>, &str); 5] = [
         (&|block| block.requests /= 2, "and the times of"),
         (
             &|block| {
@@ -80,6 +80,10 @@ fn a_block_that_was_changed_by_hand_is_not_reported_on() {
         (
             &|block| block.steal_share = Some(0.5),
             "the hypervisor took 50",
+        ),
+        (
+            &|block| block.others_share = Some(0.5),
+            "other programs took 50",
         ),
         (
             &|block| block.pacer.as_mut().unwrap().offered *= 2,

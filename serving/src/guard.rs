@@ -140,6 +140,9 @@ where
         };
         let is_asked = first.is_some();
         let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
+        if is_asked && Instant::now() >= end {
+            return refused(Refusal::DeadlinePassed);
+        }
         let Some(slot) = Slot::take(&self.calls, &self.open, end) else {
             call::held(Limit::Calls);
             return refused(Refusal::Overloaded);

@@ -53,8 +53,8 @@ pub struct BlockRecord {
     pub pacer: Option<Pacer>,
     /// Share of the window that the hypervisor took, 0 to 1, where the system tells.
     pub steal_share: Option<f64>,
-    /// Share of the time of the cores of server and generator that other programs took, 0 to 1, where both
-    /// are on this machine and the system tells; runs of earlier versions do not say.
+    /// Share of the time of the cores of server and generator that other programs took at least, 0 to 1, where
+    /// both are on this machine and the system tells; runs of earlier versions do not say.
     #[serde(default)]
     pub others_share: Option<f64>,
     /// Why this block does not count. Valid where it is empty.
