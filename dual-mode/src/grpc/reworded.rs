@@ -1,6 +1,7 @@
 //! What tonic refuses by itself, in the words of the fault table. A status that a handler made otherwise than
-//! from a fault passes as it is, unless it is a bug of the server's: its text is for the log alone. One whose text begins as tonic's own does
-//! cannot be told from it: do not hand on the errors of another decoder or client as they are.
+//! from a fault passes as it is, unless it is a bug of the server's: its text is for the log alone. One whose
+//! text begins as tonic's own does cannot be told from it: do not hand on the errors of another decoder or
+//! client as they are.
 
 use std::{
     convert::Infallible,

@@ -121,7 +121,7 @@ fn record(spec: &Spec, window: &Window) -> BlockRecord {
         lateness_p99_us: closed.lateness_p99.unwrap_or_default() as f64 / 1e3,
     });
     record.steal_share = share_taken(opened, closed, |taken| taken.stolen);
-    record.others_share = others_share(opened, closed);
+    record.others_share = others_share(window, opened, closed);
     record
 }
 
@@ -216,11 +216,11 @@ fn share_taken(opened: &Moment, closed: &Moment, part: fn(Taken) -> u64) -> Opti
 
 /// What was taken of the cores, and by neither the server nor this process. To wait for a call counts as
 /// this process's own.
-fn others_share(opened: &Moment, closed: &Moment) -> Option<f64> {
+fn others_share(window: &Window, opened: &Moment, closed: &Moment) -> Option<f64> {
     let busy = share_taken(opened, closed, |taken| taken.busy)?;
     let (server, _) = closed.server.as_ref()?.cpu_since(opened.server.as_ref()?)?;
     let own = closed.own_cpu.saturating_sub(opened.own_cpu);
-    let cores = opened.cores as f64;
+    let cores = window.cores.len() as f64;
     let known = (server + own).as_secs_f64() / (closed.at - opened.at).as_secs_f64() / cores;
     Some((busy - known).max(0.0))
 }

@@ -22,7 +22,7 @@ pub(super) struct Window {
     length: Duration,
     server: Vec<u32>,
     /// Those that the server and the generator run on.
-    cores: BTreeSet<usize>,
+    pub(super) cores: BTreeSet<usize>,
     /// In an open loop, when calls fall due.
     pub(super) pacer: Option<Pacer>,
     /// What goes over the connections.
@@ -47,8 +47,6 @@ pub(super) struct Moment {
     pub(super) own_cpu: Duration,
     pub(super) own: Option<usage::Usage>,
     pub(super) server: Option<usage::Usage>,
-    /// How many cores server and generator run on.
-    pub(super) cores: usize,
     /// What was taken of those cores.
     pub(super) taken: Option<usage::Taken>,
     /// Bytes sent and received.
@@ -206,7 +204,6 @@ impl Window {
             own: usage::of_processes(&[std::process::id()]),
             server: usage::of_processes(&self.server),
             own_cpu,
-            cores: self.cores.len(),
             taken: usage::taken(&self.cores),
             bytes: self.bytes.now(),
             spun: self.pacer.as_ref().map(Pacer::spun).unwrap_or_default(),

@@ -162,12 +162,20 @@ pub fn reason(finding: &Finding, claim: &Claim) -> String {
     }
 }
 
-/// A finding in a few words, with the reason where nothing can be said.
-pub fn finding(claim: &Claim) -> String {
-    let unsaid = match &claim.finding {
-        Finding::Difference => return "differs".to_owned(),
-        Finding::NoDifference => return "no difference".to_owned(),
-        Finding::CantTell(unsaid) => unsaid,
+/// A finding in two words.
+pub fn finding(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Difference => "differs",
+        Finding::NoDifference => "no difference",
+        Finding::CantTell(_) => "can't tell",
+    }
+}
+
+/// What was found of `claim`, in two words, and why where nothing can be said.
+pub fn finding_and_reason(claim: &Claim) -> String {
+    let found = finding(&claim.finding);
+    let Finding::CantTell(unsaid) = &claim.finding else {
+        return found.to_owned();
     };
     let floor = || {
         claim.floor.map_or_else(
@@ -184,5 +192,5 @@ pub fn finding(claim: &Claim) -> String {
         Unsaid::Chance { adjusted_p } => format!("may be chance, p {adjusted_p:.2}"),
         Unsaid::PairsDisagree => "pairs disagree".to_owned(),
     };
-    format!("can't tell: {reason}")
+    format!("{found}: {reason}")
 }

@@ -8,7 +8,6 @@ use super::table::table;
 use crate::{
     record::{Load, Mode, Purpose, Recording, Run},
     report::figures::decimals,
-    statistics::Finding,
     validity,
     verdict::{
         Verdict,
@@ -145,7 +144,7 @@ fn row(claim: &Claim) -> Vec<String> {
         // First what a narrow screen shows without scrolling.
         estimate.map_or("—".into(), |e| format!("{}×", sentence::ratio(e.ratio))),
         estimate.map_or("—".into(), sentence::interval),
-        sentence::finding(claim),
+        sentence::finding_and_reason(claim),
         value(0),
         value(1),
     ]
@@ -160,13 +159,4 @@ pub(in crate::report) fn written(value: f64, metric: Metric) -> String {
     };
     let space = if metric == Metric::Rate { "" } else { " " };
     format!("{}{space}{}", decimals(value, places), metric.unit())
-}
-
-/// A finding in two words.
-pub(super) fn finding(finding: &Finding) -> &'static str {
-    match finding {
-        Finding::Difference => "differs",
-        Finding::NoDifference => "no difference",
-        Finding::CantTell(_) => "can't tell",
-    }
 }

@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use super::{
-    head::finding,
     range::Range,
     rows::{Mark, Row, Rows},
     table::table,
@@ -14,7 +13,7 @@ use crate::{
     verdict::{
         Verdict,
         claim::Claim,
-        sentence::{conditions, interval, percent, ratio},
+        sentence::{conditions, finding, interval, percent, ratio},
         waterfall::Waterfall,
     },
 };
