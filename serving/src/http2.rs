@@ -2,10 +2,14 @@
 //! come: by then most calls have what they need, and are answered without a task of their own. The others
 //! get one, on the worker of the connection.
 //!
+//! It reads in turns, and takes what came of each request off h2 after each: see `gate` and `inbox`.
+//!
 //! To ask a stream as soon as it is accepted would spare the same, but a connection goes on to accept
 //! by writing first: one write for each answer then, and no longer one for all.
 
 mod date;
+mod gate;
+mod inbox;
 mod stream;
 
 use std::{
@@ -23,13 +27,10 @@ use h2::{
     Ping, PingPong,
     server::{self, Builder},
 };
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
 use hyper::service::Service;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     chunk::{Chunk, Open},
@@ -37,8 +38,12 @@ use crate::{
     received::Received,
     service::BoxError,
 };
+use gate::{Gate, Gated};
+use inbox::Inboxes;
 use stream::Stream;
 
+pub(crate) use gate::Wire;
+pub(crate) use inbox::Http2Body;
 pub(crate) use stream::{LAST_WORD, Manner, answer_begins};
 
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
@@ -51,8 +56,24 @@ const TURN: Duration = Duration::from_millis(1);
 /// After so many streams it looks at the clock.
 const FEW: usize = 8;
 
+/// Turns of reading until other connections of the worker have theirs.
+const TURNS: usize = 8;
+
+/// What h2 may be charged for small frames: no bound. There are never more of them than come in one turn.
+const UNBOUNDED: usize = usize::MAX;
+
 /// A connection whose settings were sent, and whose peer has begun as HTTP/2 begins.
-pub(crate) type Handshaken<T> = server::Connection<T, Chunk>;
+pub(crate) struct Handshaken<T> {
+    connection: server::Connection<Gated<T>, Chunk>,
+    gate: Arc<Gate>,
+}
+
+impl<T: Wire> Handshaken<T> {
+    /// By which its peer is pinged, once.
+    pub(crate) fn ping_pong(&mut self) -> Option<PingPong> {
+        self.connection.ping_pong()
+    }
+}
 
 /// Greets the peer on `stream`, with `limits` set.
 ///
@@ -60,7 +81,7 @@ pub(crate) type Handshaken<T> = server::Connection<T, Chunk>;
 /// When the peer closes first.
 pub(crate) async fn handshake<T>(stream: T, limits: &Limits) -> Result<Handshaken<T>, h2::Error>
 where
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: Wire,
 {
     let mut builder = Builder::new();
     builder
@@ -71,8 +92,11 @@ where
         .max_frame_size(limits.frame)
         .max_header_list_size(limits.header_list)
         .max_pending_accept_reset_streams(limits.remote_resets)
-        .max_local_error_reset_streams(Some(limits.local_resets));
-    builder.handshake(stream).await
+        .max_local_error_reset_streams(Some(limits.local_resets))
+        .data_frame_budget(UNBOUNDED);
+    let gate = Arc::default();
+    let connection = builder.handshake(Gated::new(stream, &gate)).await?;
+    Ok(Handshaken { connection, gate })
 }
 
 /// Ends when the peer is silent and does not answer when it is pinged.
@@ -109,7 +133,10 @@ type Accepted = BoxFuture<'static, ()>;
 pin_project_lite::pin_project! {
     /// A connection that asks `service` for each stream it accepts.
     pub(crate) struct Http2<T, S> {
-        connection: Handshaken<T>,
+        connection: server::Connection<Gated<T>, Chunk>,
+        // Behind the connection, so that it is dropped after it.
+        inboxes: Inboxes,
+        gate: Arc<Gate>,
         service: S,
         manner: Arc<Manner>,
         accepted: Vec<Accepted>,
@@ -118,12 +145,14 @@ pin_project_lite::pin_project! {
 
 impl<T, S> Http2<T, S>
 where
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: Wire,
 {
     /// `connection`, whose streams are answered by `service`, in this `manner`.
     pub(crate) fn new(connection: Handshaken<T>, service: S, manner: Manner) -> Self {
         Self {
-            connection,
+            connection: connection.connection,
+            inboxes: Inboxes::default(),
+            gate: connection.gate,
             service,
             manner: Arc::new(manner),
             accepted: Vec::new(),
@@ -136,9 +165,49 @@ where
     }
 }
 
+impl<T, S, B> Http2<T, S>
+where
+    T: Wire,
+    S: Service<
+            Request<Received>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send + 'static,
+        >,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+{
+    /// Reads for one turn, and accepts what has come.
+    fn poll_turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        let this = self.project();
+        this.gate.begin_turn();
+        let ended = loop {
+            let (request, respond) = match this.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok(accepted))) => accepted,
+                Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
+                Poll::Ready(None) => break Poll::Ready(Ok(())),
+                Poll::Pending => break Poll::Pending,
+            };
+            let (head, stream) = request.into_parts();
+            let length = head.headers.get(CONTENT_LENGTH);
+            let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+            let Ok(body) = this.inboxes.receive(stream, length) else {
+                continue;
+            };
+            let (service, manner) = (&*this.service, Arc::clone(this.manner));
+            this.accepted.extend(contained(|| {
+                let is_head = head.method == Method::HEAD;
+                let call = service.call(Request::from_parts(head, Received::Http2(body)));
+                Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
+            }));
+        };
+        this.inboxes.take_in();
+        ended
+    }
+}
+
 impl<T, S, B> Future for Http2<T, S>
 where
-    T: AsyncRead + AsyncWrite + Unpin,
+    T: Wire,
     S: Service<
             Request<Received>,
             Response = Response<B>,
@@ -149,23 +218,19 @@ where
 {
     type Output = Result<(), h2::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let ended = loop {
-            match this.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    let (service, manner) = (&*this.service, Arc::clone(this.manner));
-                    this.accepted.extend(contained(|| {
-                        let is_head = request.method() == Method::HEAD;
-                        let call = service.call(Received::http2(request));
-                        Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
-                    }));
-                }
-                Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
-                Poll::Ready(None) => break Poll::Ready(Ok(())),
-                Poll::Pending => break Poll::Pending,
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut ended = self.as_mut().poll_turn(cx);
+        for _ in 1..TURNS {
+            let goes_on = self.gate.is_over() && self.accepted.is_empty();
+            if ended.is_ready() || !goes_on {
+                break;
             }
-        };
+            ended = self.as_mut().poll_turn(cx);
+        }
+        let this = self.as_mut().project();
+        if this.gate.is_over() {
+            cx.waker().wake_by_ref();
+        }
         let begun = (this.accepted.len() > FEW).then(Instant::now);
         let mut is_long = false;
         for (place, stream) in this.accepted.drain(..).enumerate() {

@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     chunk::Open,
-    http2::LAST_WORD,
+    http2::{LAST_WORD, Wire},
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -191,6 +191,8 @@ impl Connection {
         }
     }
 }
+
+impl Wire for Connection {}
 
 /// Does the same to the stream, whichever it is.
 macro_rules! either {

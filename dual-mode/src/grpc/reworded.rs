@@ -100,8 +100,8 @@ fn reword(headers: &mut HeaderMap, limit: usize) {
             }
         }
         Code::Unimplemented if text.is_empty() => Fault::UnknownMethod,
-        // tonic-web tells the error of a body as its own text.
-        Code::Internal if is_incomplete(text) => Fault::Incomplete,
+        // tonic tells the error of a body as its own text, and tonic-web too.
+        Code::Internal | Code::Unknown if is_incomplete(text) => Fault::Incomplete,
         // tonic says so of bytes that are not the message, and the gRPC specification lets it. It is the
         // caller who can mend them.
         Code::Internal | Code::Unknown if begins(&MALFORMED) => Fault::Malformed(text.to_owned()),
@@ -174,6 +174,8 @@ mod tests {
     async fn what_a_caller_breaks_off_or_sends_too_much_of_is_no_fault_of_the_servers() {
         let gone = Status::unknown("h2 protocol error: stream closed because of a broken pipe");
         assert_eq!(reworded(gone).await.code(), Code::InvalidArgument);
+        let gone = Status::unknown("the request body broke off: its connection was closed");
+        assert_eq!(reworded(gone).await.code(), Fault::Incomplete.row().code);
         let full = reworded(Status::unknown(FULL)).await;
         assert_eq!((full.code(), full.message()), (Code::Unknown, FULL));
     }

@@ -23,6 +23,8 @@ use crate::{
 /// Far more than anything here takes, in the time of the test.
 const HOUR: Duration = Duration::from_secs(3_600);
 
+impl Wire for DuplexStream {}
+
 type Peer = client::SendRequest<Bytes>;
 type Answer = Response<Pieces<Full<Bytes>>>;
 

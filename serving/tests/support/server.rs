@@ -158,6 +158,14 @@ async fn answer(
             Ok(body) => respond(whole(body.to_bytes()), work),
             Err(_) => respond(stream::empty(), work),
         },
+        // The same, which begins to read when it is told to.
+        "/echo-later" => {
+            release.cancelled().await;
+            match request.into_body().collect().await {
+                Ok(body) => respond(whole(body.to_bytes()), work),
+                Err(_) => respond(stream::empty(), work),
+            }
+        }
         // Each piece as it comes.
         "/echo-each" => {
             let frames = BodyStream::new(request.into_body());

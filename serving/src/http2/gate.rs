@@ -1,0 +1,108 @@
+//! How much of a connection h2 reads at a time.
+//!
+//! h2 reads as long as there is something to read, and keeps a block of memory for each frame that nobody
+//! has taken from it, however small. So it reads in turns: after each, what came is taken off it.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
+
+/// Bytes that h2 reads in one turn: one of the largest frames, or 1,600 of the smallest that carry anything.
+pub(super) const TURN: u64 = 16 * 1024;
+
+/// Bytes that can be read from and written to a peer.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+/// Between h2, which reads, and whoever polls it.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    /// A turn has begun, and nothing was read in it.
+    begun: AtomicBool,
+    /// There may be more to read than the turn let through.
+    over: AtomicBool,
+}
+
+impl Gate {
+    pub(super) fn begin_turn(&self) {
+        self.over.store(false, Relaxed);
+        self.begun.store(true, Relaxed);
+    }
+
+    /// Whether the turn ended before all had been read.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+}
+
+/// A stream that h2 reads through a gate.
+pub(crate) struct Gated<T> {
+    stream: Take<T>,
+    gate: Arc<Gate>,
+}
+
+impl<T: Wire> Gated<T> {
+    pub(super) fn new(stream: T, gate: &Arc<Gate>) -> Self {
+        Self {
+            stream: stream.take(TURN),
+            gate: Arc::clone(gate),
+        }
+    }
+}
+
+impl<T: Wire> AsyncRead for Gated<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { stream, gate } = &mut *self;
+        if gate.begun.load(Relaxed) {
+            gate.begun.store(false, Relaxed);
+            stream.set_limit(TURN);
+        }
+        if stream.limit() == 0 {
+            // Whoever polls h2 knows that there may be more.
+            gate.over.store(true, Relaxed);
+            return Poll::Pending;
+        }
+        Pin::new(stream).poll_read(cx, buffer)
+    }
+}
+
+impl<T: Wire> AsyncWrite for Gated<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.stream.get_mut()).poll_write(cx, buffer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(self.stream.get_mut()).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.get_ref().is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,142 @@
+//! What the streams of one HTTP/2 connection may do without harm to each other.
+
+use std::collections::BTreeMap;
+
+use serving::{connection::Protocol::Http2, limits::Limits};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/server.rs"]
+mod server;
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/wire.rs"]
+mod wire;
+use server::Served;
+use wire::{connect, frame, post, preface, read_frame};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+
+/// The head of a POST whose body follows.
+fn head(stream: u32, path: &str) -> Vec<u8> {
+    let mut head = post(stream, path, &[]);
+    head[4] &= !END_STREAM;
+    head
+}
+
+/// One DATA frame for each of `messages`, and the end.
+fn body(stream: u32, messages: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let frames = messages.flat_map(|message| frame(DATA, 0, stream, &message));
+    frames.chain(frame(DATA, END_STREAM, stream, &[])).collect()
+}
+
+/// A gRPC message of five bytes that says which it is.
+fn message(number: u32) -> Vec<u8> {
+    let number = number.to_be_bytes();
+    [&[0, 0, 0, 0, 5, 7][..], &number].concat()
+}
+
+fn window(stream: u32, more: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())
+}
+
+/// A connection whose peer has taken the server's settings: before, its windows are the smaller ones of
+/// the protocol.
+async fn hello(served: &Served) -> TcpStream {
+    let mut peer = connect(served.address).await;
+    peer.set_nodelay(true).expect("it is open");
+    let hello = [preface(), frame(SETTINGS, ACK, 0, &[])].concat();
+    peer.write_all(&hello).await.expect("the server reads");
+    peer
+}
+
+/// What a connection has answered.
+#[derive(Debug, Default)]
+struct Seen {
+    bodies: BTreeMap<u32, Vec<u8>>,
+    /// Streams that were answered to their end.
+    ended: Vec<u32>,
+    resets: BTreeMap<u32, u32>,
+    goaway: Option<(u32, String)>,
+    closed: bool,
+}
+
+impl Seen {
+    fn note(&mut self, (kind, flags, stream, payload): (u8, u8, u32, Vec<u8>)) {
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().expect("four bytes"));
+        match kind {
+            DATA => self.bodies.entry(stream).or_default().extend(payload),
+            RST_STREAM => drop(self.resets.insert(stream, number(&payload))),
+            GOAWAY => {
+                let text = String::from_utf8_lossy(&payload[8..]).into_owned();
+                self.goaway = Some((number(&payload[4..8]), text));
+            }
+            _ => {}
+        }
+        if [DATA, HEADERS].contains(&kind) && flags & END_STREAM != 0 {
+            self.ended.push(stream);
+        }
+    }
+
+    /// Whether `stream` was answered to its end, or reset.
+    fn is_over(&self, stream: u32) -> bool {
+        self.ended.contains(&stream) || self.resets.contains_key(&stream)
+    }
+
+    /// Reads until `done`, or the connection ends.
+    async fn until(&mut self, peer: &mut TcpStream, done: impl Fn(&Self) -> bool) {
+        while !done(self) && self.goaway.is_none() {
+            let Some(frame) = read_frame(peer).await else {
+                self.closed = true;
+                return;
+            };
+            self.note(frame);
+        }
+    }
+
+    /// Reads until the server has read all that was sent to it.
+    async fn until_read(&mut self, peer: &mut TcpStream) {
+        let _ = peer.write_all(&frame(PING, 0, 0, b"all read")).await;
+        loop {
+            match read_frame(peer).await {
+                Some((PING, ACK, _, payload)) if payload == b"all read" => return,
+                Some(frame) => self.note(frame),
+                None => {
+                    self.closed = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A service that is slower than its client, as every one is at times.
+#[tokio::test]
+async fn many_small_messages_wait_until_they_are_read() {
+    const MESSAGES: u32 = 20_000;
+    let served = Served::start(Http2, Limits::default()).await;
+    let mut peer = hello(&served).await;
+    let all: Vec<u8> = (0..MESSAGES).flat_map(message).collect();
+    let call = [head(1, "/echo-later"), body(1, (0..MESSAGES).map(message))];
+    peer.write_all(&call.concat()).await.unwrap();
+    let mut seen = Seen::default();
+    seen.until_read(&mut peer).await;
+    assert_eq!(seen.goaway, None);
+    served.release.cancel();
+    // All of them fit into the windows of the answer, if the peer gives back what it reads.
+    peer.write_all(&window(0, 1 << 20)).await.unwrap();
+    peer.write_all(&window(1, 1 << 20)).await.unwrap();
+    seen.until(&mut peer, |seen| seen.is_over(1)).await;
+    assert_eq!(seen.goaway, None);
+    assert!(seen.bodies.remove(&1) == Some(all), "{:?}", seen.resets);
+    drop(peer);
+    served.stop().await.0.unwrap();
+}
