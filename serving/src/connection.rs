@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     chunk::Open,
-    http2::{self, Handshaken, Http2, Manner},
+    http2::{self, Handshaken, Http2, Manner, Waste},
     io::{Connection, Socket},
     jitter::jittered,
     limits::Limits,
@@ -73,6 +73,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
                 patience: limits.longest_stall(),
                 counters: Arc::clone(&shared.counters),
                 open: Arc::clone(&open),
+                waste: Waste::new(limits),
             };
             let connection = pin!(Http2::new(*connection, service, manner));
             until_end(

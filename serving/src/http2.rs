@@ -24,7 +24,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use h2::{
-    Ping, PingPong,
+    Ping, PingPong, Reason,
     server::{self, Builder},
 };
 use http::{Method, Request, Response, header::CONTENT_LENGTH};
@@ -37,6 +37,7 @@ use crate::{
     limits::Limits,
     received::Received,
     service::BoxError,
+    telemetry::metrics::Limit,
 };
 use gate::{Gate, Gated};
 use inbox::Inboxes;
@@ -44,7 +45,7 @@ use stream::Stream;
 
 pub(crate) use gate::Wire;
 pub(crate) use inbox::Http2Body;
-pub(crate) use stream::{LAST_WORD, Manner, answer_begins};
+pub(crate) use stream::{LAST_WORD, Manner, Waste, answer_begins};
 
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;
@@ -91,7 +92,7 @@ where
         .max_send_buffer_size(limits.send_buffer)
         .max_frame_size(limits.frame)
         .max_header_list_size(limits.header_list)
-        .max_pending_accept_reset_streams(limits.remote_resets)
+        .max_pending_accept_reset_streams(gate::MOST_STREAMS)
         .max_local_error_reset_streams(Some(limits.local_resets))
         .data_frame_budget(UNBOUNDED);
     let gate = Arc::default();
@@ -181,7 +182,7 @@ where
         let this = self.project();
         this.gate.begin_turn();
         let ended = loop {
-            let (request, respond) = match this.connection.poll_accept(cx) {
+            let (request, mut respond) = match this.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok(accepted))) => accepted,
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
                 Poll::Ready(None) => break Poll::Ready(Ok(())),
@@ -191,8 +192,13 @@ where
             let length = head.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
             let Ok(body) = this.inboxes.receive(stream, length) else {
+                this.manner.cancelled();
                 continue;
             };
+            if this.manner.is_crowded() {
+                respond.send_reset(Reason::REFUSED_STREAM);
+                continue;
+            }
             let (service, manner) = (&*this.service, Arc::clone(this.manner));
             this.accepted.extend(contained(|| {
                 let is_head = head.method == Method::HEAD;
@@ -244,6 +250,12 @@ where
             }
         }
         this.accepted.shrink_to(KEPT);
+        if this.manner.has_wasted() && ended.is_pending() {
+            this.manner.counters.hit(Limit::Cancelled);
+            tracing::debug!("a peer cancels more calls than it lets be answered");
+            this.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            return self.poll_turn(cx);
+        }
         ended
     }
 }

@@ -41,8 +41,9 @@ pub struct Limits {
     pub frame: u32,
     /// Bytes of the header list of one HTTP/2 request.
     pub header_list: u32,
-    /// Streams that a peer may reset before the server has seen them (CVE-2023-44487).
-    pub remote_resets: usize,
+    /// Calls that the peer of one HTTP/2 connection may cancel before their answers begin, beyond those that it
+    /// lets be answered (CVE-2023-44487).
+    pub cancelled: usize,
     /// Streams that a peer may provoke the server to reset (RUSTSEC-2024-0003).
     pub local_resets: usize,
     /// Bytes of the head of one HTTP/1 request.
@@ -79,7 +80,7 @@ impl Default for Limits {
             send_buffer: 64 * 1024,
             frame: 16 * 1024,
             header_list: 16 * 1024,
-            remote_resets: 20,
+            cancelled: 5_000,
             local_resets: 100,
             head: 64 * 1024,
             headers: 100,
@@ -165,6 +166,11 @@ impl Limits {
                 "RFC 9113 advises at least 100",
             ),
             (
+                "HTTP/2 calls with work",
+                self.begun().to_string(),
+                "one that was cancelled counts until its work has ended; the next is REFUSED_STREAM",
+            ),
+            (
                 "HTTP/2 stream window",
                 bytes(self.stream_window as usize),
                 "a reader's round trip of 20 ms at 100 Mbit/s; small frames take no more memory than large ones",
@@ -190,9 +196,9 @@ impl Limits {
                 "cookies and traces fit; a header bomb does not",
             ),
             (
-                "HTTP/2 remote resets",
-                self.remote_resets.to_string(),
-                "rapid reset, CVE-2023-44487",
+                "HTTP/2 calls cancelled",
+                self.cancelled.to_string(),
+                "more than were answered, and 100 a second are forgiven; rapid reset, CVE-2023-44487",
             ),
             (
                 "HTTP/2 local resets",
@@ -231,6 +237,12 @@ impl Limits {
     /// How long a peer may leave an answer unread: no stall may take longer than a whole call.
     pub(crate) fn longest_stall(&self) -> Duration {
         self.stalled_write.min(self.longest_call)
+    }
+
+    /// Calls of one HTTP/2 connection whose work may go on at once: those of its streams, and as many again
+    /// three times that were cancelled and have not noticed it.
+    pub(crate) fn begun(&self) -> usize {
+        4 * self.streams as usize
     }
 
     /// The table for a terminal.

@@ -24,6 +24,8 @@ const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
+const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// The head of a POST whose body follows.
 fn head(stream: u32, path: &str) -> Vec<u8> {
@@ -46,6 +48,15 @@ fn message(number: u32) -> Vec<u8> {
 
 fn window(stream: u32, more: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &CANCEL)
+}
+
+/// The `count` first streams of a client.
+fn streams(count: u32) -> impl Iterator<Item = u32> {
+    (0..count).map(|number| 2 * number + 1)
 }
 
 /// A connection whose peer has taken the server's settings: before, its windows are the smaller ones of
@@ -138,5 +149,71 @@ async fn many_small_messages_wait_until_they_are_read() {
     assert_eq!(seen.goaway, None);
     assert!(seen.bodies.remove(&1) == Some(all), "{:?}", seen.resets);
     drop(peer);
+    served.stop().await.0.unwrap();
+}
+
+/// A burst of calls that were given up, as when a page is left.
+#[tokio::test]
+async fn calls_that_are_cancelled_at_once_harm_no_other() {
+    const CALLS: u32 = 500;
+    let mut served = Served::start(Http2, Limits::default()).await;
+    for _ in 0..10 {
+        let mut peer = hello(&served).await;
+        // One that stays.
+        peer.write_all(&post(1, "/stream", &[])).await.unwrap();
+        let others = streams(CALLS + 1).skip(1);
+        let calls = others.map(|id| {
+            [
+                head(id, "/slow"),
+                frame(DATA, 0, id, &message(1)),
+                reset(id),
+            ]
+        });
+        let last = post(2 * CALLS + 3, "/short", &[]);
+        let calls: Vec<u8> = calls.flatten().flatten().chain(last).collect();
+        peer.write_all(&calls).await.unwrap();
+        let mut seen = Seen::default();
+        seen.until(&mut peer, |seen| seen.is_over(2 * CALLS + 3))
+            .await;
+        assert_eq!(seen.goaway, None);
+        assert_eq!(seen.bodies[&(2 * CALLS + 3)], b"whole");
+        assert!(!seen.is_over(1), "{seen:?}");
+        served.alive(1).await;
+        drop(peer);
+        served.alive(0).await;
+    }
+    served.stop().await.0.unwrap();
+}
+
+/// Work that was begun for nobody is bounded: CVE-2023-44487. What is answered makes up for what is not.
+#[tokio::test]
+async fn who_cancels_more_calls_than_it_lets_be_answered_is_told_to_be_calm() {
+    let limits = Limits {
+        cancelled: 50,
+        ..Limits::default()
+    };
+    let mut served = Served::start(Http2, limits).await;
+    let mut peer = hello(&served).await;
+    let mut ids = streams(u32::MAX / 4);
+    let mut seen = Seen::default();
+    for _ in 0..100 {
+        let (answered, cancelled) = (ids.next().unwrap(), ids.next().unwrap());
+        let calls = [post(answered, "/short", &[]), post(cancelled, "/slow", &[])];
+        peer.write_all(&calls.concat()).await.unwrap();
+        seen.until(&mut peer, |seen| seen.is_over(answered)).await;
+        served.alive(1).await;
+        peer.write_all(&reset(cancelled)).await.unwrap();
+        served.alive(0).await;
+    }
+    assert_eq!(seen.goaway, None);
+    let ids: Vec<u32> = ids.take(150).collect();
+    let calls: Vec<u8> = ids.iter().flat_map(|id| post(*id, "/slow", &[])).collect();
+    peer.write_all(&calls).await.unwrap();
+    served.alive(150).await;
+    let resets: Vec<u8> = ids.iter().flat_map(|id| reset(*id)).collect();
+    peer.write_all(&resets).await.unwrap();
+    seen.until(&mut peer, |_| false).await;
+    assert_eq!(seen.goaway.map(|(code, _)| code), Some(ENHANCE_YOUR_CALM));
+    served.alive(0).await;
     served.stop().await.0.unwrap();
 }

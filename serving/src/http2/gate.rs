@@ -18,6 +18,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 /// Bytes that h2 reads in one turn: one of the largest frames, or 1,600 of the smallest that carry anything.
 pub(super) const TURN: u64 = 16 * 1024;
 
+/// More streams than can begin and be reset in one turn, which takes at least 25 bytes.
+pub(super) const MOST_STREAMS: usize = 1_000;
+
 /// Bytes that can be read from and written to a peer.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {}
 

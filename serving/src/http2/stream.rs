@@ -6,7 +6,10 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,8 +26,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::date;
 use crate::{
     chunk::{Chunk, Open},
+    limits::Limits,
     service::BoxError,
-    telemetry::metrics::{self, Limit},
+    telemetry::metrics::{self, Limit, locked},
 };
 
 /// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
@@ -52,6 +56,70 @@ pub(crate) struct Manner {
     pub(crate) counters: Arc<metrics::Listener>,
     /// What the connection has open.
     pub(crate) open: Arc<Open>,
+    /// What was begun for nobody.
+    pub(crate) waste: Waste,
+}
+
+impl Manner {
+    /// A call was cancelled before its answer began.
+    pub(super) fn cancelled(&self) {
+        self.waste.cancelled.fetch_add(1, Relaxed);
+    }
+
+    /// An answer begins.
+    fn answered(&self) {
+        let cancelled = &self.waste.cancelled;
+        if cancelled.load(Relaxed) > 0 {
+            let _ = cancelled.fetch_update(Relaxed, Relaxed, |calls| calls.checked_sub(1));
+        }
+    }
+
+    /// Whether the peer cancels more calls than it lets be answered.
+    pub(super) fn has_wasted(&self) -> bool {
+        self.waste.cancelled.load(Relaxed) > self.waste.most && self.waste.is_too_much()
+    }
+
+    /// Whether the work of so many calls goes on that no more may begin: those that were cancelled count until
+    /// their work has ended.
+    pub(super) fn is_crowded(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > self.waste.most_begun
+    }
+}
+
+/// Calls that a peer cancelled before their answers began, less those that it let be answered.
+#[derive(Debug)]
+pub(crate) struct Waste {
+    cancelled: AtomicUsize,
+    most: usize,
+    most_begun: usize,
+    /// When some were last forgiven.
+    forgiven: Mutex<Instant>,
+}
+
+/// In so many seconds as many are forgiven as may be open.
+const FORGIVEN_IN: usize = 50;
+
+impl Waste {
+    /// As `limits` have it.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            cancelled: AtomicUsize::new(0),
+            most: limits.cancelled,
+            most_begun: limits.begun(),
+            forgiven: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Whether there are too many even after some are forgiven.
+    fn is_too_much(&self) -> bool {
+        let mut forgiven = locked(&self.forgiven);
+        let seconds = forgiven.elapsed().as_secs();
+        *forgiven += Duration::from_secs(seconds);
+        let less = (self.most / FORGIVEN_IN).saturating_mul(seconds as usize);
+        let cancelled = &self.cancelled;
+        let _ = cancelled.fetch_update(Relaxed, Relaxed, |calls| Some(calls.saturating_sub(less)));
+        cancelled.load(Relaxed) > self.most
+    }
 }
 
 pin_project_lite::pin_project! {
@@ -137,8 +205,12 @@ where
         {
             END.set(None);
             let Poll::Ready(Ok(answer)) = call.poll(cx) else {
-                return respond.poll_reset(cx).map(|reason| Err(reset(reason)));
+                return respond.poll_reset(cx).map(|reason| {
+                    this.manner.cancelled();
+                    Err(reset(reason))
+                });
             };
+            this.manner.answered();
             let (mut head, body) = answer.into_parts();
             let has_body = !body.is_end_stream();
             complete(&mut head.headers, this.manner.dated);

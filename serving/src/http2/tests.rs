@@ -49,6 +49,7 @@ impl Ends {
             patience: Duration::from_secs(30),
             counters: Arc::new(Listener::new("test")),
             open: Arc::new(Open::new(&Arc::new(Account::new(&limits)))),
+            waste: Waste::new(&limits),
         };
         Self {
             server: server.unwrap(),

@@ -143,10 +143,11 @@ pub(crate) enum Limit {
     Answers,
     Deadline,
     Uri,
+    Cancelled,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Self, &str); 10] = [
+    pub(crate) const ALL: [(Self, &str); 11] = [
         (Self::Connections, "connections"),
         (Self::Descriptors, "descriptors"),
         (Self::FirstBytes, "first bytes"),
@@ -157,6 +158,7 @@ impl Limit {
         (Self::Answers, "unread answers"),
         (Self::Deadline, "deadline"),
         (Self::Uri, "path and query"),
+        (Self::Cancelled, "calls cancelled"),
     ];
 }
 
