@@ -94,7 +94,9 @@ where
         .max_header_list_size(limits.header_list)
         .max_pending_accept_reset_streams(gate::MOST_STREAMS)
         .max_local_error_reset_streams(Some(limits.local_resets))
-        .data_frame_budget(UNBOUNDED);
+        .data_frame_budget(UNBOUNDED)
+        .max_concurrent_reset_streams(limits.let_go)
+        .reset_stream_duration(limits.longest_stall());
     let gate = Arc::default();
     let connection = builder.handshake(Gated::new(stream, &gate)).await?;
     Ok(Handshaken { connection, gate })

@@ -46,6 +46,9 @@ pub struct Limits {
     pub cancelled: usize,
     /// Streams that a peer may provoke the server to reset (RUSTSEC-2024-0003).
     pub local_resets: usize,
+    /// Streams that the server has let go of before they ended, and of which it takes what is still on its way
+    /// without a word. What comes of others counts as provoked.
+    pub let_go: usize,
     /// Bytes of the head of one HTTP/1 request.
     pub head: usize,
     /// Headers of one HTTP/1 request.
@@ -82,6 +85,7 @@ impl Default for Limits {
             header_list: 16 * 1024,
             cancelled: 5_000,
             local_resets: 100,
+            let_go: 1_000,
             head: 64 * 1024,
             headers: 100,
             uri: 8 * 1024,
@@ -204,6 +208,11 @@ impl Limits {
                 "HTTP/2 local resets",
                 self.local_resets.to_string(),
                 "provoked resets, RUSTSEC-2024-0003",
+            ),
+            (
+                "HTTP/2 streams let go of",
+                self.let_go.to_string(),
+                "answered before they were whole; what is still on its way of them provokes no reset",
             ),
             (
                 "HTTP/1 head",

@@ -217,3 +217,32 @@ async fn who_cancels_more_calls_than_it_lets_be_answered_is_told_to_be_calm() {
     served.alive(0).await;
     served.stop().await.0.unwrap();
 }
+
+/// What is on its way when an answer comes early is let go, for each of many streams.
+#[tokio::test]
+async fn what_comes_after_an_early_answer_harms_no_other_stream() {
+    let served = Served::start(Http2, Limits::default()).await;
+    let mut peer = hello(&served).await;
+    peer.write_all(&head(1, "/echo-later")).await.unwrap();
+    let early: Vec<u32> = streams(201).skip(1).collect();
+    let mut seen = Seen::default();
+    for ids in early.chunks(100) {
+        let heads: Vec<u8> = ids.iter().flat_map(|id| head(*id, "/short")).collect();
+        peer.write_all(&heads).await.unwrap();
+        let all = |seen: &Seen| ids.iter().all(|id| seen.is_over(*id));
+        seen.until(&mut peer, all).await;
+    }
+    let data = early
+        .iter()
+        .flat_map(|id| frame(DATA, 0, *id, &message(1)).repeat(20));
+    peer.write_all(&data.collect::<Vec<u8>>()).await.unwrap();
+    peer.write_all(&body(1, [message(7)].into_iter()))
+        .await
+        .unwrap();
+    served.release.cancel();
+    seen.until(&mut peer, |seen| seen.is_over(1)).await;
+    assert_eq!(seen.goaway, None);
+    assert_eq!(seen.bodies[&1], message(7));
+    drop(peer);
+    served.stop().await.0.unwrap();
+}
