@@ -39,11 +39,11 @@ use crate::{
     service::BoxError,
     telemetry::metrics::Limit,
 };
-use gate::{Gate, Gated};
+use gate::Gated;
 use inbox::Inboxes;
 use stream::Stream;
 
-pub(crate) use gate::Wire;
+pub(crate) use gate::{Gate, Wire};
 pub(crate) use inbox::Http2Body;
 pub(crate) use stream::{LAST_WORD, Manner, Waste, answer_begins};
 
@@ -70,9 +70,9 @@ pub(crate) struct Handshaken<T> {
 }
 
 impl<T: Wire> Handshaken<T> {
-    /// By which its peer is pinged, once.
-    pub(crate) fn ping_pong(&mut self) -> Option<PingPong> {
-        self.connection.ping_pong()
+    /// By which its peer is pinged, once, and what tells whether that can still answer.
+    pub(crate) fn ping_pong(&mut self) -> (Option<PingPong>, Arc<Gate>) {
+        (self.connection.ping_pong(), Arc::clone(&self.gate))
     }
 }
 
@@ -103,19 +103,30 @@ where
 }
 
 /// Ends when the peer is silent and does not answer when it is pinged.
-pub(crate) async fn silent(ping: Option<PingPong>, open: &Open, limits: &Limits) {
+pub(crate) async fn silent(
+    (ping, gate): (Option<PingPong>, Arc<Gate>),
+    open: &Open,
+    limits: &Limits,
+) {
     let Some(mut ping) = ping else {
         // h2 gives it once, and was not asked before.
         return pending().await;
     };
     loop {
-        // Looked at twice in the interval, so that no silence is longer.
-        sleep(limits.keepalive_interval / 2).await;
-        if open.was_heard() {
-            continue;
+        tokio::select! {
+            // Looked at twice in the interval, so that no silence is longer.
+            () = sleep(limits.keepalive_interval / 2) => if open.was_heard() {
+                continue;
+            },
+            // It may be gone, or wait for its answers. The system of one that is gone says so when it is
+            // sent something; the other never answers.
+            () = gate.ended() => {}
         }
         if ping.send_ping(Ping::opaque()).is_err() {
             // The connection has ended, and says so itself.
+            return pending().await;
+        }
+        if gate.has_ended() {
             return pending().await;
         }
         loop {
@@ -124,7 +135,7 @@ pub(crate) async fn silent(ping: Option<PingPong>, open: &Open, limits: &Limits)
                 Ok(Ok(_)) => break,
                 Ok(Err(_)) => return pending().await,
                 // The ping may wait behind what a slow peer is still reading.
-                Err(_) if open.was_heard() => {}
+                Err(_) if open.was_heard() || gate.has_ended() => {}
                 Err(_) => return tracing::debug!("a silent peer did not answer a ping"),
             }
         }
@@ -193,7 +204,7 @@ where
             let (head, stream) = request.into_parts();
             let length = head.headers.get(CONTENT_LENGTH);
             let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-            let Ok(body) = this.inboxes.receive(stream, length) else {
+            let Ok(body) = this.inboxes.receive(stream, length, this.gate) else {
                 this.manner.cancelled();
                 continue;
             };
@@ -257,6 +268,13 @@ where
             tracing::debug!("a peer cancels more calls than it lets be answered");
             this.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             return self.poll_turn(cx);
+        }
+        if this.gate.has_ended() && ended.is_pending() {
+            // What is not whole never will be; what is, is answered first.
+            this.inboxes.close();
+            if !this.connection.has_streams() && !this.gate.tell() {
+                return self.poll_turn(cx);
+            }
         }
         ended
     }

@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
+    os::fd::AsFd,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,8 +12,9 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use futures_util::future::BoxFuture;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
@@ -40,6 +42,8 @@ pub(crate) struct Socket {
     open: Arc<Open>,
     counters: Arc<Listener>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Ends when the connection is broken in both directions.
+    broken: Option<BoxFuture<'static, io::Error>>,
 }
 
 impl Socket {
@@ -55,7 +59,16 @@ impl Socket {
             open: Arc::clone(open),
             counters: Arc::clone(counters),
             stalled: None,
+            broken: None,
         }
+    }
+
+    /// Waits until the connection is broken in both directions. One whose peer has only closed its side is
+    /// always ready to be read, and never to be read from.
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let stream = &self.stream;
+        let broken = self.broken.get_or_insert_with(|| broken(stream));
+        broken.as_mut().poll(cx)
     }
 
     /// Passes on how a write went, or that it has waited for too long.
@@ -85,6 +98,21 @@ impl Socket {
         });
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
+}
+
+/// Ends when the system has an error to tell of `stream`.
+fn broken(stream: &TcpStream) -> BoxFuture<'static, io::Error> {
+    let twin = stream.as_fd().try_clone_to_owned();
+    let twin = twin.and_then(|twin| TcpStream::from_std(twin.into()));
+    Box::pin(async move {
+        let told = async {
+            let twin = twin?;
+            twin.ready(Interest::ERROR).await?;
+            twin.take_error()
+        };
+        let error = told.await.unwrap_or_else(Some);
+        error.unwrap_or_else(|| ErrorKind::ConnectionReset.into())
+    })
 }
 
 impl AsyncRead for Socket {
@@ -192,7 +220,14 @@ impl Connection {
     }
 }
 
-impl Wire for Connection {}
+impl Wire for Connection {
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match &mut self.stream {
+            Stream::Clear(socket) => socket.poll_broken(cx),
+            Stream::Tls(stream) => stream.get_mut().0.poll_broken(cx),
+        }
+    }
+}
 
 /// Does the same to the stream, whichever it is.
 macro_rules! either {

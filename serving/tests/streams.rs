@@ -218,6 +218,40 @@ async fn who_cancels_more_calls_than_it_lets_be_answered_is_told_to_be_calm() {
     served.stop().await.0.unwrap();
 }
 
+/// A client may close its side when it has asked all it wants to know.
+#[tokio::test]
+async fn who_has_asked_all_and_closes_its_side_is_answered() {
+    let mut served = Served::start(Http2, Limits::default()).await;
+    let mut peer = hello(&served).await;
+    let calls = [post(1, "/slow", &[]), head(3, "/echo")];
+    peer.write_all(&calls.concat()).await.unwrap();
+    served.alive(2).await;
+    peer.shutdown().await.unwrap();
+    // That one was not whole, and is not taken for it.
+    let mut seen = Seen::default();
+    seen.until(&mut peer, |seen| seen.is_over(3)).await;
+    assert!(!seen.closed, "{seen:?}");
+    assert_eq!(seen.bodies[&3], b"");
+    served.release.cancel();
+    // The server closes when there is nothing left to say.
+    seen.until(&mut peer, |_| false).await;
+    assert!(seen.closed && seen.ended.contains(&1), "{seen:?}");
+    assert_eq!(seen.bodies[&1], b"whole");
+    served.stop().await.0.unwrap();
+}
+
+/// Its system answers whatever is sent to it with a reset.
+#[tokio::test]
+async fn the_work_for_a_client_that_has_gone_stops() {
+    let mut served = Served::start(Http2, Limits::default()).await;
+    let mut peer = hello(&served).await;
+    peer.write_all(&post(1, "/slow", &[])).await.unwrap();
+    served.alive(1).await;
+    drop(peer);
+    served.alive(0).await;
+    served.stop().await.0.unwrap();
+}
+
 /// What is on its way when an answer comes early is let go, for each of many streams.
 #[tokio::test]
 async fn what_comes_after_an_early_answer_harms_no_other_stream() {

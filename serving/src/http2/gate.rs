@@ -1,19 +1,22 @@
-//! How much of a connection h2 reads at a time.
+//! How much of a connection h2 reads at a time, and how it learns that its peer has said all it will say.
 //!
 //! h2 reads as long as there is something to read, and keeps a block of memory for each frame that nobody
 //! has taken from it, however small. So it reads in turns: after each, what came is taken off it.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, ErrorKind, IoSlice},
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take},
+    sync::Notify,
+};
 
 /// Bytes that h2 reads in one turn: one of the largest frames, or 1,600 of the smallest that carry anything.
 pub(super) const TURN: u64 = 16 * 1024;
@@ -22,7 +25,10 @@ pub(super) const TURN: u64 = 16 * 1024;
 pub(super) const MOST_STREAMS: usize = 1_000;
 
 /// Bytes that can be read from and written to a peer.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// Waits until the connection is broken for writing as well, once its peer has closed its side.
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error>;
+}
 
 /// Between h2, which reads, and whoever polls it.
 #[derive(Debug, Default)]
@@ -31,6 +37,11 @@ pub(crate) struct Gate {
     begun: AtomicBool,
     /// There may be more to read than the turn let through.
     over: AtomicBool,
+    /// The peer has closed its side.
+    ended: AtomicBool,
+    /// h2 is told so.
+    told: AtomicBool,
+    end: Notify,
 }
 
 impl Gate {
@@ -42,6 +53,21 @@ impl Gate {
     /// Whether the turn ended before all had been read.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Relaxed)
+    }
+
+    /// Whether the peer has closed its side: no request comes, and none that has begun is completed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// Waits until the peer has closed its side.
+    pub(super) async fn ended(&self) {
+        self.end.notified().await;
+    }
+
+    /// Tells h2 about it, which drops every stream that is open. Returns whether it was told before.
+    pub(super) fn tell(&self) -> bool {
+        self.told.swap(true, Relaxed)
     }
 }
 
@@ -71,12 +97,28 @@ impl<T: Wire> AsyncRead for Gated<T> {
             gate.begun.store(false, Relaxed);
             stream.set_limit(TURN);
         }
+        if gate.has_ended() {
+            if gate.told.load(Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+            return stream.get_mut().poll_broken(cx).map(Err);
+        }
         if stream.limit() == 0 {
             // Whoever polls h2 knows that there may be more.
             gate.over.store(true, Relaxed);
             return Poll::Pending;
         }
-        Pin::new(stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        match ready!(Pin::new(&mut *stream).poll_read(cx, buffer)) {
+            // Under TLS, it has not said that this is all.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+            Ok(()) if buffer.filled().len() == before && buffer.remaining() > 0 => {
+                gate.ended.store(true, Relaxed);
+                gate.end.notify_one();
+                stream.get_mut().poll_broken(cx).map(Err)
+            }
+            result => Poll::Ready(result),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     mem,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, Wake, Waker},
@@ -22,6 +22,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use thiserror::Error;
 
+use super::gate::Gate;
 use crate::telemetry::metrics::locked;
 
 /// A frame with less data than this is copied to where others are, as it lies in a buffer of up to 16 KiB
@@ -40,6 +41,9 @@ pub(crate) enum Broken {
     /// Whatever the reason that it gave: a body that was reset is not whole.
     #[error("the request body broke off: its stream was reset: {0}")]
     Reset(String),
+    /// It closed the connection for writing.
+    #[error("the request body broke off: its connection was closed")]
+    Closed,
 }
 
 /// The streams of one connection of which h2 has something new.
@@ -50,8 +54,14 @@ struct Fresh(Mutex<Vec<Arc<Inbox>>>);
 #[derive(Debug, Default)]
 pub(super) struct Inboxes {
     fresh: Arc<Fresh>,
+    /// Those that were not whole when they began. It is tidied up as it grows.
+    open: Vec<Weak<Inbox>>,
+    tidied: usize,
     spare: Vec<Arc<Inbox>>,
 }
+
+/// Fewer are not tidied up.
+const FEW: usize = 64;
 
 impl Inboxes {
     /// The body of a stream that was accepted.
@@ -62,6 +72,7 @@ impl Inboxes {
         &mut self,
         mut stream: RecvStream,
         left: Option<u64>,
+        gate: &Arc<Gate>,
     ) -> Result<Http2Body, h2::Error> {
         if stream.is_end_stream() {
             return Ok(Http2Body::Nothing);
@@ -91,12 +102,18 @@ impl Inboxes {
             }),
             is_fresh: AtomicBool::new(false),
             fresh: Arc::clone(&self.fresh),
+            gate: Arc::clone(gate),
         });
         inbox.take_in();
         if let Some(End::Broken(_)) = &inbox.state().end {
             // What came before is of no use: nobody is there to be answered.
             return Err(h2::Reason::CANCEL.into());
         }
+        if self.open.len() >= FEW.max(2 * self.tidied) {
+            self.open.retain(|inbox| inbox.strong_count() > 0);
+            self.tidied = self.open.len();
+        }
+        self.open.push(Arc::downgrade(&inbox));
         Ok(Http2Body::Open { inbox, left })
     }
 
@@ -108,6 +125,14 @@ impl Inboxes {
             inbox.is_fresh.store(false, Relaxed);
             inbox.take_in();
         }
+    }
+
+    /// Nothing more comes: says so to all that are not whole.
+    pub(super) fn close(&mut self) {
+        for inbox in self.open.drain(..).filter_map(|inbox| inbox.upgrade()) {
+            inbox.break_off();
+        }
+        self.tidied = 0;
     }
 }
 
@@ -124,6 +149,7 @@ pub(crate) struct Inbox {
     /// Whether it is among those that the connection has to look at.
     is_fresh: AtomicBool,
     fresh: Arc<Fresh>,
+    gate: Arc<Gate>,
 }
 
 #[derive(Debug)]
@@ -179,10 +205,26 @@ impl Inbox {
             let waker = Waker::from(Arc::clone(self));
             let cx = &mut Context::from_waker(&waker);
             *end = take(stream, pieces, reader.is_some(), cx);
+            if end.is_none() && self.gate.has_ended() {
+                *end = Some(End::Broken(Broken::Closed));
+            }
             if pieces.is_empty() && end.is_none() {
                 return;
             }
             reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn break_off(&self) {
+        let reader = {
+            let mut state = self.state();
+            if state.end.is_none() {
+                state.end = Some(End::Broken(Broken::Closed));
+            }
+            state.reader.take()
         };
         if let Some(reader) = reader {
             reader.wake();

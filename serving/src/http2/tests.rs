@@ -23,7 +23,11 @@ use crate::{
 /// Far more than anything here takes, in the time of the test.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-impl Wire for DuplexStream {}
+impl Wire for DuplexStream {
+    fn poll_broken(&mut self, _: &mut Context<'_>) -> Poll<std::io::Error> {
+        Poll::Pending
+    }
+}
 
 type Peer = client::SendRequest<Bytes>;
 type Answer = Response<Pieces<Full<Bytes>>>;
