@@ -264,7 +264,7 @@ async fn limits_that_are_hit_are_counted() {
         let series = format!(r#"server_limits_hit_total{{listener="REST",limit="{limit}"}}"#);
         server.settles(&series, hits).await;
     }
-    // tonic's reflection reads in a task of its own, of which no call is known.
+    // Where no side's own service is asked.
     let stream = TokioIo::new(TcpStream::connect(server.grpc).await.unwrap());
     let (mut sender, driver) = http2::handshake(TokioExecutor::new(), stream)
         .await

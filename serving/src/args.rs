@@ -109,7 +109,7 @@ impl ServerArgs {
 }
 
 /// The longest time that is taken: nobody waits longer, and the end of it can be reckoned.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Reads a time such as `500ms`, `5s` or `2m` from a command line; it must be longer than zero, and at
 /// most a year.

@@ -65,9 +65,9 @@ where
     }
 }
 
-/// Asks `service`, whose reader of the request does not outlive the call. tonic's reflection reads in a
-/// task of its own, which would otherwise go on, and hold what it has read, for as long as the peer keeps
-/// its half of the stream open.
+/// Asks `service`, whose reader of the request does not outlive the call. One that reads in a task of its
+/// own, as tonic's reflection does, would otherwise go on, and hold what it has read, for as long as the
+/// peer keeps its half of the stream open.
 fn tied<B>(
     service: &mut Routes,
     request: Request<B>,

@@ -21,10 +21,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
 use crate::{
+    args,
     chunk::{Account, Open},
     grpc_timeout, http2,
     intake::{self, CountedBody, Intake},
     limits::Limits,
+    operations::WATCH,
     pieces::Pieces,
     received::Received,
     refusal::{Refusal, Refuse},
@@ -132,10 +134,14 @@ where
         static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
         let mut asked = request.headers().get_all(&TIMEOUT).iter();
         let first = asked.next();
+        let longest = match R::TRANSPORT {
+            Transport::Grpc if request.uri().path() == WATCH => args::YEAR,
+            _ => self.calls.longest,
+        };
         let limit = match first.map(|value| grpc_timeout::parse(value.as_bytes())) {
-            None => self.calls.longest,
+            None => longest,
             // Of two, nobody can say which is meant.
-            Some(Ok(limit)) if asked.next().is_none() => limit.min(self.calls.longest),
+            Some(Ok(limit)) if asked.next().is_none() => limit.min(longest),
             Some(_) => return refused(Refusal::MalformedDeadline),
         };
         let is_asked = first.is_some();

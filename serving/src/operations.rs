@@ -1,11 +1,23 @@
 //! The two services that operators expect beside any gRPC service: health and reflection.
 
+mod health;
+mod reflection;
+
+use std::sync::Arc;
+
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::ServingStatus;
-use tonic_reflection::server::Builder;
+use tonic_health::pb::{health_check_response::ServingStatus, health_server::HealthServer};
+use tonic_reflection::pb::{v1, v1::server_reflection_server::ServerReflectionServer, v1alpha};
+
+use health::OneService;
+use reflection::{Alpha, Index, Reflection};
+
+/// The call that has no longest time: it waits for news, and whoever makes it has nobody else to ask.
+pub(crate) const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 const BUILT: &str = "the descriptor set was made by this build";
 
@@ -18,8 +30,8 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
     let sets = [
         descriptors,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        v1::FILE_DESCRIPTOR_SET,
+        v1alpha::FILE_DESCRIPTOR_SET,
     ];
     let mut paths = Vec::new();
     for set in sets {
@@ -41,7 +53,8 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
 /// knows the details of errors (`google.rpc`) too, so that tools can show them.
 ///
 /// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
-/// then on they report NOT_SERVING, to each `Watch` too. The token that comes back is cancelled when
+/// then on they report NOT_SERVING, to each `Watch` too; a `Watch` of another service is told that it is
+/// unknown, and goes on. The token that comes back is cancelled when
 /// they do: a listener that waits for it closes no `Watch` before it could say so.
 ///
 /// # Panics
@@ -51,32 +64,28 @@ pub async fn routes(
     descriptors: &[u8],
     shutdown: CancellationToken,
 ) -> (Routes, CancellationToken) {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    for name in ["", service] {
-        health
-            .set_service_status(name, ServingStatus::Serving)
-            .await;
-    }
+    let (status, news) = watch::channel(ServingStatus::Serving);
     let told = CancellationToken::new();
-    let tell = told.clone();
+    let (tell, says) = (told.clone(), status.clone());
     tokio::spawn(async move {
         shutdown.cancelled().await;
-        for name in ["", service] {
-            health
-                .set_service_status(name, ServingStatus::NotServing)
-                .await;
-        }
+        says.send_replace(ServingStatus::NotServing);
         tell.cancel();
     });
+    drop(news);
 
-    let reflection = || {
-        Builder::configure()
-            .register_encoded_file_descriptor_set(descriptors)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
-    let routes = Routes::new(health_service)
-        .add_service(reflection().build_v1().expect(BUILT))
-        .add_service(reflection().build_v1alpha().expect(BUILT));
+    let sets = [
+        descriptors,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+        v1::FILE_DESCRIPTOR_SET,
+        v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let index = Arc::new(Index::new(&sets).expect(BUILT));
+    let reflection = ServerReflectionServer::new(Reflection(index));
+    let name = service;
+    let routes = Routes::new(HealthServer::new(OneService { name, status }))
+        .add_service(reflection.clone())
+        .add_service(Alpha(reflection));
     (routes, told)
 }
