@@ -44,9 +44,18 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration)]
     pub max_call: Option<Duration>,
 
+    /// Address of a proxy, which many callers share; repeat it for more. At the limit of connections, the
+    /// caller with the most makes room, and such an address is no caller
+    #[arg(long, env = "TRUSTED_PROXY", value_name = "IP", value_delimiter = ',')]
+    pub trusted_proxy: Vec<IpAddr>,
+
     /// How long a new connection may take to send its HTTP/2 preface or its HTTP/1 head
     #[arg(long, env = "FIRST_BYTES", value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub first_bytes: Duration,
+
+    /// How long a connection may have no call open; pings do not count
+    #[arg(long, env = "IDLE_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "90s")]
+    pub idle_timeout: Duration,
 
     /// How long the body of a REST or gRPC-Web request may pause
     #[arg(long, env = "BODY_PAUSE", value_name = "TIME", value_parser = duration, default_value = "10s")]
@@ -94,6 +103,8 @@ impl ServerArgs {
             answers: self.max_unread as usize * 1024 * 1024,
             longest_call: self.max_call.unwrap_or(default.longest_call),
             first_bytes: self.first_bytes,
+            idle: self.idle_timeout,
+            trusted_proxies: self.trusted_proxy.clone(),
             body_pause: self.body_pause,
             stalled_write: self.stalled_write,
             grace: self.grace,

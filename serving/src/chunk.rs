@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 use crate::{intake::counted, limits::Limits, telemetry::metrics::locked};
 
@@ -79,10 +82,18 @@ pub(crate) struct Open {
     account: Arc<Account>,
     /// Whether its peer sent anything since somebody asked.
     heard: AtomicBool,
+    /// Answers are written one after the other, as HTTP/1 has it.
+    one_by_one: AtomicBool,
+    /// It has to make room for another connection.
+    making_room: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// When the last call ended, or the connection was accepted.
+    idle_since: Instant,
+    /// When the first byte came of a head that is not whole, as HTTP/1 has it.
+    head_since: Option<Instant>,
     /// Whether there was a call.
     begun: bool,
     /// Calls whose answers are not yet made.
@@ -98,8 +109,6 @@ struct State {
     unwritten: usize,
     /// The kernel has no room for what is to be written.
     full: bool,
-    /// Answers are written one after the other, as HTTP/1 has it.
-    one_by_one: bool,
     /// When the call ends whose answer they are at.
     end: Option<Instant>,
 }
@@ -107,15 +116,89 @@ struct State {
 impl Open {
     pub(crate) fn new(account: &Arc<Account>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                idle_since: Instant::now(),
+                head_since: None,
+                begun: false,
+                calls: 0,
+                chunks: 0,
+                by_turn: [0; TURNS],
+                turn: 0,
+                unwritten: 0,
+                full: false,
+                end: None,
+            }),
             account: Arc::clone(account),
             heard: AtomicBool::new(false),
+            one_by_one: AtomicBool::new(false),
+            making_room: Notify::new(),
         }
     }
 
     /// Notes that its peer sent something.
     pub(crate) fn heard(&self) {
         self.heard.store(true, Relaxed);
+        if self.one_by_one.load(Relaxed) {
+            let mut state = self.state();
+            if state.calls == 0 && state.head_since.is_none() {
+                state.head_since = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Notes that its peer asked something, which may have been refused at once.
+    pub(crate) fn asked(&self) {
+        let mut state = self.state();
+        state.head_since = None;
+        state.idle_since = Instant::now();
+    }
+
+    /// Since when it has had no call open, if it has none.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state();
+        let is_idle = state.calls == 0 && state.chunks == 0;
+        is_idle.then_some(state.idle_since)
+    }
+
+    /// Asks it to make room for another connection, if it is idle.
+    pub(crate) fn make_room(&self) {
+        self.making_room.notify_one();
+    }
+
+    /// Ends when it has to make room, and is idle.
+    pub(crate) async fn has_to_go(&self) {
+        loop {
+            self.making_room.notified().await;
+            if self.idle_since().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Ends when it has been idle for `limit`. A head that has begun has a limit of its own.
+    pub(crate) async fn idle(&self, limit: Duration) {
+        loop {
+            let now = Instant::now();
+            let has_begun = self.state().head_since.is_some();
+            let since = self.idle_since().filter(|_| !has_begun);
+            let end = since.unwrap_or(now) + limit;
+            if end <= now {
+                return;
+            }
+            sleep_until(end).await;
+        }
+    }
+
+    /// Ends when a head has not come whole within `limit` of its first byte.
+    pub(crate) async fn slow_head(&self, limit: Duration) {
+        loop {
+            let now = Instant::now();
+            let end = self.state().head_since.unwrap_or(now) + limit;
+            if end <= now {
+                return;
+            }
+            sleep_until(end).await;
+        }
     }
 
     /// Whether its peer sent anything since this was last asked.
@@ -144,9 +227,11 @@ impl Open {
         locked(&self.state)
     }
 
-    /// Says that answers are written one after the other.
+    /// Says that answers are written one after the other, and that the first head has begun.
     pub(crate) fn one_by_one(&self) {
-        self.state().one_by_one = true;
+        self.one_by_one.store(true, Relaxed);
+        let mut state = self.state();
+        state.head_since = Some(state.idle_since);
     }
 
     /// A call begins, which counts for the listener already, and ends at `end` at the latest.
@@ -154,13 +239,17 @@ impl Open {
         let mut state = self.state();
         state.begun = true;
         state.calls += 1;
-        state.end = state.one_by_one.then_some(end);
+        state.head_since = None;
+        state.end = self.one_by_one.load(Relaxed).then_some(end);
     }
 
     /// Its answer is made. While the peer leaves it unread it still takes memory, and counts.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.calls -= 1;
+        if state.calls == 0 {
+            state.idle_since = Instant::now();
+        }
         if state.unwritten < state.chunks {
             state.unwritten += 1;
         } else {

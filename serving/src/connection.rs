@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     task::coop::unconstrained,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -49,9 +49,9 @@ pub enum Protocol {
     Either,
 }
 
-pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
+/// Serves `stream`, and notes in `open` what it has open.
+pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: &Shared<V>) {
     let limits = &shared.limits;
-    let open = shared.calls.connection();
     let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
     let service = shared.serve.connection(&shared.calls, &open, &watcher);
     let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
@@ -64,6 +64,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
             shared.closing.cancelled().await;
             let _ = timeout(LINGER, shared.cut.cancelled()).await;
         } => return,
+        () = open.has_to_go() => return,
     };
     match opened {
         Ok(Ok(Opened::Http2(mut connection))) => {
@@ -86,15 +87,11 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, shared: &Shared<V>) {
             .await;
         }
         Ok(Ok(Opened::Http1(stream))) => {
-            // hyper bounds each head by itself, from when it begins to read.
+            open.one_by_one();
             let silent = async {
-                sleep_until(first_bytes).await;
-                if watcher.asked.load(Relaxed) {
-                    pending::<()>().await;
-                }
+                open.slow_head(limits.first_bytes).await;
                 shared.counters.hit(Limit::FirstBytes);
             };
-            open.one_by_one();
             let service =
                 service_fn(move |request: Request<_>| service.call(request.map(Received::Http1)));
             let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), service);
@@ -136,12 +133,17 @@ async fn begin(
     })
 }
 
+/// How long a connection may take to go that has to make room for another.
+const QUICKLY: Duration = Duration::from_millis(100);
+
 /// Why a connection does not go on as it is.
 enum End {
     /// Its peer is gone, or reads nothing: it ends at once.
     Gone,
-    /// It is too old, or the listener has closed: its peer is told.
+    /// It is too old, or idle, or the listener has closed: its peer is told.
     Leaving,
+    /// The same, and another connection waits for its place.
+    MakingRoom,
 }
 
 /// What may end a connection. Its calls wake it all the time: each of these is asked only when it has woken
@@ -195,13 +197,33 @@ async fn until_end<C, E, V>(
     // Connections that came together do not go together.
     let age = jittered(shared.limits.connection_age, 0.1);
     let leaving = async {
-        let _ = timeout(age, shared.closing.cancelled()).await;
+        tokio::select! {
+            () = sleep(age) => {}
+            () = shared.closing.cancelled() => {}
+            () = open.idle(shared.limits.idle) => shared.counters.hit(Limit::Idle),
+        }
         End::Leaving
     };
-    let mut ends = Ends::from_iter([silent.boxed(), unread.boxed(), leaving.boxed()]);
+    let making_room = async {
+        open.has_to_go().await;
+        End::MakingRoom
+    };
+    let mut ends = Ends::from_iter([
+        silent.boxed(),
+        unread.boxed(),
+        leaving.boxed(),
+        making_room.boxed(),
+    ]);
     match until_first(connection.as_mut(), &mut ends).await {
         Ok(result) => return closed(result),
         Err(End::Gone) => return,
+        Err(End::MakingRoom) => {
+            go_away(connection.as_mut());
+            if let Ok(result) = timeout(QUICKLY, connection).await {
+                closed(result);
+            }
+            return;
+        }
         Err(End::Leaving) => {}
     }
     // A connection that is told to go away before its first request ends at once, and that may be on its
@@ -249,7 +271,8 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.first_bytes)
+        // What is idle, and a head that is slow, are ended before.
+        .header_read_timeout(limits.idle + limits.first_bytes)
         .max_buf_size(limits.head)
         .max_header_size(limits.head)
         .max_headers(limits.headers);

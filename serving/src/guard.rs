@@ -121,11 +121,14 @@ where
             Transport::Rest => None,
             Transport::Grpc => Web::of(request.headers()),
         };
-        let refused = |refusal| Guarded {
-            state: State::Refused { refusal },
-            refuse: self.refuse.clone(),
-            web,
-            open: Arc::clone(&self.open),
+        let refused = |refusal| {
+            self.open.asked();
+            Guarded {
+                state: State::Refused { refusal },
+                refuse: self.refuse.clone(),
+                web,
+                open: Arc::clone(&self.open),
+            }
         };
         let uri = request.uri().path_and_query();
         if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {

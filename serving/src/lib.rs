@@ -26,6 +26,7 @@ mod jitter;
 pub mod limits;
 pub mod listener;
 pub mod operations;
+mod peers;
 mod pieces;
 pub mod process;
 mod received;

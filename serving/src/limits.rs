@@ -1,17 +1,23 @@
 //! Every limit of a server, once, with its reason.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, net::IpAddr, time::Duration};
 
 /// What bounds a server. [`Limits::default`] is what `--print-limits` and the README show.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections open at once on one listener. Beyond it, new ones wait in the kernel's backlog.
+    /// Connections open at once on one listener. Beyond it, the one that is idle for the longest time is
+    /// closed for the next, of the peer that has the most; while none is idle, new ones wait.
     pub connections: usize,
+    /// Addresses behind which many peers are. They are not taken for one that has many connections, and
+    /// neither is loopback.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Calls between head and end of answer at once on one listener. Beyond it they are refused.
     pub calls: usize,
-    /// How long a new connection may take to send its HTTP/2 preface or its HTTP/1 head, and how
-    /// long an HTTP/1 connection may stay idle between requests.
+    /// How long a new connection may take to send its HTTP/2 preface, and every HTTP/1 head from its first
+    /// byte to its last.
     pub first_bytes: Duration,
+    /// How long a connection may have no call open. Pings are none.
+    pub idle: Duration,
     /// How long the body of a REST request may pause.
     pub body_pause: Duration,
     /// How long a peer may leave bytes unread that the kernel has no more room for, or an HTTP/2
@@ -67,8 +73,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            trusted_proxies: Vec::new(),
             calls: 10_000,
             first_bytes: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
             body_pause: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             longest_call: Duration::from_secs(60),
@@ -112,7 +120,7 @@ impl Limits {
             (
                 "connections per listener",
                 self.connections.to_string(),
-                "an idle one takes 24 KiB: about 100 MiB in all; --max-connections",
+                "an idle one takes 24 KiB: about 100 MiB in all; beyond it, the longest idle of the peer with the most makes room; --max-connections",
             ),
             (
                 "calls at once per listener",
@@ -120,9 +128,14 @@ impl Limits {
                 "a waiting one takes a few KiB; beyond it, refusing at once keeps the others fast; --max-calls",
             ),
             (
-                "first bytes, idle HTTP/1",
+                "first bytes, HTTP/1 head",
                 time(self.first_bytes),
                 "a slow phone needs seconds; a silent peer must not hold a connection; --first-bytes",
+            ),
+            (
+                "idle connection",
+                time(self.idle),
+                "longer than proxies commonly keep theirs, so that they close first; --idle-timeout",
             ),
             (
                 "pause in a REST or gRPC-Web body",

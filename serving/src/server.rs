@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, ErrorKind},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -20,11 +21,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    chunk::Open,
     connection::{self, Protocol},
     cors::Origins,
     drain::ServeError,
     guard::Calls,
     limits::Limits,
+    peers::Peers,
     refusal::Refuse,
     service::HttpService,
     side::{Both, One, Serve, Side},
@@ -40,6 +43,9 @@ use crate::{
 /// How long the accept loop pauses when the system has no file descriptor or memory left. Without
 /// it, it would spin on the same connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long it is waited for an idle connection to go before the next is asked.
+const ROOM_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long connections may take to notice that they were cut: with what ends the process, less than
 /// a second.
@@ -209,6 +215,7 @@ impl Listener {
             shared: &shared,
             workers: &workers,
             connections: &connections,
+            peers: Peers::new(&shared.limits.trusted_proxies),
         };
         tokio::select! {
             () = accepting.run(&socket) => unreachable!("accepting has no end of its own"),
@@ -249,21 +256,27 @@ struct Accepting<'a, V> {
     shared: &'a Arc<Shared<V>>,
     workers: &'a Workers,
     connections: &'a TaskTracker,
+    peers: Peers,
 }
 
 impl<V: Serve> Accepting<'_, V> {
     async fn run(&self, socket: &TcpListener) {
         loop {
-            if self.slots.available_permits() == 0 {
+            let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+            if slot.is_none() {
                 self.shared.counters.hit(Limit::Connections);
             }
-            let slot = Arc::clone(&self.slots)
-                .acquire_owned()
-                .await
-                .expect("it is never closed");
             let accepted = socket.accept().await;
-            match accepted.and_then(|(stream, _)| prepare(stream.into_std()?)) {
-                Ok(stream) => self.hand_over(stream, slot),
+            let accepted =
+                accepted.and_then(|(stream, peer)| Ok((prepare(stream.into_std()?)?, peer)));
+            match accepted {
+                Ok((stream, peer)) => {
+                    let slot = match slot {
+                        Some(slot) => slot,
+                        None => self.make_room().await,
+                    };
+                    self.hand_over(stream, peer, slot);
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted; pausing");
@@ -274,17 +287,30 @@ impl<V: Serve> Accepting<'_, V> {
         }
     }
 
+    /// Waits for a place, and has an idle connection make it, as long as there is one.
+    async fn make_room(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Some(idle) = self.peers.longest_idle() {
+                idle.make_room();
+            }
+            let slot = Arc::clone(&self.slots).acquire_owned();
+            if let Ok(slot) = timeout(ROOM_PAUSE, slot).await {
+                return slot.expect("it is never closed");
+            }
+        }
+    }
+
     /// Accepts what has connected to `socket` by now, and closes it: the kernel would reset the others.
     fn last(&self, socket: TcpListener) -> io::Result<()> {
         // The runtime may not have seen yet that anybody has connected.
         let socket = socket.into_std()?;
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            let accepted = socket.accept().and_then(|(stream, _)| {
+            let accepted = socket.accept().and_then(|(stream, peer)| {
                 stream.set_nonblocking(true)?;
-                prepare(stream)
+                Ok((prepare(stream)?, peer))
             });
             match accepted {
-                Ok(stream) => self.hand_over(stream, slot),
+                Ok((stream, peer)) => self.hand_over(stream, peer, slot),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -293,12 +319,14 @@ impl<V: Serve> Accepting<'_, V> {
         Ok(())
     }
 
-    fn hand_over(&self, stream: std::net::TcpStream, slot: OwnedSemaphorePermit) {
+    fn hand_over(&self, stream: std::net::TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         let shared = Arc::clone(self.shared);
         let token = self.connections.token();
+        let open = shared.calls.connection();
+        let seat = self.peers.seat(peer.ip(), &open);
         self.workers.spawn(move || async move {
-            run(stream, &shared, slot).await;
-            drop(token);
+            run(stream, open, &shared).await;
+            drop((seat, slot, token));
         });
     }
 }
@@ -322,13 +350,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn run<V: Serve>(
-    stream: std::net::TcpStream,
-    shared: &Shared<V>,
-    _slot: OwnedSemaphorePermit,
-) {
+async fn run<V: Serve>(stream: std::net::TcpStream, open: Arc<Open>, shared: &Shared<V>) {
     match TcpStream::from_std(stream) {
-        Ok(stream) => connection::serve(stream, shared).await,
+        Ok(stream) => connection::serve(stream, open, shared).await,
         Err(error) => tracing::warn!(%error, "a connection could not be handed to its worker"),
     }
 }

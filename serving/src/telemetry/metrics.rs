@@ -144,10 +144,11 @@ pub(crate) enum Limit {
     Deadline,
     Uri,
     Cancelled,
+    Idle,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Self, &str); 11] = [
+    pub(crate) const ALL: [(Self, &str); 12] = [
         (Self::Connections, "connections"),
         (Self::Descriptors, "descriptors"),
         (Self::FirstBytes, "first bytes"),
@@ -159,6 +160,7 @@ impl Limit {
         (Self::Deadline, "deadline"),
         (Self::Uri, "path and query"),
         (Self::Cancelled, "calls cancelled"),
+        (Self::Idle, "idle connection"),
     ];
 }
 

@@ -11,7 +11,8 @@ use super::{
 
 pub(crate) async fn bad_frames_end_at_most_their_connection(target: &Target) {
     // What never becomes a preface, and an HTTP/1 connection that idles after its answer.
-    let siege = Siege::begin(target, &["--first-bytes", "2s"]).await;
+    let soon = ["--first-bytes", "2s", "--idle-timeout", "2s"];
+    let siege = Siege::begin(target, &soon).await;
     let cases = [of_connections(), of_streams(), of_requests(target)].concat();
     let mut wrong = Vec::new();
     for (name, bytes, verdict) in cases {

@@ -97,7 +97,7 @@ impl Siege {
         setrlimit(Resource::Nofile, most_open).expect("a soft limit may be raised");
 
         // No other limit of time ends an attack than the one that `options` name.
-        let never = "FIRST_BYTES=1h BODY_PAUSE=1h STALLED_WRITE=1h MAX_CALL=1h";
+        let never = "FIRST_BYTES=1h IDLE_TIMEOUT=1h BODY_PAUSE=1h STALLED_WRITE=1h MAX_CALL=1h";
         let script = format!("ulimit -Sn {most} && echo $$ && {never} exec \"$@\"");
         let shell = ["-c", &script, "sh", target.program];
         let mut server =

@@ -53,7 +53,7 @@ pub(crate) async fn silent_connections_to_rest_are_cut(target: &Target) {
 }
 
 pub(crate) async fn idle_connections_to_rest_are_cut(target: &Target) {
-    let siege = Siege::begin(target, &SOON).await;
+    let siege = Siege::begin(target, &["--idle-timeout", "1s"]).await;
     let mut idle = Vec::new();
     for _ in 0..200 {
         // Each asks as soon as it is open: one that waits for the others could be cut before.
