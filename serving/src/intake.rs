@@ -116,7 +116,10 @@ impl Body for CountedBody {
             None => return Poll::Ready(None),
         };
         let Some(data) = frame.data_ref() else {
-            return Poll::Ready(Some(Ok(frame)));
+            // tonic looks for what is left of a message at the end of a body, and not at trailers: it would
+            // drop it, and take the request for whole.
+            let is_cut = matches!(self.framing, Framing::Messages(_)) && open > 0;
+            return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
         self.framing.follow(data);
         if !self.held.hold(counted(open + data.len())) {

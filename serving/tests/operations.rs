@@ -2,20 +2,26 @@
 
 use std::{future::pending, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use http::{HeaderMap, HeaderName, Request};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use serving::{
     CancellationToken, connection::Protocol::Http2, drain::ServeError, grpc::WithOperations,
     limits::Limits, operations::routes, refusal::GrpcStatus, server::Listener,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tonic::{
-    Code,
+    Code, Status,
+    body::Body,
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_reflection::pb::{v1, v1alpha};
+use tower::ServiceExt;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -181,6 +187,35 @@ async fn reflection_answers_on_after_what_it_does_not_know() {
     ];
     assert_eq!(ask!(v1, served.channel), expected);
     assert_eq!(ask!(v1alpha, served.channel), expected);
+    served.shutdown.cancel();
+    drop(served.channel);
+    served.server.await.unwrap().unwrap();
+}
+
+/// What is left of a message when the request ends is not dropped in silence, with trailers or without.
+#[tokio::test]
+async fn a_message_that_is_cut_is_an_error_with_trailers_behind_it_too() {
+    let served = serve(Limits::default()).await;
+    // The question for all services, and some of another message.
+    let question = Bytes::from_static(&[0, 0, 0, 0, 2, 0x3a, 0]);
+    let cut = Bytes::from_static(&[0, 0, 0, 0, 9, 1]);
+    let trailers =
+        HeaderMap::from_iter([(HeaderName::from_static("x-more"), "1".parse().unwrap())]);
+    for (last, code) in [(vec![], "0"), (vec![cut], "13")] {
+        let data = [vec![question.clone()], last]
+            .concat()
+            .into_iter()
+            .map(Frame::data);
+        let frames = data.chain([Frame::trailers(trailers.clone())]);
+        let frames = stream::iter(frames.map(Ok::<_, Status>).collect::<Vec<_>>());
+        let request = Request::post("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+            .header("content-type", "application/grpc")
+            .body(Body::new(StreamBody::new(frames)))
+            .unwrap();
+        let answer = served.channel.clone().oneshot(request).await.unwrap();
+        let answer = answer.into_body().collect().await.unwrap();
+        assert_eq!(answer.trailers().unwrap()["grpc-status"], code);
+    }
     served.shutdown.cancel();
     drop(served.channel);
     served.server.await.unwrap().unwrap();
