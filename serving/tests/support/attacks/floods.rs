@@ -5,6 +5,7 @@ use std::iter::{once, repeat_n};
 use super::{
     peer::Peer,
     siege::{Siege, Target},
+    unread::streams,
     wire::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, frame, literal, request,
         settings,
@@ -35,6 +36,30 @@ pub(crate) async fn a_flood_of_empty_data_ends_its_connection(target: &Target) {
     let seen = peer.flood(once(open).chain(repeat_n(empty, 1_000))).await;
     assert!(seen.connection_ended(), "{seen:?}");
     drop(peer);
+    siege.end().await;
+}
+
+/// Frames of one byte, of messages that never become whole.
+pub(crate) async fn small_frames_take_no_more_memory_than_they_carry(target: &Target) {
+    let siege = Siege::begin(target, &[]).await;
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let mut peer = Peer::hello(siege.grpc(), &[]).await;
+        let ids: Vec<u32> = streams(100).collect();
+        let open = ids.iter().flat_map(|id| {
+            let open = frame(HEADERS, END_HEADERS, *id, &request(target.path));
+            [open, frame(DATA, 0, *id, &[0, 0, 0x3f, 0, 0])].concat()
+        });
+        let bytes: Vec<u8> = ids
+            .iter()
+            .flat_map(|id| frame(DATA, 0, *id, b"x"))
+            .collect();
+        let seen = peer.flood(once(open.collect()).chain(repeat_n(bytes, 300)));
+        let seen = seen.await;
+        assert!(!seen.connection_ended(), "{seen:?}");
+        peers.push(peer);
+    }
+    drop(peers);
     siege.end().await;
 }
 

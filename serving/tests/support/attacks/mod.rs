@@ -57,6 +57,7 @@ macro_rules! attack_grpc {
                 provoked_resets_end_their_connection
                 a_continuation_flood_ends_its_connection
                 a_flood_of_empty_data_ends_its_connection
+                small_frames_take_no_more_memory_than_they_carry
                 a_ping_flood_takes_no_memory
                 a_settings_flood_takes_no_memory
                 a_header_bomb_is_refused
