@@ -19,6 +19,11 @@ pub struct Limits {
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
+    /// How long a closed HTTP/1.1 connection reads on, so that its peer can read an answer that came before
+    /// all was sent.
+    pub linger: Duration,
+    /// The most bytes that it reads meanwhile, and discards.
+    pub linger_bytes: usize,
     /// How long calls in flight may take to finish once the listener has closed.
     pub grace: Duration,
     /// How long the listener stays open after the signal, for load balancers to look away.
@@ -68,6 +73,8 @@ impl Default for Limits {
             body_pause: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             longest_call: Duration::from_secs(60),
+            linger: Duration::from_secs(10),
+            linger_bytes: 64 * 1024 * 1024,
             grace: Duration::from_secs(10),
             drain_pause: Duration::ZERO,
             connection_age: Duration::from_secs(30 * 60),
@@ -133,6 +140,16 @@ impl Limits {
                 "longest call",
                 time(self.longest_call),
                 "what load balancers commonly allow; --max-call",
+            ),
+            (
+                "lingering close, HTTP/1.1",
+                time(self.linger),
+                "a peer that is refused while it sends reads the answer when it has sent all; idle for 2 s it is gone",
+            ),
+            (
+                "bytes of a lingering close",
+                bytes(self.linger_bytes),
+                "sixteen of the largest messages; they are discarded as they come",
             ),
             (
                 "grace",

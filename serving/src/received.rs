@@ -9,15 +9,14 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream};
 use http::{Request, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::service::BoxError;
+use crate::{service::BoxError, unread::Http1Body};
 
 /// The body of a request as it comes from the connection.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// Over HTTP/1.1.
-    Http1(Incoming),
+    Http1(Http1Body),
     /// Over HTTP/2.
     Http2(Http2Body),
 }
@@ -84,7 +83,7 @@ impl Body for Received {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
-            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http1(body) => body.poll_frame(cx).map_err(Into::into),
             Self::Http2(body) => body.poll_frame(cx).map_err(Into::into),
         }
     }
