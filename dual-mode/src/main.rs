@@ -61,7 +61,8 @@ fn main() -> ExitCode {
         tls,
         admin,
     } = Args::parse();
-    process::run(&server, server.limits(), async |mut process| {
+    let listeners = if one_port { 1 } else { 2 };
+    process::run(&server, server.limits(), listeners, async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
         let grpc = match one_port {

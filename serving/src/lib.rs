@@ -15,6 +15,7 @@ mod chunk;
 pub mod client;
 pub mod connection;
 pub mod cors;
+mod descriptors;
 pub mod drain;
 pub mod grpc;
 pub mod grpc_timeout;

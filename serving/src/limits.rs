@@ -5,7 +5,8 @@ use std::{fmt::Write, time::Duration};
 /// What bounds a server. [`Limits::default`] is what `--print-limits` and the README show.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections open at once on one listener. Beyond it, new ones wait in the kernel's backlog.
+    /// Connections open at once on one listener. Beyond it, new ones wait in the kernel's backlog. A process
+    /// has fewer if it may open too few files.
     pub connections: usize,
     /// Calls between head and end of answer at once on one listener. Beyond it they are refused.
     pub calls: usize,
@@ -114,7 +115,7 @@ impl Limits {
             (
                 "connections per listener",
                 self.connections.to_string(),
-                "an idle one takes 24 KiB: about 100 MiB in all; --max-connections",
+                "an idle one takes 24 KiB: about 100 MiB in all; fewer if the process may open too few files; --max-connections",
             ),
             (
                 "calls at once per listener",
