@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, value_parser};
 
-use crate::{limits::Limits, telemetry::LogFormat};
+use crate::{hosts::host, limits::Limits, telemetry::LogFormat};
 
 /// Options of every server here.
 #[derive(Args, Clone, Debug)]
@@ -15,6 +15,11 @@ pub struct ServerArgs {
     /// Address to listen on; 0.0.0.0 or :: opens the server to the network
     #[arg(long, env = "BIND_ADDRESS", value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
+
+    /// Names that the server answers to, like shop.example, beside IP addresses and localhost; whoever
+    /// calls it otherwise is refused. Separate several by commas [default: all names]
+    #[arg(long, env = "ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = host)]
+    pub allowed_host: Vec<String>,
 
     /// Port of the gRPC listener; 0 takes a free one, which is printed
     #[arg(long, env = "GRPC_PORT", value_name = "PORT", default_value_t = 50051)]

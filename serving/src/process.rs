@@ -22,6 +22,7 @@ use crate::{
     args::ServerArgs,
     descriptors,
     drain::ServeError,
+    hosts::Hosts,
     limits::Limits,
     server::Listener,
     telemetry::{self, Telemetry},
@@ -57,6 +58,8 @@ pub struct Process {
     pub tls: Option<Tls>,
     /// Where its listeners report to.
     pub telemetry: Option<Telemetry>,
+    /// The names that its listeners answer to.
+    pub hosts: Hosts,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
     pub(crate) end: End,
@@ -88,6 +91,7 @@ impl Process {
             workers: self.workers.clone(),
             tls: self.tls.clone(),
             telemetry: self.telemetry.clone(),
+            hosts: self.hosts.clone(),
             ..Listener::from(socket)
         }
     }
@@ -188,6 +192,7 @@ where
             workers,
             tls: None,
             telemetry: Some(Telemetry::default()),
+            hosts: Hosts::new(&args.allowed_host),
             shutdown,
             end,
         })

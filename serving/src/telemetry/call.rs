@@ -427,6 +427,11 @@ fn note(refusal: Refusal) {
         Refusal::UriTooLong => held(Limit::Uri),
         // Counted where it is known what there is too much of.
         Refusal::Overloaded => {}
-        Refusal::MalformedDeadline | Refusal::Draining | Refusal::Panicked => {}
+        Refusal::MalformedDeadline
+        | Refusal::MalformedHost
+        | Refusal::UnknownHost
+        | Refusal::ForeignOrigin
+        | Refusal::Draining
+        | Refusal::Panicked => {}
     }
 }
