@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         server,
         tls,
         admin,
-    } = Args::parse();
+    } = serving::args::parse::<Args>();
     let listeners = if one_port { 1 } else { 2 };
     process::run(&server, server.limits(), listeners, async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);

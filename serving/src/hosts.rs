@@ -161,17 +161,23 @@ impl<R: Refuse> HostGate<R> {
 
 impl<R: Refuse> Gate for HostGate<R> {
     fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
-        if let Err(refusal) = self.hosts.check(request) {
-            return Some(refused(&self.refuse, refusal, request));
+        match self.hosts.check(request) {
+            // It tells nothing that a name could protect.
+            Ok(()) | Err(Refusal::UnknownHost) if is_about_the_server(request) => {
+                let mut answer = Response::new(Full::default());
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                let all = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
+                answer.headers_mut().insert(ALLOW, all);
+                Some(answer)
+            }
+            Ok(()) => None,
+            Err(refusal) => Some(refused(&self.refuse, refusal, request)),
         }
-        (request.method() == Method::OPTIONS && request.uri().path() == "*").then(|| {
-            let mut answer = Response::new(Full::default());
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            let all = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-            answer.headers_mut().insert(ALLOW, all);
-            answer
-        })
     }
+}
+
+fn is_about_the_server<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS && request.uri().path() == "*"
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub mod retry;
 pub mod server;
 pub mod service;
 pub mod side;
+mod target;
 pub mod telemetry;
 pub mod tls;
 mod unread;
