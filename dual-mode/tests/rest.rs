@@ -223,3 +223,18 @@ async fn a_content_coding_is_told_by_every_header_and_in_any_case() {
     }
     served.stop().await;
 }
+
+#[tokio::test]
+async fn bytes_that_are_not_read_are_not_passed_over() {
+    let served = Served::start().await;
+    for (to, body) in [
+        ("POST /v1/get_greetings", &*format!("{JSON} {{}}")),
+        ("POST /v1/get_greetings", &*format!("{JSON}x")),
+        ("GET /v1/get_greetings?messageType=a&year=1", JSON),
+    ] {
+        let answer = http(served.rest, to, "", body).await;
+        problem(&answer, 400);
+        assert!(answer.body.contains("MALFORMED"), "{answer:?}");
+    }
+    served.stop().await;
+}

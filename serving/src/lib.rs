@@ -43,6 +43,7 @@ pub mod side;
 mod target;
 pub mod telemetry;
 pub mod tls;
+pub mod unpacked;
 mod unread;
 pub mod workers;
 
