@@ -4,7 +4,8 @@
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
 //! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
-//! which words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
+//! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`] and
+//! [`cross_site`], which are tower layers; [`operations`] beside the service, and [`admin`] where
 //! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
 
