@@ -52,6 +52,12 @@ pub enum Fault {
     /// The path and the query are longer than the server takes.
     #[error("the path and the query are longer than the server takes")]
     UriTooLong,
+    /// The server does not answer to the host of the request.
+    #[error("{}", Refusal::UnknownHost.message())]
+    UnknownHost,
+    /// A page of another origin asks for what may change something.
+    #[error("{}", Refusal::ForeignOrigin.message())]
+    ForeignOrigin,
     /// The rest of the request did not come.
     #[error("the request paused for too long, or broke off")]
     Incomplete,
@@ -114,6 +120,16 @@ impl Fault {
                 Code::ResourceExhausted,
                 StatusCode::URI_TOO_LONG,
             ),
+            Self::UnknownHost => (
+                "UNKNOWN_HOST",
+                Code::PermissionDenied,
+                StatusCode::MISDIRECTED_REQUEST,
+            ),
+            Self::ForeignOrigin => (
+                "FOREIGN_ORIGIN",
+                Code::PermissionDenied,
+                StatusCode::FORBIDDEN,
+            ),
             Self::Incomplete => ("INCOMPLETE", Code::Cancelled, StatusCode::REQUEST_TIMEOUT),
             Self::DeadlinePassed => (
                 "DEADLINE_PASSED",
@@ -160,8 +176,12 @@ impl From<Refusal> for Fault {
         match refusal {
             Refusal::Overloaded => Self::Overloaded,
             Refusal::DeadlinePassed => Self::DeadlinePassed,
-            Refusal::MalformedDeadline => Self::Malformed(refusal.message().to_owned()),
+            Refusal::MalformedDeadline | Refusal::MalformedHost => {
+                Self::Malformed(refusal.message().to_owned())
+            }
             Refusal::UriTooLong => Self::UriTooLong,
+            Refusal::UnknownHost => Self::UnknownHost,
+            Refusal::ForeignOrigin => Self::ForeignOrigin,
             Refusal::Draining => Self::Draining,
             Refusal::Panicked => Self::Internal,
         }
@@ -195,6 +215,8 @@ mod tests {
             },
             Fault::TooLarge { limit: 1 },
             Fault::UriTooLong,
+            Fault::UnknownHost,
+            Fault::ForeignOrigin,
             Fault::Incomplete,
             Fault::DeadlinePassed,
             Fault::Overloaded,

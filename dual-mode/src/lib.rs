@@ -30,6 +30,8 @@ const COMPRESSED_FROM: u16 = 1400;
 pub struct Browsers {
     /// The origins whose pages may read answers, beside the server's own page.
     pub origins: Vec<HeaderValue>,
+    /// The origin of the server's own page, where a proxy makes another of it.
+    pub public: Option<HeaderValue>,
     /// Where the server's own page finds gRPC-Web, if not at the port of the gRPC listener.
     pub grpc_url: Option<HeaderValue>,
 }
@@ -55,7 +57,9 @@ pub async fn serve_browsers(
     let own = port(&rest);
     let origins = |own_port| Origins {
         named: browsers.origins.clone(),
+        public: browsers.public.clone(),
         own_port,
+        ..Origins::default()
     };
     let both = shutdown.child_token();
     let (rest, grpc) = tokio::join!(
@@ -86,14 +90,15 @@ pub async fn serve(
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve_on_one_port(
-    origins: Vec<HeaderValue>,
+    browsers: Browsers,
     listener: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
     let origins = Origins {
-        named: origins,
-        own_port: None,
+        named: browsers.origins,
+        public: browsers.public,
+        ..Origins::default()
     };
     let rest = rest::side(
         &listener.limits,

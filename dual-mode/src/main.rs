@@ -32,6 +32,11 @@ struct Args {
     #[arg(long, env = "CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = cors::origin)]
     cors_origin: Vec<axum::http::HeaderValue>,
 
+    /// The origin of the server's own page where a proxy makes another of it, like https://shop.example
+    /// for one that speaks TLS in the server's place
+    #[arg(long, env = "PUBLIC_ORIGIN", value_name = "ORIGIN", value_parser = cors::origin)]
+    public_origin: Option<axum::http::HeaderValue>,
+
     /// Where browsers reach the gRPC port, behind a port mapping or a proxy, like
     /// http://localhost:9090; then name the page itself by --cors-origin
     #[arg(long, env = "GRPC_URL", value_name = "ORIGIN", value_parser = cors::origin, conflicts_with = "one_port")]
@@ -56,12 +61,14 @@ fn main() -> ExitCode {
         rest_port,
         one_port,
         cors_origin: origins,
+        public_origin: public,
         grpc_url,
         server,
         tls,
         admin,
-    } = Args::parse();
-    process::run(&server, server.limits(), async |mut process| {
+    } = serving::args::parse::<Args>();
+    let listeners = if one_port { 1 } else { 2 };
+    process::run(&server, server.limits(), listeners, async |mut process| {
         let rest = SocketAddr::new(server.bind, rest_port);
         let rest = listener::bind("REST", rest, "--rest-port").await?;
         let grpc = match one_port {
@@ -80,12 +87,14 @@ fn main() -> ExitCode {
             grpc.map(|grpc| process.listener(grpc)),
         );
         let shutdown = process.shutdown;
+        let browsers = Browsers {
+            origins,
+            public,
+            grpc_url,
+        };
         let served = match grpc {
-            Some(grpc) => {
-                let browsers = Browsers { origins, grpc_url };
-                dual_mode::serve_browsers(browsers, rest, grpc, shutdown).await
-            }
-            None => dual_mode::serve_on_one_port(origins, rest, shutdown).await,
+            Some(grpc) => dual_mode::serve_browsers(browsers, rest, grpc, shutdown).await,
+            None => dual_mode::serve_on_one_port(browsers, rest, shutdown).await,
         };
         admin.end().await;
         Ok(served?)

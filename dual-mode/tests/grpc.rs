@@ -208,3 +208,60 @@ async fn a_fault_with_many_violations_fits_the_headers_that_clients_take() {
     assert!(size < 8 * 1024, "{size} bytes of headers");
     served.stop().await;
 }
+
+#[tokio::test]
+async fn bytes_behind_a_message_are_an_error_over_every_transport() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use common::wire::{To, frame};
+    use std::io::Write;
+    const HOLI: &[u8] = b"\x12\x04Holi\x18\xe5\x0f";
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let (whole, one) = (gzip(HOLI), frame(0, HOLI));
+    let members = [gzip(&HOLI[..6]), gzip(&HOLI[6..])].concat();
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    for (body, packed, is_right) in [
+        (one.clone(), false, true),
+        ([&one[..], b"x"].concat(), false, false),
+        // The head of a message of which nothing comes.
+        ([&one[..], b"\0\0\0\0\x05"].concat(), false, false),
+        (one[..8].to_vec(), false, false),
+        (frame(1, &whole), true, true),
+        (frame(1, &members), true, true),
+        (frame(1, &[&whole[..], b"more"].concat()), true, false),
+        (
+            [&frame(1, &whole)[..], b"\0\0\0\0\x05"].concat(),
+            true,
+            false,
+        ),
+        // Nobody said that it is in gzip.
+        (frame(1, &whole), false, false),
+    ] {
+        for (to, kind) in [
+            (To::Grpc2, "application/grpc"),
+            (To::Grpc1, "application/grpc-web"),
+            (To::Grpc1, "application/grpc-web-text"),
+        ] {
+            let text = BASE64_STANDARD.encode(&body);
+            let sent = match kind.ends_with("text") {
+                true => text.into_bytes(),
+                false => body.clone(),
+            };
+            let mut headers = vec![("content-type", kind), ("te", "trailers")];
+            headers.extend(packed.then_some(("grpc-encoding", "gzip")));
+            let answer = wire
+                .send(to, &format!("POST {METHOD}"), &headers, sent)
+                .await;
+            // INVALID_ARGUMENT: all that was sent has come, and it is no message.
+            let refused = answer.header("grpc-status") == "3";
+            assert_eq!(refused, !is_right, "{kind} {body:?}: {answer:?}");
+            let is_greeted = matches!(answer.header("grpc-status"), "" | "0");
+            assert_eq!(is_greeted, is_right, "{kind} {body:?}: {answer:?}");
+        }
+    }
+    served.stop().await;
+}

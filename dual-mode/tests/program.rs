@@ -304,3 +304,54 @@ async fn what_the_server_refuses_over_rest_is_a_problem_too() {
     server.signal(Signal::TERM);
     assert_eq!(server.end().await.code, Some(0));
 }
+
+#[tokio::test]
+async fn an_empty_variable_is_none_and_one_of_a_flag_may_say_no() {
+    let ports = ["--rest-port", "0", "--admin-port", "off"];
+    for (variables, is_one_port) in [
+        (
+            &[("ONE_PORT", "0"), ("GRPC_URL", "http://localhost:1")][..],
+            false,
+        ),
+        (&[("ONE_PORT", "false")], false),
+        (&[("ONE_PORT", "")], false),
+        (&[("ONE_PORT", "1")], true),
+        (&[("ONE_PORT", "true")], true),
+        (
+            &[
+                ("BIND_ADDRESS", ""),
+                ("MAX_CALLS", ""),
+                ("MAX_CALL", ""),
+                ("CORS_ORIGIN", ""),
+                ("ALLOWED_HOST", ""),
+                ("PUBLIC_ORIGIN", ""),
+                ("GRPC_URL", ""),
+                ("TLS_CERT", ""),
+                ("TLS_KEY", ""),
+                ("RUST_LOG", ""),
+                ("LOG_FORMAT", ""),
+                ("ADMIN_BIND_ADDRESS", ""),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+                ("NO_TELEMETRY", ""),
+                ("TRACE_SAMPLE", ""),
+            ],
+            false,
+        ),
+    ] {
+        let mut command = program(DUAL_MODE, &ports);
+        command
+            .env("GRPC_PORT", "0")
+            .envs(variables.iter().copied());
+        let mut server = program::Running::start(command);
+        let rest = server.address("REST").await;
+        let grpc = server.address("gRPC").await;
+        assert_eq!(rest == grpc, is_one_port, "{variables:?}");
+        greet_both(rest, grpc).await;
+        server.signal(Signal::TERM);
+        assert_eq!(server.end().await.code, Some(0));
+    }
+    let mut command = program(DUAL_MODE, &ports);
+    command.env("GRPC_PORT", "0").env("ONE_PORT", "perhaps");
+    let ended = run(command).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}

@@ -3,8 +3,13 @@
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;
-use common::{Answer, Served, http, written};
+use common::{
+    Answer, Served, http,
+    wire::{To, Wire},
+    written,
+};
 
+const JSON: &str = r#"{"messageType":"Holi","year":2021}"#;
 const PATH: &str = "/v1/get_greetings";
 const DIWALI: &str = r#"{"greetings":"Here is your greetings --> Today is a special day! (Diwali, 2023)","messageReceived":true}"#;
 
@@ -157,6 +162,79 @@ async fn a_wrong_method_is_told_the_right_ones() {
         let mut allowed: Vec<_> = allow.split(',').map(str::trim).collect();
         allowed.sort_unstable();
         assert_eq!(allowed, ["GET", "HEAD", "OPTIONS", "POST"], "{method}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_is_read_as_its_rfc_says() {
+    let served = Served::start().await;
+    let mut wire = Wire::to(&served).await;
+    for to in [To::Rest1, To::Rest2] {
+        for (path, status) in [
+            ("/v1/get%5Fgreetings?messageType=a&year=1", 200),
+            ("/%76%31/get%5fgreetings?messageType=a&year=1", 200),
+            ("/v1%2Fget_greetings?messageType=a&year=1", 404),
+        ] {
+            let answer = wire.send(to, &format!("GET {path}"), &[], "").await;
+            assert_eq!(answer.status, status, "{path}: {answer:?}");
+        }
+    }
+    let method = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGet%47reetings";
+    let answer = wire.grpc(method, &[], b"\x12\x04Holi\x18\xe5\x0f").await;
+    assert_eq!(answer.trailers["grpc-status"], "0", "{answer:?}");
+    for port in [served.rest, served.grpc] {
+        let asked = "OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let answer = written(port, asked.as_bytes()).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        assert!(answer.header("allow").is_some(), "{answer:?}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_content_coding_is_told_by_every_header_and_in_any_case() {
+    let served = Served::start().await;
+    for path in [PATH, "/rpc"] {
+        let body = match path {
+            PATH => JSON,
+            _ => {
+                r#"{"jsonrpc":"2.0","method":"get_greetings","params":{"messageType":"a","year":1},"id":1}"#
+            }
+        };
+        for (codings, status) in [
+            ("content-encoding: Identity\r\n", 200),
+            (
+                "content-encoding: identity\r\ncontent-encoding: gzip\r\n",
+                415,
+            ),
+            ("content-encoding: identity, gzip\r\n", 415),
+            (
+                "content-type: application/json\r\ncontent-type: text/plain\r\n",
+                415,
+            ),
+        ] {
+            let answer = http(served.rest, &format!("POST {path}"), codings, body).await;
+            assert_eq!(answer.status, status, "{codings}: {answer:?}");
+            let is_coding = status == 415 && codings.contains("encoding");
+            let read = answer.header("accept-encoding");
+            assert_eq!(read, is_coding.then_some("identity"), "{answer:?}");
+        }
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_read_are_not_passed_over() {
+    let served = Served::start().await;
+    for (to, body) in [
+        ("POST /v1/get_greetings", &*format!("{JSON} {{}}")),
+        ("POST /v1/get_greetings", &*format!("{JSON}x")),
+        ("GET /v1/get_greetings?messageType=a&year=1", JSON),
+    ] {
+        let answer = http(served.rest, to, "", body).await;
+        problem(&answer, 400);
+        assert!(answer.body.contains("MALFORMED"), "{answer:?}");
     }
     served.stop().await;
 }

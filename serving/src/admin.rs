@@ -136,7 +136,11 @@ impl Admin {
         if let Some(socket) = bind(args.admin_bind, args.admin_port).await? {
             admin.address = Some(socket.local_addr().context("the admin port is unknown")?);
             let ready = process.shutdown.clone();
-            let server = serve(socket, metrics, ready, admin.end.clone());
+            let listener = Listener {
+                hosts: process.hosts.clone(),
+                ..Listener::from(socket)
+            };
+            let server = serve(listener, metrics, ready, admin.end.clone());
             admin.server = Some(tokio::spawn(server));
         }
         Ok(admin)
@@ -182,7 +186,7 @@ async fn bind(ip: IpAddr, port: Option<AdminPort>) -> Result<Option<TcpListener>
 }
 
 async fn serve(
-    socket: TcpListener,
+    listener: Listener,
     metrics: Metrics,
     shutdown: CancellationToken,
     end: CancellationToken,
@@ -199,7 +203,7 @@ async fn serve(
             grace: GRACE,
             ..Limits::default()
         },
-        ..Listener::from(socket)
+        ..listener
     };
     listener
         .serve("admin", Protocol::Http1, service, Plain, end)
@@ -255,14 +259,7 @@ impl Refuse for Plain {
     const TRANSPORT: codes::Transport = codes::Transport::Rest;
 
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let status = match refusal {
-            Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
-            Refusal::UriTooLong => StatusCode::URI_TOO_LONG,
-            Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        text(status, refusal.message())
+        text(refusal.status(), refusal.message())
     }
 
     fn trailers(&self, _: Refusal) -> Option<http::HeaderMap> {

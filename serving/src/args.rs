@@ -1,13 +1,19 @@
 //! Command-line options that the servers share, each with an environment variable beside it.
 
 use std::{
+    env,
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
-use clap::{Args, value_parser};
+use clap::{
+    ArgAction, Args, Parser,
+    builder::{BoolishValueParser, Resettable},
+    value_parser,
+};
 
-use crate::{limits::Limits, telemetry::LogFormat};
+use crate::{hosts::host, limits::Limits, telemetry::LogFormat};
 
 /// Options of every server here.
 #[derive(Args, Clone, Debug)]
@@ -15,6 +21,11 @@ pub struct ServerArgs {
     /// Address to listen on; 0.0.0.0 or :: opens the server to the network
     #[arg(long, env = "BIND_ADDRESS", value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
+
+    /// Names that the server answers to, like shop.example, beside IP addresses and localhost; whoever
+    /// calls it otherwise is refused. Separate several by commas [default: all names]
+    #[arg(long, env = "ALLOWED_HOST", value_name = "HOST", value_delimiter = ',', value_parser = host)]
+    pub allowed_host: Vec<String>,
 
     /// Port of the gRPC listener; 0 takes a free one, which is printed
     #[arg(long, env = "GRPC_PORT", value_name = "PORT", default_value_t = 50051)]
@@ -117,6 +128,36 @@ impl ServerArgs {
     pub fn grpc_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.grpc_port)
     }
+}
+
+/// Reads the options of this process. An environment variable that is empty is as if it were not set, and one
+/// that stands for a flag says `1`, `true`, `yes`, `on` or the opposite.
+pub fn parse<P: Parser>() -> P {
+    let mut command = P::command().mut_args(|arg| {
+        let value = arg.get_env().and_then(env::var_os);
+        let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+        let arg = match is_flag && value.is_some() {
+            true => arg.value_parser(BoolishValueParser::new()),
+            false => arg,
+        };
+        // What is off is not given: it conflicts with nothing.
+        let is_off = |value: &OsString| value.is_empty() || is_flag && is_false(value);
+        match value.as_ref().is_some_and(is_off) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        }
+    });
+    let matches = command.clone().get_matches();
+    let parsed = P::from_arg_matches(&matches);
+    parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// Whether `value` says of a flag that it is not set.
+fn is_false(value: &OsString) -> bool {
+    let words = ["0", "false", "f", "no", "n", "off"];
+    words
+        .into_iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// The longest time that is taken: nobody waits longer, and the end of it can be reckoned.

@@ -10,12 +10,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use http::Request;
-use hyper::{
-    server::conn::http1,
-    service::{Service, service_fn},
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
     task::coop::unconstrained,
@@ -24,15 +19,17 @@ use tokio::{
 
 use crate::{
     chunk::Open,
+    http1::{self, Http1},
     http2::{self, Handshaken, Http2, Manner, Waste},
     io::{Connection, Socket},
     jitter::jittered,
     limits::Limits,
-    received::Received,
+    linger::{Bounds, LingeringStream},
     server::Shared,
     side::Serve,
     telemetry::{call::Watcher, metrics::Limit},
     tls::Tls,
+    unread::Unread,
 };
 
 /// How long a connection without an open call may take to close once the listener has closed.
@@ -92,11 +89,17 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: 
                 open.slow_head(limits.first_bytes).await;
                 shared.counters.hit(Limit::FirstBytes);
             };
-            let service =
-                service_fn(move |request: Request<_>| service.call(request.map(Received::Http1)));
-            let connection = http1_builder(limits).serve_connection(TokioIo::new(stream), service);
-            let connection = pin!(connection);
-            let go_away = http1::Connection::graceful_shutdown;
+            let unread = Arc::new(Unread::default());
+            let stream = LingeringStream::new(
+                stream,
+                Arc::clone(&unread),
+                Arc::clone(&open),
+                Bounds::of(limits),
+            );
+            let service = Http1 { service, unread };
+            let builder = http1::builder(limits);
+            let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            let go_away = hyper::server::conn::http1::Connection::graceful_shutdown;
             until_end(connection, shared, (&open, &watcher), silent, go_away).await;
         }
         Ok(Ok(Opened::Neither)) => {}
@@ -120,7 +123,7 @@ async fn begin(
     protocol: Protocol,
     limits: &Limits,
 ) -> io::Result<Opened> {
-    let mut stream = Connection::open(socket, tls).await?;
+    let mut stream = Connection::open(socket, tls, Bounds::of(limits)).await?;
     if protocol != Protocol::Http1 && stream.speaks_http2().await? {
         let connection = http2::handshake(stream, limits).await;
         return Ok(Opened::Http2(Box::new(
@@ -265,18 +268,6 @@ fn closed<E: std::fmt::Display>(result: Result<(), E>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection broke");
     }
-}
-
-fn http1_builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        // What is idle, and a head that is slow, are ended before.
-        .header_read_timeout(limits.idle + limits.first_bytes)
-        .max_buf_size(limits.head)
-        .max_header_size(limits.head)
-        .max_headers(limits.headers);
-    builder
 }
 
 #[cfg(test)]

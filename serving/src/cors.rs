@@ -16,14 +16,18 @@ use http::{
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-        ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
+        ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
     },
 };
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::service::Service;
 
-use crate::{received::Received, service::BoxError};
+use crate::{
+    hosts::{Hosts, called, without_port},
+    received::Received,
+    service::BoxError,
+};
 
 /// How long a browser may remember that it was let in, in seconds; none remembers for longer.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("7200");
@@ -41,28 +45,35 @@ const READ: HeaderValue = HeaderValue::from_static(
 pub struct Origins {
     /// Named by who runs the server, each as [`origin`] reads it.
     pub named: Vec<HeaderValue>,
-    /// The port of the server's own page, on whatever host the server is called by.
+    /// The origin of the server's own page, where a proxy makes another of it.
+    pub public: Option<HeaderValue>,
+    /// The port of the server's own page, on the host that the server is called by, if no stranger can have
+    /// its name resolve to the server.
     pub own_port: Option<u16>,
+    /// The names that the server answers to. A listener puts in its own.
+    pub hosts: Hosts,
+    /// Whether the server speaks TLS. A listener knows it by itself.
+    pub is_tls: bool,
 }
 
 impl Origins {
     /// What the answer to `request` has to say beside (fetch.spec.whatwg.org, CORS protocol). Nothing
     /// where no page may read answers.
     fn headers<B>(&self, request: &Request<B>) -> Option<Box<HeaderMap>> {
-        if self.named.is_empty() && self.own_port.is_none() {
+        if self.named.is_empty() && self.public.is_none() && self.own_port.is_none() {
             return None;
         }
         let asked = request.headers();
-        let origin = asked.get(ORIGIN);
+        // Few headers are compared faster than one name is hashed.
+        let mut origin = asked.iter().filter(|(name, _)| *name == ORIGIN);
+        let origin = origin.next().map(|(_, origin)| origin);
         // Caches keep no answers to other methods.
         if origin.is_none() && !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
         let mut headers = Box::new(HeaderMap::new());
         headers.insert(VARY, HeaderValue::from_static("origin"));
-        let admitted = origin.filter(|origin| {
-            self.named.contains(origin) || self.is_own(origin, asked, request.uri())
-        });
+        let admitted = origin.filter(|origin| self.admit(origin, request));
         if let Some(origin) = admitted {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             if is_preflight(request) {
@@ -79,26 +90,32 @@ impl Origins {
         Some(headers)
     }
 
-    /// Whether `origin` is the server's own page: the host that the request was sent to, and its port.
-    fn is_own(&self, origin: &HeaderValue, headers: &HeaderMap, uri: &Uri) -> bool {
-        let Some(origin) = origin.to_str().ok().and_then(|o| o.parse::<Uri>().ok()) else {
+    /// Whether pages of `origin` may read the answer to `request`.
+    pub(crate) fn admit<B>(&self, origin: &HeaderValue, request: &Request<B>) -> bool {
+        self.named.contains(origin)
+            || self.public.as_ref() == Some(origin)
+            || self.is_own(origin, request)
+    }
+
+    /// Whether `origin` is the server's own page: the host that the request was sent to, the page's port, and
+    /// the scheme that the server speaks.
+    fn is_own<B>(&self, origin: &HeaderValue, request: &Request<B>) -> bool {
+        let (scheme, default) = match self.is_tls {
+            true => (&b"https://"[..], 443),
+            false => (&b"http://"[..], 80),
+        };
+        let Some(origin) = origin.as_bytes().strip_prefix(scheme) else {
             return false;
         };
-        let default = match origin.scheme_str() {
-            Some("http") => 80,
-            Some("https") => 443,
-            _ => return false,
+        let host = without_port(origin);
+        let port = match origin.get(host.len() + 1..) {
+            None => Some(default),
+            Some(port) => str::from_utf8(port).ok().and_then(|port| port.parse().ok()),
         };
-        let port = origin.port_u16().unwrap_or(default);
-        // HTTP/2 sends the host as :authority, HTTP/1 as a header.
-        let header = || headers.get(HOST)?.to_str().ok()?.parse::<Uri>().ok();
-        let called = match uri.host() {
-            Some(host) => Some(host.to_owned()),
-            None => header().and_then(|uri| uri.host().map(str::to_owned)),
-        };
-        self.own_port == Some(port)
-            && called
-                .is_some_and(|host| origin.host().is_some_and(|o| o.eq_ignore_ascii_case(&host)))
+        port.is_some()
+            && self.own_port == port
+            && self.hosts.trusts(host)
+            && called(request).is_some_and(|called| without_port(called).eq_ignore_ascii_case(host))
     }
 }
 
@@ -149,7 +166,10 @@ where
 
     fn call(&self, request: Request<Received>) -> Self::Future {
         let headers = self.origins.headers(&request);
-        let let_in = |headers: &HeaderMap| headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS);
+        let let_in = |headers: &HeaderMap| {
+            headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS)
+                && self.origins.hosts.check(&request).is_ok()
+        };
         let answer = match headers.as_deref().is_some_and(let_in) {
             true => None,
             false => Some(self.service.call(request)),
@@ -220,34 +240,55 @@ mod tests {
 
     #[test]
     fn the_own_page_is_on_the_own_port_of_the_host_that_was_called() {
-        let origins = Origins {
-            named: Vec::new(),
+        let plain = Origins {
             own_port: Some(5000),
+            ..Origins::default()
         };
-        for (from, host, own) in [
-            ("http://localhost:5000", "localhost:50051", true),
-            ("https://Example.com:5000", "example.com:50051", true),
-            ("http://[::1]:5000", "[::1]:50051", true),
-            ("http://localhost:5001", "localhost:50051", false),
-            ("http://localhost", "localhost:50051", false),
-            ("http://evil.example:5000", "localhost:50051", false),
-            ("null", "localhost:50051", false),
+        let named = Origins {
+            hosts: Hosts::new(&["example.com".to_owned()]),
+            ..plain.clone()
+        };
+        let tls = Origins {
+            is_tls: true,
+            ..named.clone()
+        };
+        for (origins, from, host, own) in [
+            (&plain, "http://localhost:5000", "localhost:50051", true),
+            (&plain, "http://a.localhost:5000", "a.localhost:50051", true),
+            (&plain, "http://127.0.0.1:5000", "127.0.0.1:50051", true),
+            (&plain, "http://[::1]:5000", "[::1]:50051", true),
+            (&named, "http://Example.com:5000", "example.com:50051", true),
+            (&tls, "https://Example.com:5000", "example.com:50051", true),
+            (
+                &plain,
+                "http://example.com:5000",
+                "example.com:50051",
+                false,
+            ),
+            (
+                &named,
+                "http://evil.example:5000",
+                "evil.example:50051",
+                false,
+            ),
+            (
+                &named,
+                "https://example.com:5000",
+                "example.com:50051",
+                false,
+            ),
+            (&tls, "http://example.com:5000", "example.com:50051", false),
+            (&plain, "http://localhost:5001", "localhost:50051", false),
+            (&plain, "http://localhost", "localhost:50051", false),
+            (&plain, "http://evil.example:5000", "localhost:50051", false),
+            (&plain, "null", "localhost:50051", false),
         ] {
             let from = HeaderValue::from_static(from);
-            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
-            let path = Uri::from_static("/x");
-            assert_eq!(
-                origins.is_own(&from, &headers, &path),
-                own,
-                "{from:?}, {host}"
-            );
-            let whole = format!("http://{host}/x").parse().unwrap();
-            let none = HeaderMap::new();
-            assert_eq!(
-                origins.is_own(&from, &none, &whole),
-                own,
-                "{from:?}, {host}"
-            );
+            let request = Request::get("/x").header("host", host).body(()).unwrap();
+            assert_eq!(origins.is_own(&from, &request), own, "{from:?}, {host}");
+            let whole = format!("http://{host}/x");
+            let request = Request::get(whole).body(()).unwrap();
+            assert_eq!(origins.is_own(&from, &request), own, "{from:?}, {host}");
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         call,
         metrics::{Limit, Listener},
     },
+    unpacked::broken_off,
 };
 
 /// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
@@ -70,18 +71,24 @@ pub(crate) fn refused() -> bool {
 pub struct CountedBody {
     body: Received,
     framing: Framing,
+    /// Whether it is an error that it ends within a message.
+    ends_whole: bool,
     held: Held,
 }
 
 impl CountedBody {
     pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
-        let grpc = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-        let framing = if grpc {
-            Framing::Messages(Messages::default())
-        } else {
-            Framing::One { come: 0 }
+        let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
+        let form = kind.strip_prefix(b"application/grpc");
+        let framing = match form {
+            // In base64 it cannot be told where a message ends.
+            Some(form) if form.starts_with(b"-web-text") => Framing::One { come: 0 },
+            Some(_) => Framing::Messages(Messages::default()),
+            None => Framing::One { come: 0 },
         };
+        // gRPC-Web is looked at where it is translated, by `unpacked`.
+        let ends_whole = form.is_some_and(|form| !form.starts_with(b"-web"));
         let held = Held {
             intake: Arc::clone(intake),
             bytes: 0,
@@ -89,6 +96,7 @@ impl CountedBody {
         request.map(|body| Self {
             body,
             framing,
+            ends_whole,
             held,
         })
     }
@@ -112,6 +120,11 @@ impl Body for CountedBody {
                     call::gone();
                 }
                 return Poll::Ready(Some(Err(error)));
+            }
+            // tonic passes over a message of which nothing but the head has come.
+            None if self.ends_whole && self.framing.is_cut_off() => {
+                self.ends_whole = false;
+                return Poll::Ready(Some(Err(broken_off().into())));
             }
             None => return Poll::Ready(None),
         };
@@ -171,6 +184,11 @@ impl Framing {
             Self::One { come } => *come,
             Self::Messages(messages) => messages.begun + messages.come,
         }
+    }
+
+    /// Whether a message is not whole, so that the body must go on.
+    fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Messages(messages) if messages.begun > 0)
     }
 
     fn follow(&mut self, data: &[u8]) {

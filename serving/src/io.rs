@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use crate::{
     chunk::Open,
     http2::{LAST_WORD, Wire},
+    linger::{Bounds, linger},
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -69,6 +70,18 @@ impl Socket {
         let stream = &self.stream;
         let broken = self.broken.get_or_insert_with(|| broken(stream));
         broken.as_mut().poll(cx)
+    }
+
+    /// Ready if the peer has reset the connection. One that has only closed its side has not.
+    pub(crate) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let error = match ready!(self.stream.poll_read_ready(cx)) {
+            Ok(()) => self.stream.take_error(),
+            Err(error) => return Poll::Ready(error),
+        };
+        match error {
+            Ok(None) => Poll::Pending,
+            Ok(Some(error)) | Err(error) => Poll::Ready(error),
+        }
     }
 
     /// Passes on how a write went, or that it has waited for too long.
@@ -184,13 +197,32 @@ impl Connection {
     ///
     /// # Errors
     /// When the handshake fails.
-    pub(crate) async fn open(socket: Socket, tls: Option<&Tls>) -> io::Result<Self> {
+    pub(crate) async fn open(
+        socket: Socket,
+        tls: Option<&Tls>,
+        bounds: Bounds,
+    ) -> io::Result<Self> {
         let stream = match tls {
             None => Stream::Clear(socket),
-            Some(tls) => Stream::Tls(Box::new(tls.acceptor().accept(socket).await?)),
+            Some(tls) => match tls.acceptor().accept(socket).into_fallible().await {
+                Ok(stream) => Stream::Tls(Box::new(stream)),
+                Err((error, socket)) => {
+                    // Its peer may have gone on already, and is to read why it was refused.
+                    linger(socket, bounds).await;
+                    return Err(error);
+                }
+            },
         };
         let first = BytesMut::new();
         Ok(Self { stream, first })
+    }
+
+    /// What is below it.
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        match &mut self.stream {
+            Stream::Clear(socket) => socket,
+            Stream::Tls(stream) => stream.get_mut().0,
+        }
     }
 
     /// Whether the peer speaks HTTP/2, by its first bytes, which are kept to be read again: the preface

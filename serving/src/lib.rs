@@ -4,7 +4,8 @@
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
 //! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
-//! which words its [`refusal`]s as the protocol does; [`operations`] beside the service, and [`admin`] where
+//! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`] and
+//! [`cross_site`], which are tower layers; [`operations`] beside the service, and [`admin`] where
 //! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
 
@@ -15,15 +16,21 @@ mod chunk;
 pub mod client;
 pub mod connection;
 pub mod cors;
+pub mod cross_site;
+mod descriptors;
 pub mod drain;
+pub mod gate;
 pub mod grpc;
 pub mod grpc_timeout;
 mod guard;
+pub mod hosts;
+mod http1;
 mod http2;
 pub mod intake;
 mod io;
 mod jitter;
 pub mod limits;
+mod linger;
 pub mod listener;
 pub mod operations;
 mod peers;
@@ -35,8 +42,11 @@ pub mod retry;
 pub mod server;
 pub mod service;
 pub mod side;
+mod target;
 pub mod telemetry;
 pub mod tls;
+pub mod unpacked;
+mod unread;
 pub mod workers;
 
 pub use tokio_util::sync::CancellationToken;

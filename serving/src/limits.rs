@@ -6,7 +6,8 @@ use std::{fmt::Write, net::IpAddr, time::Duration};
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections open at once on one listener. Beyond it, the one that is idle for the longest time is
-    /// closed for the next, of the peer that has the most; while none is idle, new ones wait.
+    /// closed for the next, of the peer that has the most; while none is idle, new ones wait. A process has
+    /// fewer if it may open too few files.
     pub connections: usize,
     /// Addresses behind which many peers are. They are not taken for one that has many connections, and
     /// neither is loopback.
@@ -25,6 +26,11 @@ pub struct Limits {
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
+    /// How long a closed HTTP/1.1 connection reads on, so that its peer can read an answer that came before
+    /// all was sent.
+    pub linger: Duration,
+    /// The most bytes that it reads meanwhile, and discards.
+    pub linger_bytes: usize,
     /// How long calls in flight may take to finish once the listener has closed.
     pub grace: Duration,
     /// How long the listener stays open after the signal, for load balancers to look away.
@@ -80,6 +86,8 @@ impl Default for Limits {
             body_pause: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             longest_call: Duration::from_secs(60),
+            linger: Duration::from_secs(10),
+            linger_bytes: 64 * 1024 * 1024,
             grace: Duration::from_secs(10),
             drain_pause: Duration::ZERO,
             connection_age: Duration::from_secs(30 * 60),
@@ -120,7 +128,7 @@ impl Limits {
             (
                 "connections per listener",
                 self.connections.to_string(),
-                "an idle one takes 24 KiB: about 100 MiB in all; beyond it, the longest idle of the peer with the most makes room; --max-connections",
+                "an idle one takes 24 KiB: about 100 MiB in all; beyond it, the longest idle of the peer with the most makes room; fewer if the process may open too few files; --max-connections",
             ),
             (
                 "calls at once per listener",
@@ -151,6 +159,16 @@ impl Limits {
                 "longest call",
                 time(self.longest_call),
                 "what load balancers commonly allow; --max-call",
+            ),
+            (
+                "lingering close, HTTP/1.1",
+                time(self.linger),
+                "a peer that is refused while it sends reads the answer when it has sent all; idle for 2 s it is gone",
+            ),
+            (
+                "bytes of a lingering close",
+                bytes(self.linger_bytes),
+                "sixteen of the largest messages; they are discarded as they come",
             ),
             (
                 "grace",

@@ -20,7 +20,9 @@ use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::{
     args::ServerArgs,
+    descriptors,
     drain::ServeError,
+    hosts::Hosts,
     limits::Limits,
     server::Listener,
     telemetry::{self, Telemetry},
@@ -56,6 +58,8 @@ pub struct Process {
     pub tls: Option<Tls>,
     /// Where its listeners report to.
     pub telemetry: Option<Telemetry>,
+    /// The names that its listeners answer to.
+    pub hosts: Hosts,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
     pub(crate) end: End,
@@ -87,6 +91,7 @@ impl Process {
             workers: self.workers.clone(),
             tls: self.tls.clone(),
             telemetry: self.telemetry.clone(),
+            hosts: self.hosts.clone(),
             ..Listener::from(socket)
         }
     }
@@ -94,8 +99,14 @@ impl Process {
 
 /// Runs a server until it ends, and says why if it did not end well: 0 after a clean end, [`CUT`]
 /// where calls had to be cut, 1 for any other failure. A second signal ends the process at once,
-/// with 130.
-pub fn run<F>(args: &ServerArgs, limits: Limits, server: impl FnOnce(Process) -> F) -> ExitCode
+/// with 130. What file descriptors the process may have is shared by its `listeners`, the admin listener
+/// apart.
+pub fn run<F>(
+    args: &ServerArgs,
+    limits: Limits,
+    listeners: usize,
+    server: impl FnOnce(Process) -> F,
+) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -114,7 +125,7 @@ where
         Err(error) => return failed(&error, None, LAST_LINES),
     };
     let end = End::default();
-    let result = serve(args, limits, end.clone(), server);
+    let result = serve(args, limits, listeners, end.clone(), server);
     let left = end.left_but(FOR_EXIT, LAST_LINES);
     match result {
         Ok(()) => {
@@ -152,19 +163,22 @@ fn say_last(line: Option<String>, log: Option<WorkerGuard>, within: Duration) {
 
 fn serve<F>(
     args: &ServerArgs,
-    limits: Limits,
+    mut limits: Limits,
+    listeners: usize,
     end: End,
     server: impl FnOnce(Process) -> F,
 ) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
+    let most = descriptors::raise();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(args.grpc_max_workers.map_or(cores, usize::from))?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
+    descriptors::fit(&mut limits, listeners, most);
     let result = runtime.block_on(async {
         let shutdown = shutdown_on_signal()?;
         let (told, ends) = (shutdown.clone(), end.clone());
@@ -178,6 +192,7 @@ where
             workers,
             tls: None,
             telemetry: Some(Telemetry::default()),
+            hosts: Hosts::new(&args.allowed_host),
             shutdown,
             end,
         })

@@ -7,15 +7,14 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::{http2::Http2Body, service::BoxError};
+use crate::{http2::Http2Body, service::BoxError, unread::Http1Body};
 
 /// The body of a request as it comes from the connection.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// Over HTTP/1.1.
-    Http1(Incoming),
+    Http1(Http1Body),
     /// Over HTTP/2.
     Http2(Http2Body),
 }
@@ -29,7 +28,7 @@ impl Body for Received {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut *self {
-            Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http1(body) => body.poll_frame(cx).map_err(Into::into),
             Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }

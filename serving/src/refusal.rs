@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -25,6 +25,12 @@ pub enum Refusal {
     MalformedDeadline,
     /// The path and the query are longer than the limit.
     UriTooLong,
+    /// It does not name one host.
+    MalformedHost,
+    /// It is for a host that the server does not answer to.
+    UnknownHost,
+    /// A page of another origin has a browser ask for what may change something.
+    ForeignOrigin,
     /// The server is going away.
     Draining,
     /// The service panicked.
@@ -41,6 +47,15 @@ impl Refusal {
                 "grpc-timeout must come once, as 1 to 8 digits and one of the units H, M, S, m, u, n"
             }
             Self::UriTooLong => "the path and the query are longer than the server takes",
+            Self::MalformedHost => "a request must name one host, by one valid Host header",
+            Self::UnknownHost => {
+                "the server does not answer to this host; call it by an IP address or as localhost, or \
+                 start it with this host as --allowed-host"
+            }
+            Self::ForeignOrigin => {
+                "pages of this origin may not call the server; start it with the origin as --cors-origin, \
+                 or as --public-origin if it is the server's own behind a proxy"
+            }
             Self::Draining => "the server is going away; call another one",
             Self::Panicked => "internal error",
         }
@@ -50,9 +65,26 @@ impl Refusal {
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Overloaded | Self::Draining => Some(RETRY_AFTER),
-            Self::DeadlinePassed | Self::MalformedDeadline | Self::UriTooLong | Self::Panicked => {
-                None
-            }
+            Self::DeadlinePassed
+            | Self::MalformedDeadline
+            | Self::UriTooLong
+            | Self::MalformedHost
+            | Self::UnknownHost
+            | Self::ForeignOrigin
+            | Self::Panicked => None,
+        }
+    }
+
+    /// Its HTTP status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Overloaded | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
+            Self::MalformedDeadline | Self::MalformedHost => StatusCode::BAD_REQUEST,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -79,7 +111,8 @@ impl GrpcStatus {
         let code = match refusal {
             Refusal::Overloaded | Refusal::UriTooLong => Code::ResourceExhausted,
             Refusal::DeadlinePassed => Code::DeadlineExceeded,
-            Refusal::MalformedDeadline => Code::InvalidArgument,
+            Refusal::MalformedDeadline | Refusal::MalformedHost => Code::InvalidArgument,
+            Refusal::UnknownHost | Refusal::ForeignOrigin => Code::PermissionDenied,
             Refusal::Draining => Code::Unavailable,
             Refusal::Panicked => Code::Internal,
         };

@@ -26,6 +26,7 @@ use crate::{
     cors::Origins,
     drain::ServeError,
     guard::Calls,
+    hosts::Hosts,
     limits::Limits,
     peers::Peers,
     refusal::Refuse,
@@ -68,6 +69,8 @@ pub struct Listener {
     pub workers: Workers,
     /// What its connections are greeted with; none where they speak cleartext.
     pub tls: Option<Tls>,
+    /// The names that it answers to.
+    pub hosts: Hosts,
     /// Where it reports to; none where calls are neither named nor counted.
     pub telemetry: Option<Telemetry>,
 }
@@ -80,6 +83,7 @@ impl From<TcpListener> for Listener {
             limits: Limits::default(),
             workers: Workers::none(),
             tls: None,
+            hosts: Hosts::default(),
             telemetry: Some(Telemetry::default()),
         }
     }
@@ -146,7 +150,7 @@ impl Listener {
         S: HttpService,
         R: Refuse + Sync,
     {
-        let one = One::new(side, self.telemetry.as_ref());
+        let one = One::new(side, &self);
         self.run(name, protocol, one, shutdown).await
     }
 
@@ -168,10 +172,9 @@ impl Listener {
         T: HttpService,
         Q: Refuse + Sync,
     {
-        let telemetry = self.telemetry.as_ref();
         let both = Both {
-            rest: One::new(rest, telemetry),
-            grpc: One::new(grpc, telemetry),
+            rest: One::new(rest, &self),
+            grpc: One::new(grpc, &self),
         };
         self.run(name, Protocol::Either, both, shutdown).await
     }

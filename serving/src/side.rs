@@ -15,16 +15,20 @@ use http::{
 use http_body::Body;
 use http_body_util::Either;
 use hyper::service::Service;
+use tower::Layer;
 
 use crate::{
     chunk::{Chunk, Open},
     cors::{ForPages, Origins},
+    cross_site::CrossSiteGate,
+    gate::{GateLayer, Gated},
     guard::{Calls, Guard},
+    hosts::HostGate,
     received::Received,
     refusal::Refuse,
+    server::Listener,
     service::{BoxError, HttpService},
     telemetry::{
-        Telemetry,
         call::{Line, Noting, Watched, Watcher},
         codes::Transport,
         metrics,
@@ -64,29 +68,40 @@ pub(crate) trait Serve: Send + Sync + 'static {
     ) -> Self::Service;
 }
 
+/// What looks at the head of each request of a side, before its service.
+type Gates<R> = Arc<(HostGate<Noting<R>>, CrossSiteGate<Noting<R>>)>;
+
 /// A side whose calls are guarded, counted where there is telemetry, and whose answers some pages may
 /// read.
 pub(crate) struct One<S, R> {
-    service: S,
+    service: Gated<S, Gates<R>>,
     refuse: Noting<R>,
     origins: Arc<Origins>,
     counters: Option<Arc<metrics::Calls>>,
 }
 
 impl<S, R: Refuse> One<S, R> {
-    /// `side`, which reports to `telemetry`.
-    pub(crate) fn new(side: Side<S, R>, telemetry: Option<&Telemetry>) -> Self {
-        let counters = telemetry.map(|telemetry| {
+    /// `side` on `listener`.
+    pub(crate) fn new(side: Side<S, R>, listener: &Listener) -> Self {
+        let counters = listener.telemetry.as_ref().map(|telemetry| {
             let counters = Arc::new(metrics::Calls::new(R::TRANSPORT, side.paths));
             if let Some(metrics) = &telemetry.metrics {
                 metrics.add(&counters);
             }
             counters
         });
+        let refuse = Noting(side.refuse);
+        let origins = Arc::new(Origins {
+            hosts: listener.hosts.clone(),
+            is_tls: listener.tls.is_some(),
+            ..side.origins
+        });
+        let hosts = HostGate::new(listener.hosts.clone(), refuse.clone());
+        let pages = CrossSiteGate::new(Arc::clone(&origins), refuse.clone());
         Self {
-            service: side.service,
-            refuse: Noting(side.refuse),
-            origins: Arc::new(side.origins),
+            service: GateLayer(Arc::new((hosts, pages))).layer(side.service),
+            refuse,
+            origins,
             counters,
         }
     }
@@ -96,7 +111,7 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
     // gRPC knows no Date, and no cache looks at its answers; to h2 it is a new header every second.
     const DATED: bool = !matches!(R::TRANSPORT, Transport::Grpc);
     type Body = <Self::Service as Served>::Body;
-    type Service = Watched<ForPages<Guard<S, Noting<R>>>>;
+    type Service = Watched<ForPages<Guard<Gated<S, Gates<R>>, Noting<R>>>>;
 
     fn connection(
         &self,

@@ -84,7 +84,7 @@ struct Options {
 #[ignore = "it is the program that the next test runs"]
 fn a_program_in_which_a_task_panics() {
     let options = Options::parse_from(["program", "--log-format", "json"]);
-    let _ = process::run(&options.server, Limits::default(), async |_| {
+    let _ = process::run(&options.server, Limits::default(), 1, async |_| {
         let task = tokio::spawn(async { panic!("task {} failed", 7) });
         task.await.expect_err("it panics");
         Ok(())

@@ -54,7 +54,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = serving::args::parse::<Args>();
     let piped = args.interactive && !stdin().is_terminal();
     let patience = if piped { PATIENCE_WHEN_PIPED } else { PATIENCE };
     let waits = Waits {

@@ -30,10 +30,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LONGEST_CONVERSATION: Duration = Duration::from_secs(60 * 60);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = serving::args::parse::<Args>();
     let mut limits = args.server.limits();
     limits.longest_call = args.server.max_call.unwrap_or(LONGEST_CONVERSATION);
-    process::run(&args.server, limits, async |process| {
+    process::run(&args.server, limits, 1, async |process| {
         let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
         process::announce(&format!(
             "Server is running...\ngRPC on {}",

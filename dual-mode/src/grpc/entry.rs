@@ -8,10 +8,15 @@ use std::{
 
 use axum::http::{HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
 use futures_util::future::{BoxFuture, Either};
-use serving::{body::Unpaused, intake::CountedBody};
+use serving::{
+    body::Unpaused,
+    intake::CountedBody,
+    limits::Limits,
+    unpacked::{Unpacked, is_gzip},
+};
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::{faults::Fault, rest::problem};
 
@@ -22,12 +27,18 @@ type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 pub(super) struct Entry<S> {
     grpc: S,
     body_pause: Duration,
+    /// The most bytes that a message may have.
+    limit: usize,
 }
 
 impl<S> Entry<S> {
-    /// `grpc`, whose requests over gRPC-Web may pause for at most `body_pause`.
-    pub(super) fn new(grpc: S, body_pause: Duration) -> Self {
-        Self { grpc, body_pause }
+    /// `grpc`, within `limits`.
+    pub(super) fn new(grpc: S, limits: &Limits) -> Self {
+        Self {
+            grpc,
+            body_pause: limits.body_pause,
+            limit: limits.message,
+        }
     }
 }
 
@@ -61,7 +72,16 @@ where
                 refused(&Fault::MethodNotAllowed { allow: "POST" })
             }
             Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
-                Either::Left(self.grpc.call(request))
+                if is_gzip(request.headers()) {
+                    let limit = self.limit;
+                    let request = Unpacked::of(request, limit).map(Body::new);
+                    Either::Right(Box::pin(Service::<Request<Body>>::call(
+                        &mut self.grpc,
+                        request,
+                    )))
+                } else {
+                    Either::Left(self.grpc.call(request))
+                }
             }
             _ => match web_form(content_type) {
                 Some(form) => {
@@ -119,7 +139,13 @@ where
     fn browser(&self, request: Request<CountedBody>) -> Answer {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
-        let mut web = GrpcWebLayer::new().layer(self.grpc.clone());
+        // What is behind base64, or in gzip, is read to its end here.
+        let limit = self.limit;
+        let grpc = self
+            .grpc
+            .clone()
+            .map_request(move |request: Request<Body>| Unpacked::of(request, limit).map(Body::new));
+        let mut web = GrpcWebLayer::new().layer(grpc);
         Box::pin(web.call(request))
     }
 }

@@ -89,7 +89,7 @@ pub(crate) async fn side(
     let service = CountedBatch::new(service, limits.message);
     let service = Reworded::new(WithOperations::new(service, operations), limits.message);
     let side = Side {
-        service: Entry::new(service, limits.body_pause),
+        service: Entry::new(service, limits),
         refuse: Refused,
         paths: operations::paths(FILE_DESCRIPTOR_SET),
         origins,

@@ -2,7 +2,7 @@
 
 use axum::http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
 };
 
 use crate::faults::Fault;
@@ -17,6 +17,9 @@ pub(crate) enum Form {
     /// Protobuf, for clients that know only its older name.
     XProtobuf,
 }
+
+/// What a fault calls a body in a coding that is not read.
+pub(super) const COMPRESSED: &str = "a compressed body";
 
 /// The forms that are read, as an `Accept` header lists them.
 const READ: &str = "application/json, application/protobuf";
@@ -44,14 +47,17 @@ impl Form {
             form: form.chars().take(80).collect(),
             accept: READ,
         };
-        if let Some(encoding) = headers.get("content-encoding")
-            && encoding != "identity"
-        {
-            return Err(refused("a compressed body"));
+        if !headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
+            return Err(refused(COMPRESSED));
         }
-        let Some(value) = headers.get(CONTENT_TYPE) else {
+        let mut types = headers.get_all(CONTENT_TYPE).iter();
+        let Some(value) = types.next() else {
             return Ok(Self::Json);
         };
+        // Of two, nobody can say which is meant.
+        if types.next().is_some() {
+            return Err(refused("a body with two content types"));
+        }
         if value == Self::Json.media_type() {
             return Ok(Self::Json);
         }
@@ -101,6 +107,15 @@ impl Form {
             .or_else(|| fits("*/*"))
             .unwrap_or(0.0)
     }
+}
+
+/// Whether one `Content-Encoding` header names no coding that changes a body (RFC 9110 §8.4).
+fn is_identity(header: &HeaderValue) -> bool {
+    let mut codings = header.as_bytes().split(|byte| *byte == b',');
+    codings.all(|coding| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 /// The media ranges of one `Accept` header, each with its weight.
@@ -168,7 +183,25 @@ mod tests {
             assert_eq!(Form::of_request(&headers).ok(), form, "{content_type}");
         }
         assert_eq!(Form::of_request(&HeaderMap::new()), Ok(Form::Json));
-        let compressed = headers("content-encoding", "gzip");
-        assert!(Form::of_request(&compressed).is_err());
+        for (codings, is_read) in [
+            (&["identity"][..], true),
+            (&["Identity"], true),
+            (&["identity, IDENTITY", ""], true),
+            (&["gzip"], false),
+            (&["identity, gzip"], false),
+            (&["identity", "gzip"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(Form::of_request(&headers).is_ok(), is_read, "{codings:?}");
+        }
+        let mut two = headers("content-type", "application/json");
+        two.append(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/protobuf"),
+        );
+        assert!(Form::of_request(&two).is_err());
     }
 }

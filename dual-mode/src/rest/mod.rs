@@ -12,7 +12,7 @@ mod query;
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::State,
     http::{
         HeaderMap, HeaderValue, Request, StatusCode,
@@ -128,14 +128,32 @@ pub async fn serve(
 }
 
 async fn by_query(request: Request<Body>) -> Response {
-    let form = Form::Json.of_answer(request.headers());
-    let read = query::request(request.uri().query().unwrap_or_default());
+    let (head, body) = request.into_parts();
+    let form = Form::Json.of_answer(&head.headers);
+    let read = match nothing(body, &head.headers).await {
+        Ok(()) => query::request(head.uri.query().unwrap_or_default()),
+        Err(fault) => Err(fault),
+    };
     let answer = read.and_then(|request| calls::greet(&request, form));
     let mut response = respond(answer, form);
     // Caches keep answers to GET by what made them so.
     let accept = HeaderValue::from_static("accept");
     response.headers_mut().append(VARY, accept);
     response
+}
+
+/// Reads the body of a request that has none. What is sent is not passed over.
+async fn nothing(body: Body, headers: &HeaderMap) -> Result<(), Fault> {
+    if HttpBody::is_end_stream(&body) {
+        return Ok(());
+    }
+    match whole(body, headers, 0).await {
+        Ok(_) => Ok(()),
+        Err(Fault::TooLarge { .. }) => Err(Fault::Malformed(
+            "a GET takes its fields from the query, and no body".to_owned(),
+        )),
+        Err(fault) => Err(fault),
+    }
 }
 
 async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response {

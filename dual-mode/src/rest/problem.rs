@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{
         HeaderMap, HeaderValue, Response,
-        header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER},
+        header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER},
     },
 };
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use serving::{
     telemetry::codes::Transport,
 };
 
+use super::media::COMPRESSED;
 use crate::faults::{self, DOMAIN, Fault};
 
 /// The answer to the call that met `fault`.
@@ -106,6 +107,10 @@ pub(super) fn render(fault: &Fault) -> Response<Bytes> {
     match fault {
         Fault::MethodNotAllowed { allow } => {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        // RFC 9110 §15.5.16.
+        Fault::UnsupportedMediaType { form, .. } if form == COMPRESSED => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Fault::UnsupportedMediaType { accept, .. } => {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));

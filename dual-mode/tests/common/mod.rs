@@ -6,7 +6,9 @@ pub(crate) mod wire;
 use std::{net::SocketAddr, time::Duration};
 
 use hyper::header::HeaderValue;
-use serving::{CancellationToken, drain::ServeError, limits::Limits, server::Listener};
+use serving::{
+    CancellationToken, drain::ServeError, hosts::Hosts, limits::Limits, server::Listener,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -32,9 +34,16 @@ impl Served {
 
     /// One within `limits`, for the pages of `origins`.
     pub(crate) async fn with(limits: &Limits, origins: &[&'static str]) -> Self {
+        Self::called(&[], limits, origins).await
+    }
+
+    /// One that answers to `hosts` only, unless there are none.
+    pub(crate) async fn called(hosts: &[&str], limits: &Limits, origins: &[&'static str]) -> Self {
+        let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let [(rest, rest_at), (grpc, grpc_at)] = [listen().await, listen().await];
         let [rest, grpc] = [rest, grpc].map(|socket| Listener {
             limits: limits.clone(),
+            hosts: Hosts::new(&hosts),
             ..socket.into()
         });
         let origins = origins
@@ -42,7 +51,7 @@ impl Served {
             .map(|origin| HeaderValue::from_static(origin));
         let browsers = dual_mode::Browsers {
             origins: origins.collect(),
-            grpc_url: None,
+            ..dual_mode::Browsers::default()
         };
         let shutdown = CancellationToken::new();
         Self {
@@ -63,7 +72,11 @@ impl Served {
         let (listener, address) = listen().await;
         let origins = origins.iter().map(|o| HeaderValue::from_static(o));
         let shutdown = CancellationToken::new();
-        let server = dual_mode::serve_on_one_port(origins.collect(), listener, shutdown.clone());
+        let browsers = dual_mode::Browsers {
+            origins: origins.collect(),
+            ..dual_mode::Browsers::default()
+        };
+        let server = dual_mode::serve_on_one_port(browsers, listener, shutdown.clone());
         Self {
             rest: address,
             grpc: address,

@@ -154,6 +154,8 @@ fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
             }
             requests
         }
+        403 => vec![fine().with_headers("origin: https://evil.example\r\n")],
+        421 => vec![fine()],
         408 => {
             let body_pause = Duration::from_millis(1);
             return Some((
@@ -211,8 +213,8 @@ async fn every_documented_answer_is_given_as_it_is_documented() {
         let operation =
             known.unwrap_or_else(|| panic!("{operation} is new: let this test bring it about"));
         let responses = described["responses"].as_object().expect("responses");
-        let least = ["200", "400", "414", "431", "500", "503", "504"].into_iter();
-        let of_bodies = ["408", "413", "415"].into_iter();
+        let least = ["200", "400", "414", "421", "431", "500", "503", "504"].into_iter();
+        let of_bodies = ["403", "408", "413", "415"].into_iter();
         let of_bodies = of_bodies.filter(|_| operation.starts_with("POST"));
         for status in least.chain(of_bodies) {
             assert!(
@@ -225,7 +227,13 @@ async fn every_documented_answer_is_given_as_it_is_documented() {
             let Some((limits, requests)) = provocations(operation, status) else {
                 continue;
             };
-            let served = Served::with(&limits, &[]).await;
+            // The requests are for another host.
+            let hosts = if status == 421 {
+                &["api.example"][..]
+            } else {
+                &[]
+            };
+            let served = Served::called(hosts, &limits, &[]).await;
             for request in requests {
                 let answer = request.to(served.rest).await;
                 let what = format!("{operation}{}, {status}", request.query);

@@ -94,6 +94,10 @@ pub(crate) async fn table() -> String {
     row("a deadline that cannot be read", {
         each(wire, ONE, &[("grpc-timeout", "soon")], b"{}", METHOD, HOLI).await
     });
+    row("a page of another origin", {
+        let from = [("origin", "https://evil.example")];
+        each(wire, ONE, &from, b"{}", METHOD, HOLI).await
+    });
     row("a deadline that passes", unfinished(wire).await);
     row("a request that pauses for too long", paused(wire).await);
     row("a bug of the server", panicked(wire).await);
@@ -110,6 +114,19 @@ pub(crate) async fn table() -> String {
         "a stream when the server goes away",
         drained(wire, &served).await,
     );
+    served.stop().await;
+
+    let served = Served::called(&["api.example"], &Limits::default(), &[]).await;
+    let mut wire = Wire::to(&served).await;
+    row("a host that the server does not answer to", {
+        let path = "http://evil.example/v1/get_greetings";
+        let rest = said(
+            &wire
+                .send(To::Rest1, &format!("POST {path}"), &[], "{}")
+                .await,
+        );
+        [rest, "–".to_owned(), "–".to_owned()]
+    });
     served.stop().await;
 
     let full = Limits {
@@ -224,15 +241,15 @@ fn said(answer: &Whole) -> String {
         let reason = problem["reason"].as_str().expect("always");
         return format!("{} {reason}", answer.status.as_u16());
     }
-    if answer.status != 200 {
+    let statuses = [&answer.trailers, &answer.headers].into_iter();
+    let status = statuses.filter_map(Status::from_header_map).next();
+    if answer.status != 200 && status.is_none() {
         assert!(
             answer.body.is_empty(),
             "neither a problem nor a status: {answer:?}"
         );
         return format!("{} without a body", answer.status.as_u16());
     }
-    let statuses = [&answer.trailers, &answer.headers].into_iter();
-    let status = statuses.filter_map(Status::from_header_map).next();
     let status = status.unwrap_or_else(|| panic!("neither a problem nor a status: {answer:?}"));
     if status.code() == Code::Ok {
         return "greeted: protobuf skips it".to_owned();
@@ -242,7 +259,12 @@ fn said(answer: &Whole) -> String {
         .error_info()
         .unwrap_or_else(|| panic!("no ErrorInfo: {answer:?}"));
     assert_eq!(info.domain, dual_mode::faults::DOMAIN);
-    format!("{} {}", screaming(status.code()), info.reason)
+    // A browser or a proxy is told by HTTP, too.
+    let http = match answer.status.as_u16() {
+        200 => String::new(),
+        status => format!("{status} "),
+    };
+    format!("{http}{} {}", screaming(status.code()), info.reason)
 }
 
 /// The name of a code as the gRPC specification writes it.

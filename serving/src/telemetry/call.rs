@@ -31,6 +31,7 @@ use super::{
 use crate::{
     received::Received,
     refusal::{Refusal, Refuse},
+    target,
 };
 
 /// What is known of the calls of one connection before they come.
@@ -86,7 +87,8 @@ where
     type Error = S::Error;
     type Future = WatchedCall<S::Future>;
 
-    fn call(&self, request: Request<Received>) -> Self::Future {
+    fn call(&self, mut request: Request<Received>) -> Self::Future {
+        target::normal(request.uri_mut());
         self.watcher.asked.store(true, Relaxed);
         let line = self.line.as_ref();
         let mut call = line.map(|line| Box::new(Call::begin(line, &request)));
@@ -427,6 +429,11 @@ fn note(refusal: Refusal) {
         Refusal::UriTooLong => held(Limit::Uri),
         // Counted where it is known what there is too much of.
         Refusal::Overloaded => {}
-        Refusal::MalformedDeadline | Refusal::Draining | Refusal::Panicked => {}
+        Refusal::MalformedDeadline
+        | Refusal::MalformedHost
+        | Refusal::UnknownHost
+        | Refusal::ForeignOrigin
+        | Refusal::Draining
+        | Refusal::Panicked => {}
     }
 }

@@ -17,9 +17,10 @@ pub enum Transport {
 }
 
 /// The statuses that have a label of their own, in order. All others share one.
-const STATUSES: [u16; 38] = [
+const STATUSES: [u16; 39] = [
     200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409,
-    410, 411, 412, 413, 414, 415, 416, 417, 422, 426, 428, 429, 431, 499, 500, 501, 502, 503, 504,
+    410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 428, 429, 431, 499, 500, 501, 502, 503,
+    504,
 ];
 
 /// How many codes a transport has at most.

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Request, Response, header::RETRY_AFTER};
 use http_body::Frame;
 use http_body_util::{BodyExt, BodyStream, Full, StreamBody, combinators::UnsyncBoxBody};
 use serving::{
@@ -268,13 +268,7 @@ impl Refuse for Plain {
 
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::from(refusal.message()));
-        *response.status_mut() = match refusal {
-            Refusal::Overloaded | Refusal::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::DeadlinePassed => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::MalformedDeadline => StatusCode::BAD_REQUEST,
-            Refusal::UriTooLong => StatusCode::URI_TOO_LONG,
-            Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        *response.status_mut() = refusal.status();
         if let Some(delay) = refusal.retry_after() {
             let value = HeaderValue::from(delay.as_secs());
             response.headers_mut().insert(RETRY_AFTER, value);

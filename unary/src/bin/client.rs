@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         address,
         deadline,
         retries,
-    } = Args::parse();
+    } = serving::args::parse::<Args>();
     client::say(format_args!("request: message: {message}"));
     match client::block_on(unary::ask(
         &address,

@@ -21,8 +21,8 @@ struct Args {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    process::run(&args.server, args.server.limits(), async |process| {
+    let args = serving::args::parse::<Args>();
+    process::run(&args.server, args.server.limits(), 1, async |process| {
         let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
         process::announce(&format!(
             "Server is running...\ngRPC on {}",

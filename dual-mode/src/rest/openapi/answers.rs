@@ -160,7 +160,12 @@ fn faults(examples: &Examples, call: Call, has_body: bool) -> Vec<Fault> {
         let limit = Limits::default().message;
         let html = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/html"))]);
         let form = Form::of_request(&html).expect_err("it is not read");
-        faults.extend([Fault::Incomplete, Fault::TooLarge { limit }, form]);
+        faults.extend([
+            Fault::Incomplete,
+            Fault::TooLarge { limit },
+            form,
+            Fault::ForeignOrigin,
+        ]);
     }
     faults.extend(surrounding());
     faults
@@ -168,10 +173,11 @@ fn faults(examples: &Examples, call: Call, has_body: bool) -> Vec<Fault> {
 
 /// The faults of any call, which the server around the service finds. A server that goes away lets
 /// calls finish: only a stream of gRPC is told.
-fn surrounding() -> [Fault; 5] {
+fn surrounding() -> [Fault; 6] {
     [
         Refusal::MalformedDeadline.into(),
         Fault::UriTooLong,
+        Fault::UnknownHost,
         Fault::Internal,
         Fault::Overloaded,
         Fault::DeadlinePassed,
@@ -194,6 +200,8 @@ fn meaning(fault: &Fault) -> &'static str {
         Fault::UnsupportedMediaType { .. } => "The body is in a form that is not read",
         Fault::TooLarge { .. } => "The body is longer than the server takes",
         Fault::UriTooLong => "The path and the query are longer than the server takes",
+        Fault::UnknownHost => "The server does not answer to this host",
+        Fault::ForeignOrigin => "A page of another origin asks, and CORS does not name it",
         Fault::Incomplete => "The rest of the body did not come",
         Fault::DeadlinePassed => "The deadline passed",
         Fault::Overloaded => "The server has as much work as it takes",
