@@ -14,7 +14,26 @@ if (!reportDir) {
   console.error('usage: node check.mjs REPORT_DIR [SCREENSHOT_DIR]');
   process.exit(2);
 }
-// The next two functions run inside the page; each returns what is wrong with it.
+// The next three functions run inside the page; each returns what is wrong with it.
+
+// Both sides of a claim have to be seen at once, whatever the width: neither cut off, nor below the other.
+function sides() {
+  if (!document.querySelector('svg.panel, .claim')) return []; // Not the page on a run.
+  const claims = [...document.querySelectorAll('.claim')];
+  if (claims.length === 0) return ['the page shows no claim'];
+  return claims.flatMap((claim) => {
+    const name = claim.querySelector('h2').textContent;
+    const boxes = [...claim.querySelectorAll('.sides > div')].map((side) => side.getBoundingClientRect());
+    const clipped = [...claim.querySelectorAll('dt, dd, small')].filter((e) => e.scrollWidth > e.clientWidth + 1);
+    const outside = boxes.filter((box) => box.left < 0 || box.right > document.documentElement.clientWidth);
+    return [
+      ...(boxes.length === 2 ? [] : [`${name} has ${boxes.length} sides`]),
+      ...(new Set(boxes.map((box) => box.top)).size === 1 ? [] : [`the sides of ${name} are not side by side`]),
+      ...(clipped.length + outside.length === 0 ? [] : [`a side of ${name} is cut off`]),
+      ...(claim.querySelector('.grade')?.textContent ? [] : [`${name} has no grade`]),
+    ];
+  });
+}
 
 function drawings() {
   const charts = 'svg[role=img], div[id^="graph-"][style]';
@@ -27,7 +46,7 @@ function drawings() {
       return line.getTotalLength() > 0 && drawn.width + drawn.height > 0
         && getComputedStyle(line).stroke !== 'none';
     });
-    const marks = [...svg.querySelectorAll('.mark, .whisker')].filter((mark) => {
+    const marks = [...svg.querySelectorAll('.mark, .whisker, .cross')].filter((mark) => {
       const drawn = mark.getBoundingClientRect();
       const { fill, stroke } = getComputedStyle(mark);
       return drawn.width + drawn.height > 0 && (fill !== 'none' || stroke !== 'none');
@@ -79,6 +98,7 @@ async function open(browser, file, size, scheme) {
   check(where, 'nothing is fetched from a network', requests);
   check(where, 'no error on the console, no failed request', errors);
   check(where, 'no horizontal scrolling of the page', await page.evaluate(overflow));
+  check(where, 'both sides of every claim are seen at once', await page.evaluate(sides));
   check(where, 'every drawing is drawn and described', await page.evaluate(drawings));
   check(where, 'every chart of goose is drawn', await page.evaluate(gooseCharts));
   check(where, 'every text stands out from its background', await page.evaluate(faintTexts));
@@ -88,6 +108,7 @@ async function open(browser, file, size, scheme) {
   }
   await page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
   check(where, 'nor with every detail unfolded', await page.evaluate(overflow));
+  check(where, 'and every text there stands out too', await page.evaluate(faintTexts));
   await context.close();
 }
 

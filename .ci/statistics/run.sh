@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo build --quiet --locked --package loadtest --example statistics --example sample-report
+cargo build --quiet --locked --package stats --example statistics --package loadtest --example sample-report
 built=${CARGO_TARGET_DIR:-target}/debug/examples
 python3 -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \

@@ -7,7 +7,7 @@
 
 use std::{process::Command, process::ExitCode};
 
-use loadtest::record::{Arm, BlockRecord, Recording};
+use loadtest::record::{Protocol, Purpose, Recording, Trial};
 
 /// Calls per second.
 const RATE: u64 = 10_000;
@@ -25,21 +25,21 @@ const MADE: f64 = 0.9;
 fn main() -> ExitCode {
     let runs = SECONDS.map(run);
     let mut flat = true;
-    for arm in [Arm::JsonHttp1, Arm::Grpc] {
-        let [short, long] = runs.each_ref().map(|run| block(run, arm));
-        let [short_kib, long_kib] = [short, long].map(|block| {
-            let peak = block.generator.peak_memory_kib;
+    for protocol in [Protocol::JsonHttp1, Protocol::Grpc] {
+        let [short, long] = runs.each_ref().map(|run| trial(run, protocol));
+        let [short_kib, long_kib] = [short, long].map(|trial| {
+            let peak = trial.measurement.generator.peak_memory_kib;
             peak.expect("the system tells the peak of a process's memory")
         });
         let ratio = long_kib as f64 / short_kib as f64;
         println!(
             "{}: {short_kib} KiB after {} requests, {long_kib} KiB after {}: {ratio:.3}×, at most {MOST}",
-            arm.name(),
-            short.requests,
-            long.requests,
+            protocol.name(),
+            short.measurement.completed,
+            long.measurement.completed,
         );
-        let enough = |(block, seconds): (&BlockRecord, u64)| {
-            block.requests as f64 >= MADE * (RATE * seconds) as f64
+        let enough = |(trial, seconds): (&Trial, u64)| {
+            trial.measurement.completed as f64 >= MADE * (RATE * seconds) as f64
         };
         flat &= ratio <= MOST && [short, long].into_iter().zip(SECONDS).all(enough);
     }
@@ -50,12 +50,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// One block of each arm, of so many seconds.
+/// A trial of each variant, of so many seconds.
 fn run(seconds: u64) -> Recording {
     let folder = tempfile::tempdir().expect("a temporary directory can be made");
     let report = folder.path().join("run");
     let status = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["--rate", &RATE.to_string(), "--pairs", "1", "--arms", "A,E"])
+        .args([
+            "--rate",
+            &RATE.to_string(),
+            "--rounds",
+            "1",
+            "--variants",
+            "A,E",
+        ])
         .args(["--run-time", &format!("{seconds}s"), "--output-dir"])
         .arg(&report)
         .status()
@@ -63,9 +70,10 @@ fn run(seconds: u64) -> Recording {
     Recording::read(&report).unwrap_or_else(|error| panic!("{status}: {error:#}"))
 }
 
-/// The first block of `arm`: what a busy machine makes VOID has its memory all the same.
-fn block(recording: &Recording, arm: Arm) -> &BlockRecord {
-    let mut blocks = recording.blocks.iter();
-    let block = blocks.find(|block| block.arm == arm);
-    block.expect("both arms were measured")
+/// The first trial of `protocol` at the rate: disturbed ones have their memory too.
+fn trial(recording: &Recording, protocol: Protocol) -> &Trial {
+    let mut trials = recording.trials.iter();
+    let is_it =
+        |trial: &&Trial| trial.purpose == Purpose::Open && trial.variant.protocol == protocol;
+    trials.find(is_it).expect("both protocols were measured")
 }

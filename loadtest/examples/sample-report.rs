@@ -1,17 +1,21 @@
-//! Writes verdict pages made from made-up recordings, for working on their looks and for the browser
-//! check.
+//! Writes pages of made-up runs, for working on their looks and for the browser check.
 //!
 //! Run with `cargo run -p loadtest --example sample-report -- DIRECTORY`. It writes the raw data and
-//! `index.html` of a run where all went well; `quick.html` of one with few pairs on a noisy machine;
-//! `troubled.html` with every warning; `outside.html` of a service whose CPU nobody can see; and
-//! goose's own report as `goose-sample.html`.
+//! `index.html` of a run where all went well; `quick.html` of a short one on a busy machine;
+//! `troubled.html` of one with every kind of disturbance; `outside.html` of a service whose CPU nobody can
+//! see; `compared.html` of two runs; and goose's own report as `goose-sample.html`.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use loadtest::{
-    record::{Purpose, Recording, Service, Void},
-    report::{goose, verdict::render},
+    commands::{compare::Side, report::write_page},
+    record::{Disturbance, Machine, Recording, Service},
+    report::{goose, side_by_side, verdict::render},
+    verdict::Verdict,
 };
 
 #[path = "../tests/made_up/mod.rs"]
@@ -23,24 +27,54 @@ fn main() -> anyhow::Result<()> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
     let directory = directory.context("name the directory to write to")?;
     fs::create_dir_all(&directory)?;
-    let write = |name: &str, recording: &Recording| {
-        fs::write(directory.join(name), render(recording))
-            .with_context(|| format!("cannot write {name}"))
+    let write = |name: &str, page: String| {
+        fs::write(directory.join(name), page).with_context(|| format!("cannot write {name}"))
     };
-    let recording = made_up::recording(THOROUGH);
-    recording.write(&directory)?;
-    let goose_report = goose::offline(include_str!("../tests/fixtures/goose-report.html"))?;
-    fs::write(directory.join("goose-sample.html"), goose_report)?;
+    let all_went_well = made_up::recording(THOROUGH);
+    all_went_well.write(&directory)?;
+    write_page(&directory, &all_went_well)?;
+
+    let quick = quick();
+    let nowhere = Path::new("nowhere");
+    write("quick.html", render(&quick, nowhere))?;
+    write(
+        "troubled.html",
+        render(&troubled(all_went_well.clone()), nowhere),
+    )?;
+    write(
+        "outside.html",
+        render(&outside(all_went_well.clone()), nowhere),
+    )?;
+    let sides = [("quiet", all_went_well), ("busy", quick)].map(|(name, recording)| Side {
+        name: name.into(),
+        verdict: Verdict::of(&recording),
+        recording,
+    });
+    write("compared.html", side_by_side::render(&sides))?;
+
+    let goose_report = include_str!("../tests/fixtures/goose-report.html");
+    write("goose-sample.html", goose::offline(goose_report)?)?;
     fs::write(directory.join(goose::ECHARTS_FILE), goose::ECHARTS)?;
-    write("index.html", &recording)?;
-    let noisy = Truth {
-        pairs: 4,
-        noise: 0.15,
+    Ok(())
+}
+
+/// REST and gRPC alone, a few rounds, beside other programs.
+fn quick() -> Recording {
+    let mut recording = made_up::two(Truth {
+        rounds: 7,
+        noise: 0.12,
+        seed: 3,
         ..THOROUGH
-    };
-    write("quick.html", &made_up::recording(noisy))?;
-    write("troubled.html", &troubled(recording.clone()))?;
-    write("outside.html", &outside(recording))
+    });
+    for trial in &mut recording.trials {
+        trial.measurement.others_share = Some(0.24);
+        trial.measurement.steal_share = Some(0.031);
+        trial.disturbances = vec![
+            Disturbance::OtherPrograms { share: 0.24 },
+            Disturbance::Steal { share: 0.031 },
+        ];
+    }
+    recording
 }
 
 /// Everything that can be wrong with a run at once.
@@ -50,23 +84,30 @@ fn troubled(mut recording: Recording) -> Recording {
     run.tool.release = false;
     run.thresholds_missed = vec!["p99 < 5ms: observed 6.3ms".into()];
     run.command = format!("loadtest --output-dir {}", "very-long-".repeat(20));
-    run.machines.extend(run.machines.clone());
-    for block in &mut recording.blocks {
-        match block.pair {
-            2 if block.purpose == Purpose::Open => block.void.push(Void::Behind {
+    run.machines
+        .extend(run.machines.clone().into_iter().map(|machine| Machine {
+            kernel: "Linux 6.13.0".into(),
+            ..machine
+        }));
+    for trial in &mut recording.trials {
+        let found = match (trial.round, trial.shape.users()) {
+            (2, _) => Disturbance::Queue {
                 achieved_share: 0.912,
-                limit: 0.99,
-            }),
-            4 => block.void.push(Void::Steal {
-                share: 0.034,
-                limit: 0.01,
-            }),
-            5 => block.void.push(Void::PacerLate {
-                lateness_p99_us: 61.3,
-                limit_us: 35.0,
-            }),
-            _ => {}
-        }
+            },
+            (3, _) => Disturbance::BadReplies { count: 3 },
+            (4, _) => Disturbance::Steal { share: 0.134 },
+            (5, _) => Disturbance::LateDispatch {
+                p50_us: Some(61.3),
+                p99_us: 913.0,
+            },
+            (6, _) => Disturbance::ServerRestarted,
+            (7, _) => Disturbance::OtherPrograms { share: 0.31 },
+            (_, 8..) => Disturbance::GeneratorLimit {
+                busiest_core_share: 0.97,
+            },
+            _ => continue,
+        };
+        trial.disturbances.push(found);
     }
     recording
 }
@@ -77,10 +118,11 @@ fn outside(mut recording: Recording) -> Recording {
         rest: "http://service.example:5000".into(),
         grpc: "http://service.example:50051".into(),
     };
-    for block in &mut recording.blocks {
-        block.server = None;
-        block.wire = None;
-        block.steal_share = None;
+    for trial in &mut recording.trials {
+        trial.measurement.server = None;
+        trial.measurement.wire = None;
+        trial.measurement.steal_share = None;
+        trial.measurement.others_share = None;
     }
     recording
 }

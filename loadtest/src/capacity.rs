@@ -1,17 +1,19 @@
 //! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
 //!
-//! Each step offers a rate for one block. The rate is doubled until one misses the objective, and
+//! Each step offers a rate for one trial. The rate is doubled until one misses the objective, and
 //! then the distance between the highest that met it and the lowest that missed it is halved, on the
 //! scale of ratios, until they are close.
 
+use engine::Load;
+use stats::{SAMPLES_BEYOND, is_known};
+
 use crate::{
-    lab::Lab,
-    plan::Planned,
-    record::{Arm, BlockRecord, Capacity, Load, Objective, Purpose, Void},
-    statistics::{SAMPLES_BEYOND, is_known},
+    executor::{Executor, Planned},
+    record::{Capacity, Disturbance, Objective, Purpose, Scenario, Trial, Variant},
+    system::System,
 };
 
-/// The search ends where the rates that met and missed are closer than this: blocks at the edge
+/// The search ends where the rates that met and missed are closer than this: trials at the edge
 /// differ by more.
 const CLOSE: f64 = 1.05;
 
@@ -26,10 +28,10 @@ const WAITING: f64 = 0.5;
 /// Below this rate no objective is searched for, in calls per second, whatever its percentile.
 const LOWEST: f64 = 1.0;
 
-/// How often a rate is tried whose blocks tell nothing.
+/// How often a rate is tried whose trials tell nothing.
 const ATTEMPTS: u32 = 3;
 
-/// The longest block of a search, in microseconds. Rates at which the percentile is not known by then are
+/// The longest trial of a search, in microseconds. Rates at which the percentile is not known by then are
 /// not tried.
 const LONGEST_US: u64 = 60_000_000;
 
@@ -71,7 +73,7 @@ enum Step {
     Missed,
     /// The generator could not offer the rate.
     GeneratorBound,
-    /// Nothing: the block was disturbed.
+    /// Nothing: the trial was disturbed.
     Disturbed,
 }
 
@@ -111,95 +113,91 @@ impl Bracket {
     }
 }
 
-/// Searches for the capacity of `arm` with `users`, beginning at the rate `first`. The blocks are
-/// added to `blocks`, whose length numbers the next one.
+/// Searches for the capacity of `variant` in the shape of `like`, beginning at its rate; none if the
+/// user stopped it before anything was found.
 ///
 /// # Errors
 /// When a process cannot be started, or an option cannot be carried out.
 pub async fn search(
-    lab: &mut Lab,
-    (arm, users): (Arm, u32),
+    executor: &mut Executor,
+    like: &Scenario,
+    (variant, system): (&Variant, &System),
     objective: Objective,
-    first: f64,
-    blocks: &mut Vec<BlockRecord>,
-) -> anyhow::Result<Capacity> {
+) -> anyhow::Result<Option<Capacity>> {
+    let Load::Open { per_second: first } = like.load else {
+        return Ok(None);
+    };
     let mut bracket = Bracket::default();
     let mut disturbed = false;
-    let window_us = lab.window_us;
     for step in 1..=MOST_STEPS {
         let Some(rate) = bracket.next(first, lowest(objective)) else {
             break;
         };
         let rate = rate.round();
-        lab.window_us = window(objective, rate, window_us);
-        // How many steps it takes is not known before.
-        lab.plan(1);
-        let found = try_rate(lab, (arm, users), objective, (rate, step), blocks).await;
-        lab.done();
-        lab.window_us = window_us;
-        let found = found?;
+        let scenario = Scenario {
+            purpose: Purpose::Capacity,
+            load: Load::Open { per_second: rate },
+            window_us: window(objective, rate, like.window_us),
+            variants: vec![variant.clone()],
+            ..like.clone()
+        };
+        let planned = Planned {
+            scenario: &scenario,
+            variant,
+            system,
+            round: step,
+        };
+        let found = try_rate(executor, &planned, objective).await?;
+        if executor.is_over() {
+            break;
+        }
         if found == Step::Disturbed {
             disturbed = true;
-            lab.display.say(&format!(
-                "capacity of {}: blocks at {rate} calls/s tell nothing, and the search ends",
-                arm.name()
+            executor.display.say(&format!(
+                "capacity of {}: trials at {rate} calls/s tell nothing, and the search ends",
+                variant.name
             ));
             break;
         }
         bracket.tell(rate, found);
-        lab.display.say(&format!(
+        let said = |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| rate.to_string());
+        executor.display.say(&format!(
             "capacity of {}: {rate} calls/s, met {}, missed {}",
-            arm.name(),
-            bracket.met.map_or("-".to_owned(), |rate| rate.to_string()),
-            bracket
-                .missed
-                .map_or("-".to_owned(), |rate| rate.to_string()),
+            variant.name,
+            said(bracket.met),
+            said(bracket.missed),
         ));
-        if lab.stop.is_cancelled() {
-            break;
-        }
     }
-    Ok(Capacity {
-        arm,
-        connections: users,
-        in_flight: 1,
-        batch: 1,
+    let is_empty = bracket.met.is_none() && bracket.missed.is_none() && !disturbed;
+    Ok((!is_empty).then_some(Capacity {
+        protocol: variant.protocol,
+        shape: like.shape,
+        batch: like.batch,
         met_per_second: bracket.met,
         missed_per_second: bracket.missed.filter(|_| !bracket.generator_bound),
         generator_bound: bracket.generator_bound,
         disturbed,
-    })
+    }))
 }
 
 async fn try_rate(
-    lab: &mut Lab,
-    (arm, users): (Arm, u32),
+    executor: &mut Executor,
+    planned: &Planned<'_>,
     objective: Objective,
-    (rate, step): (f64, u32),
-    blocks: &mut Vec<BlockRecord>,
 ) -> anyhow::Result<Step> {
     let mut found = Step::Disturbed;
     for attempt in 1..=ATTEMPTS {
-        let block = Planned {
-            number: u32::try_from(blocks.len() + 1).unwrap_or(u32::MAX),
-            pair: step,
-            attempt,
-            arm,
-            label: arm.letter().to_owned(),
-            purpose: Purpose::Capacity,
-            connections: users,
-            in_flight: 1,
-            batch: 1,
-            load: Load::Open { per_second: rate },
+        // A rate that cannot be met has bad replies and queues: that is an answer, and not to be
+        // repeated by the executor.
+        let Some(trial) = executor.once(planned, attempt).await? else {
+            break;
         };
-        let record = lab.measure(&block, None).await?.record;
-        found = judge(&record, objective);
+        found = judge(trial, objective);
         // Once may be an accident, such as a service that was started again.
-        let has_errors = |void: &Void| matches!(void, Void::Errors { .. });
-        let is_accident = attempt == 1 && record.void.iter().any(has_errors);
-        blocks.push(record);
+        let has_errors = |one: &Disturbance| matches!(one, Disturbance::BadReplies { .. });
+        let is_accident = attempt == 1 && trial.disturbances.iter().any(has_errors);
         let is_known = !matches!(found, Step::Disturbed | Step::GeneratorBound) && !is_accident;
-        if is_known || lab.stop.is_cancelled() {
+        if is_known || executor.is_over() {
             break;
         }
     }
@@ -211,54 +209,53 @@ fn calls(objective: Objective) -> f64 {
     1.1 * SAMPLES_BEYOND * 100.0 / (100.0 - objective.percentile)
 }
 
-/// How long a block must be so that the percentile is known.
+/// How long a trial must be so that the percentile is known.
 fn window(objective: Objective, rate: f64, usual_us: u64) -> u64 {
     let needed = calls(objective) / rate * 1e6;
     usual_us.max((needed as u64).min(LONGEST_US))
 }
 
-/// The lowest rate at which the percentile is known in the longest block.
+/// The lowest rate at which the percentile is known in the longest trial.
 fn lowest(objective: Objective) -> f64 {
     (calls(objective) / (LONGEST_US as f64 / 1e6)).max(LOWEST)
 }
 
-/// The share of the users that waited for an answer, on average over the window: their number is
+/// The share of the users that waited for a reply, on average over the window: their number is
 /// rate × time (Little, Operations Research 9(3), 1961).
-fn users_waiting(record: &BlockRecord) -> f64 {
-    let mean_s = record.latency.uncorrected.0.mean() / 1e9;
-    let users = f64::from(record.connections) * f64::from(record.in_flight);
-    record.requests_per_second() * mean_s / users
+fn users_waiting(trial: &Trial) -> f64 {
+    let mean_s = trial.measurement.service_time.0.mean() / 1e9;
+    trial.measurement.requests_per_second() * mean_s / trial.shape.users() as f64
 }
 
-/// What a block says about its rate. One whose server fell behind has missed every objective,
-/// however late its calls were let go then: they waited for users, all of whom waited for answers.
-fn judge(record: &BlockRecord, objective: Objective) -> Step {
-    let is = |test: fn(&Void) -> bool| record.void.iter().any(test);
-    if is(|void| matches!(void, Void::GeneratorBusy { .. })) {
+/// What a trial says about its rate. One whose server fell behind has missed every objective, however
+/// late its calls were let go then: they waited for users, all of whom waited for replies.
+fn judge(trial: &Trial, objective: Objective) -> Step {
+    let is = |test: fn(&Disturbance) -> bool| trial.disturbances.iter().any(test);
+    let is_late = is(|one| matches!(one, Disturbance::LateDispatch { .. }));
+    let is_taken = is(|one| matches!(one, Disturbance::OtherPrograms { .. }));
+    if is(|one| matches!(one, Disturbance::GeneratorLimit { .. })) {
         return Step::GeneratorBound;
     }
-    if is(|void| matches!(void, Void::ServerRestarted)) {
+    if is(|one| {
+        matches!(
+            one,
+            Disturbance::ServerRestarted | Disturbance::Unmeasured { .. }
+        )
+    }) {
         return Step::Disturbed;
     }
-    let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
-    if is(|void| matches!(void, Void::Errors { .. })) {
+    if is(|one| matches!(one, Disturbance::BadReplies { .. })) {
         return Step::Missed;
     }
-    if is(|void| matches!(void, Void::Behind { .. })) {
-        let is_taken = is(|void| matches!(void, Void::Others { .. }));
-        let is_held_up = record.void.iter().any(is_late) && users_waiting(record) < WAITING;
+    let fell_behind = |one: &Disturbance| matches!(one, Disturbance::Queue { achieved_share } if *achieved_share < 1.0);
+    if trial.disturbances.iter().any(fell_behind) {
+        let is_held_up = is_late && users_waiting(trial) < WAITING;
         return match is_taken || is_held_up {
             true => Step::Disturbed,
             false => Step::Missed,
         };
     }
-    let makes_it_harder = |void: &Void| {
-        is_late(void) || matches!(void, Void::CatchingUp { .. } | Void::Others { .. })
-    };
-    if !record.void.iter().all(makes_it_harder) {
-        return Step::Disturbed;
-    }
-    let Some(times) = &record.latency.corrected else {
+    let Some(times) = &trial.measurement.response_time else {
         return Step::Disturbed;
     };
     if !is_known(times.count(), objective.percentile) {
@@ -266,21 +263,21 @@ fn judge(record: &BlockRecord, objective: Objective) -> Step {
     }
     if times.percentile_us(objective.percentile) < objective.below_us as f64 {
         // Calls that were let go late, a queue from before, and other programs only make it harder.
-        Step::Met
-    } else if record.is_valid() {
-        Step::Missed
-    } else {
-        Step::Disturbed
+        return Step::Met;
+    }
+    // The hypervisor too takes what the service needs.
+    let is_stolen = is(|one| matches!(one, Disturbance::Steal { .. }));
+    let is_queued = is(|one| matches!(one, Disturbance::Queue { .. }));
+    match is_late || is_taken || is_stolen || is_queued {
+        true => Step::Disturbed,
+        false => Step::Missed,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        block::{Spec, blank},
-        record::Nanoseconds,
-    };
+    use engine::Shape;
 
     #[test]
     fn an_objective_is_a_percentile_and_a_time() {
@@ -344,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_block_is_as_long_as_its_percentile_takes() {
+    fn a_slow_trial_is_as_long_as_its_percentile_takes() {
         let objective = parse("p99<5ms").unwrap();
         assert_eq!(window(objective, 100_000.0, 1_500_000), 1_500_000);
         assert_eq!(window(objective, 1_100.0, 1_500_000), 10_000_000);
@@ -371,23 +368,65 @@ mod tests {
         assert!(tried.iter().all(known), "{tried:?}");
     }
 
+    fn empty() -> engine::Measurement {
+        let empty = serde_json::json!({
+            "opened_unix_us": 0, "window_us": 0, "completed": 0, "counted": 0, "errors": {},
+            "service_time": engine::Nanoseconds::default(),
+            "response_time": engine::Nanoseconds::default(),
+            "server": null, "generator": {"cpu_us": 0, "busiest_core_share": null},
+            "wire": null, "dispatch": null, "steal_share": null,
+        });
+        serde_json::from_value(empty).unwrap()
+    }
+
+    fn trial(each_ns: u64, calls: u64, disturbances: Vec<Disturbance>) -> Trial {
+        let shape = Shape {
+            connections: 10,
+            in_flight: 1,
+        };
+        let load = Load::Open { per_second: 1000.0 };
+        let mut measurement = empty();
+        measurement.window_us = calls * 1000;
+        (measurement.completed, measurement.counted) = (calls, calls);
+        for times in [
+            Some(&mut measurement.service_time),
+            measurement.response_time.as_mut(),
+        ] {
+            times.unwrap().0.record_n(each_ns, calls).unwrap();
+        }
+        Trial {
+            format: crate::record::FORMAT,
+            number: 1,
+            round: 1,
+            attempt: 1,
+            purpose: Purpose::Capacity,
+            shape,
+            batch: 1,
+            load,
+            variant: crate::study::variants(&[crate::record::Protocol::Grpc]).remove(0),
+            added_cpu_us: None,
+            waited: None,
+            measurement,
+            disturbances,
+        }
+    }
+
+    const LATE: Disturbance = Disturbance::LateDispatch {
+        p50_us: None,
+        p99_us: 1e6,
+    };
+
     #[test]
-    fn a_block_that_fell_behind_is_the_servers_fault_only_where_its_users_waited() {
+    fn a_trial_that_fell_behind_is_the_servers_fault_only_if_its_users_waited() {
         let behind = |each_ns: u64, late: bool| {
-            let mut record = blank(&Spec::example(10));
-            record.window_us = 1_000_000;
-            record.requests = 1000;
-            let Nanoseconds(times) = &mut record.latency.uncorrected;
-            times.record_n(each_ns, 1000).unwrap();
-            record.void.push(Void::Behind {
+            let mut disturbances = vec![Disturbance::Queue {
                 achieved_share: 0.5,
-                limit: 0.99,
-            });
-            record.void.extend(late.then_some(Void::PacerLate {
-                lateness_p99_us: 1e6,
-                limit_us: 50.0,
-            }));
-            judge(&record, parse("p99<5s").unwrap())
+            }];
+            disturbances.extend(late.then_some(LATE));
+            judge(
+                &trial(each_ns, 1000, disturbances),
+                parse("p99<5s").unwrap(),
+            )
         };
         // A thousand calls of 9 ms on ten users in a second, and of 1 ms.
         assert_eq!(behind(9_000_000, true), Step::Missed);
@@ -396,38 +435,25 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_others_disturbed_tells_only_where_it_met_the_objective_all_the_same() {
-        let others = || Void::Others {
-            share: 0.4,
-            limit: 0.05,
-        };
-        let behind = || Void::Behind {
+    fn a_trial_that_others_disturbed_tells_only_if_it_met_the_objective_all_the_same() {
+        let others = || Disturbance::OtherPrograms { share: 0.4 };
+        let behind = || Disturbance::Queue {
             achieved_share: 0.5,
-            limit: 0.99,
         };
-        let catching_up = || Void::CatchingUp {
+        let catching_up = || Disturbance::Queue {
             achieved_share: 1.1,
-            limit: 1.01,
         };
-        let judged = |each_ns: u64, void: Vec<Void>| {
-            let mut spec = Spec::example(10);
-            spec.planned.load = Load::Open { per_second: 1000.0 };
-            let mut record = blank(&spec);
-            (record.window_us, record.requests) = (20_000_000, 20_000);
-            for times in [
-                Some(&mut record.latency.uncorrected),
-                record.latency.corrected.as_mut(),
-            ] {
-                let Nanoseconds(times) = times.unwrap();
-                times.record_n(each_ns, 20_000).unwrap();
-            }
-            record.void = void;
-            judge(&record, parse("p99<5ms").unwrap())
+        let judged = |each_ns: u64, disturbances: Vec<Disturbance>| {
+            judge(
+                &trial(each_ns, 20_000, disturbances),
+                parse("p99<5ms").unwrap(),
+            )
         };
-        for void in [vec![others()], vec![catching_up()]] {
-            assert_eq!(judged(1_000_000, void.clone()), Step::Met);
-            assert_eq!(judged(9_000_000, void), Step::Disturbed);
+        for disturbances in [vec![others()], vec![catching_up()], vec![LATE]] {
+            assert_eq!(judged(1_000_000, disturbances.clone()), Step::Met);
+            assert_eq!(judged(9_000_000, disturbances), Step::Disturbed);
         }
         assert_eq!(judged(9_000_000, vec![behind(), others()]), Step::Disturbed);
+        assert_eq!(judged(9_000_000, vec![]), Step::Missed);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use crate::usage;
+use engine::usage;
 
 /// The cores of each. None stands for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

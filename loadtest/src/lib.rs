@@ -1,43 +1,38 @@
 //! Measures REST and gRPC on one service and sets the two side by side.
 //!
 //! ```text
-//! cli → run → plan (cells × rounds × arms, in random order)
-//!           → for each block: subject (a fresh server), block (a child process: one goose attack)
-//!             → validity → record
-//!           → statistics → report, exit code
+//! cli → Config → run → study (scenarios × variants, a round in random order)
+//!     → executor: for each trial, the system made ready, a worker process (crate engine) loads it
+//!     → validity → record
+//!     → verdict (crate stats) → report, exit code
 //! ```
 //!
-//! In the order to read: [`cli`] is what a user can ask for; [`run`] carries it out; [`plan`] says
-//! what is measured in which order; [`lab`] measures one block, [`block`] is its load, in a process
-//! of its own; [`validity`] says whether it counts; [`record`] is what comes back; [`report`] is what
-//! stays.
+//! In the order to read: [`cli`] is what a user can ask for, parsed once into a `Config`; [`run`]
+//! carries it out; [`study`] says what is measured; [`executor`] makes a trial of it, on a [`system`];
+//! [`validity`] says which measures a disturbance voids; [`record`] is what stays on the disk;
+//! [`verdict`] is what may be said of it; [`report`] shows it.
 
-mod alarm;
-mod bare;
-pub mod block;
 pub mod capacity;
 pub mod ceiling;
-pub mod child;
 pub mod cli;
+pub mod codec;
 pub mod commands;
 pub mod cores;
-pub mod embedded;
+pub mod executor;
 pub mod folder;
-pub mod known;
-pub mod lab;
+pub mod greetings;
 pub mod machine;
+pub mod metric;
+pub mod numbers;
 pub mod original;
-pub mod plan;
 pub mod progress;
 pub mod record;
 pub mod report;
 pub mod run;
 pub mod selftest;
-pub mod statistics;
-pub mod subject;
+pub mod study;
 pub mod summary;
+pub mod system;
 pub mod target;
-pub mod usage;
 pub mod validity;
 pub mod verdict;
-mod work;

@@ -1,7 +1,5 @@
 //! The machine and the program that measured, for the report.
 
-use std::process::Command;
-
 use crate::{
     cores::Split,
     record::{Machine, Pinned, Tool},
@@ -32,27 +30,9 @@ pub fn tool() -> Tool {
     Tool {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         goose: GOOSE.to_owned(),
-        commit: commit(),
+        commit: option_env!("LOADTEST_COMMIT").map(str::to_owned),
         release: !cfg!(debug_assertions),
     }
-}
-
-/// The commit of the checkout that this was built from, with `+` where files differ from it by now.
-fn commit() -> Option<String> {
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    let mark = if changed.is_empty() { "" } else { "+" };
-    Some(format!("{commit}{mark}"))
-}
-
-fn git(args: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .args(["-C", env!("CARGO_MANIFEST_DIR")])
-        .args(args)
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }
 
 #[cfg(target_os = "linux")]

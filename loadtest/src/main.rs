@@ -11,66 +11,29 @@ use std::{
 };
 
 use loadtest::{
-    block, ceiling,
-    cli::{
-        Cli, Command, Options, UNREAD_BY_CEILING, UNREAD_BY_ORIGINAL, UNREAD_BY_SELFTEST,
-        UsageError,
-    },
-    commands, embedded,
-    run::{self, Design, INTERRUPTED, Interrupted},
+    ceiling,
+    cli::{Cli, Command, Config, UsageError},
+    commands,
+    run::{self, INTERRUPTED, Interrupted, Question},
     selftest, summary,
+    system::embedded,
     target::TargetError,
 };
 
-/// The one of dual-mode, which runs in a process of this program where no service is named.
+/// That of dual-mode, which runs in a process of this program if no service is named.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let Cli {
         command,
-        mut options,
+        comparison,
     } = Cli::read();
     let result = match command {
-        Some(Command::Server) => embedded::main().map(|()| 0),
-        Some(Command::Report { directory }) => report(&directory),
-        Some(Command::Compare {
-            first,
-            second,
-            output_dir,
-        }) => compare_runs(&first, &second, &output_dir),
-        Some(Command::Merge {
-            directories,
-            output_dir,
-        }) => merge(&directories, &output_dir),
-        Some(Command::Block(mut block)) => block
-            .options
-            .complete()
+        None => Config::of_comparison(comparison)
             .map_err(Into::into)
-            .and_then(|()| block::main(block.options.goose))
-            .map(|()| 0),
-        Some(Command::Ceiling(mut options)) => options
-            .complete_for("ceiling", &UNREAD_BY_CEILING)
-            .map_err(Into::into)
-            .and_then(|()| serving::client::block_on(ceiling::command(&options)))
-            .and_then(|table| say(&table)),
-        Some(Command::Selftest(mut asked)) => asked
-            .options
-            .complete_for("selftest", &UNREAD_BY_SELFTEST)
-            .map_err(Into::into)
-            .and_then(|()| serving::client::block_on(selftest::command(&asked)))
-            .and_then(|proofs| {
-                say(&selftest::table(&proofs))?;
-                Ok(selftest::exit_code(&proofs))
-            }),
-        None => options
-            .complete()
-            .map_err(Into::into)
-            .and_then(|()| compare(options, Design::Arms)),
-        Some(Command::Original(mut options)) => options
-            .complete_for("original", &UNREAD_BY_ORIGINAL)
-            .map_err(Into::into)
-            .and_then(|()| compare(*options, Design::Original)),
+            .and_then(|config| compare(config, Question::Protocols)),
+        Some(command) => carry_out(command),
     };
     ExitCode::from(result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -78,21 +41,49 @@ fn main() -> ExitCode {
     }))
 }
 
-fn compare(options: Options, design: Design) -> anyhow::Result<u8> {
-    let finished = serving::client::block_on(run::compare(options, design))?;
+fn carry_out(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Server => embedded::main().map(|()| 0),
+        Command::Trial => engine::worker::main().map(|()| 0),
+        Command::Report { directory } => report(&directory),
+        Command::Compare {
+            first,
+            second,
+            output_dir,
+        } => compare_runs(&first, &second, &output_dir),
+        Command::Merge {
+            directories,
+            output_dir,
+        } => merge(&directories, &output_dir),
+        Command::Original(args) => compare(Config::of_original(args)?, Question::Original),
+        Command::Ceiling(args) => {
+            let config = Config::of_ceiling(args)?;
+            say(&serving::client::block_on(ceiling::command(config))?);
+            Ok(0)
+        }
+        Command::Selftest(args) => {
+            let proofs = serving::client::block_on(selftest::command(&args))?;
+            say(&selftest::table(&proofs));
+            Ok(selftest::exit_code(&proofs))
+        }
+    }
+}
+
+fn compare(config: Config, question: Question) -> anyhow::Result<u8> {
+    let finished = serving::client::block_on(run::compare(config, question))?;
     let page = finished.folder.join("index.html");
     say(&format!(
         "{}Report: {}",
-        summary::of(&finished),
+        summary::of(&finished.recording, &finished.verdict),
         page.display()
-    ))?;
+    ));
     let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
         _ if !run.thresholds_missed.is_empty() => 4,
         Some(_) => 7,
-        None if finished.has_bad_answers => 3,
-        None => told(finished.verdict.is_told()),
+        None if finished.has_bad_replies => 3,
+        None => conclusive(finished.verdict.is_conclusive()),
     })
 }
 
@@ -102,15 +93,15 @@ fn report(directory: &Path) -> anyhow::Result<u8> {
         "{}\nReport: {}",
         verdict.sentence(),
         page.display()
-    ))?;
-    Ok(told(verdict.is_told()))
+    ));
+    Ok(conclusive(verdict.is_conclusive()))
 }
 
 fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
     let compared = commands::compare::compare(first, second, output)?;
     let page = compared.folder.join("index.html");
-    say(&format!("{}Report: {}", compared.text, page.display()))?;
-    Ok(told(compared.is_told))
+    say(&format!("{}Report: {}", compared.text, page.display()));
+    Ok(conclusive(compared.is_conclusive))
 }
 
 fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
@@ -118,18 +109,17 @@ fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
     report(&folder)
 }
 
-/// The exit code of a report that has an answer, or can't tell.
-fn told(is_told: bool) -> u8 {
-    if is_told { 0 } else { 6 }
+/// The exit code of a report that has an answer, or is inconclusive.
+fn conclusive(is_conclusive: bool) -> u8 {
+    if is_conclusive { 0 } else { 6 }
 }
 
 /// A reader who has gone makes nothing fail.
-fn say(text: &str) -> anyhow::Result<u8> {
+fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
-    Ok(0)
 }
 
-/// The exit code of a comparison that has no report, as `--help` lists them.
+/// The exit code of a command that failed, as `--help` lists them.
 fn code_of(error: &anyhow::Error) -> u8 {
     match error.downcast_ref() {
         Some(TargetError::Unreachable { .. }) => 5,

@@ -2,60 +2,100 @@
 //! closed the connection after every answer, with one user, in whole milliseconds. Here is one change
 //! at a time, on our own server.
 
+use engine::{Load, Shape};
+
 use crate::{
-    embedded::Kind,
-    plan::{Extent, Planned},
-    record::{Arm, Cell, Load, Purpose},
+    record::{Protocol, Purpose, Scenario, Variant},
+    study::{self, Design, Experiment},
+    system::{
+        System,
+        embedded::{self, Kind},
+    },
 };
 
-/// The label of a REST that closes each connection, as the original's did.
-const AS_THE_ORIGINAL: &str = "REST as the original had it";
-/// The same where it is compared with [`KEEPS`].
-const CLOSES: &str = "REST that closes each connection";
-/// The same server, told to keep connections.
-const KEEPS: &str = "REST that keeps it";
-
-/// The cells: the comparison as it was, then connections that are kept, one user, and `users`.
-pub fn cells(extent: &Extent, users: u32) -> Vec<Cell> {
-    let cell = |connections, base: (Arm, String), other: (Arm, String)| Cell {
-        purpose: Purpose::Seed,
-        connections,
-        in_flight: 1,
-        batch: 1,
-        load: Load::Closed,
-        arms: vec![base, other],
-        pairs: extent.open_pairs,
-        window_us: extent.window_us,
-        warm_up_us: extent.warm_up_us,
+/// The steps: the comparison as it was, then connections that are kept, one user, and `users`. Servers
+/// run on `cores`.
+pub fn experiments(design: &Design, users: u32, cores: &[usize]) -> Vec<Experiment> {
+    let step = |connections, base: Side<'_>, other: Side<'_>| {
+        let sides = [&base, &other, &base];
+        let mut variants: Vec<Variant> = sides.iter().map(|side| side.variant()).collect();
+        variants[2] = study::twin(&variants[0]);
+        Experiment {
+            systems: sides.iter().map(|side| side.system(cores)).collect(),
+            scenario: Scenario {
+                purpose: Purpose::Original,
+                shape: Shape {
+                    connections,
+                    in_flight: 1,
+                },
+                batch: 1,
+                load: Load::Closed,
+                variants,
+                rounds: design.rounds,
+                window_us: design.window_us,
+                warm_up_us: design.warm_up_us,
+            },
+        }
     };
-    let (rest, grpc) = (Arm::JsonHttp1, Arm::Grpc);
-    let text = str::to_owned;
-    let mut cells = vec![
-        cell(
+    let rest = |name, kind| Side {
+        protocol: Protocol::JsonHttp1,
+        name,
+        kind,
+    };
+    let grpc = |name| Side {
+        protocol: Protocol::Grpc,
+        name,
+        kind: Kind::DualMode,
+    };
+    let (closes, keeps) = (
+        Kind::BareRest { keeps: false },
+        Kind::BareRest { keeps: true },
+    );
+    let mut steps = vec![
+        step(
             1,
-            (rest, text(AS_THE_ORIGINAL)),
-            (grpc, text("gRPC beside it")),
+            rest("REST as the original had it", closes),
+            grpc("gRPC beside it"),
         ),
-        cell(1, (rest, text(CLOSES)), (rest, text(KEEPS))),
-        cell(
+        step(
             1,
-            (rest, text("REST, one user")),
-            (grpc, text("gRPC, one user")),
+            rest("REST that closes each connection", closes),
+            rest("REST that keeps it", keeps),
+        ),
+        step(
+            1,
+            rest("REST, one user", Kind::DualMode),
+            grpc("gRPC, one user"),
         ),
     ];
     if users > 1 {
-        let of = |name: &str| format!("{name}, {users} users");
-        cells.push(cell(users, (rest, of("REST")), (grpc, of("gRPC"))));
+        let [of_rest, of_grpc] = ["REST", "gRPC"].map(|name| format!("{name}, {users} users"));
+        steps.push(step(users, rest(&of_rest, Kind::DualMode), grpc(&of_grpc)));
     }
-    cells
+    steps
 }
 
-/// The server that `block` is measured on.
-pub fn kind(block: &Planned) -> Kind {
-    match block.label.as_str() {
-        AS_THE_ORIGINAL | CLOSES => Kind::BareRest { keeps: false },
-        KEEPS => Kind::BareRest { keeps: true },
-        _ => Kind::DualMode,
+/// One side of a step.
+struct Side<'a> {
+    protocol: Protocol,
+    name: &'a str,
+    kind: Kind,
+}
+
+impl Side<'_> {
+    fn variant(&self) -> Variant {
+        Variant {
+            protocol: self.protocol,
+            name: self.name.to_owned(),
+            is_twin: false,
+        }
+    }
+
+    fn system(&self, cores: &[usize]) -> System {
+        System::Fresh(embedded::Spec {
+            cores: cores.to_vec(),
+            kind: self.kind,
+        })
     }
 }
 
@@ -65,36 +105,34 @@ pub const REPORTED_PER_SECOND: [f64; 2] = [329.2, 1414.8];
 /// Median times there, in milliseconds: Locust rounds them to whole ones.
 pub const REPORTED_MEDIAN_MS: [f64; 2] = [3.0, 1.0];
 
-/// What whole milliseconds make of a time in microseconds.
+/// A time in microseconds as whole milliseconds show it.
 pub fn whole_milliseconds(us: f64) -> f64 {
     (us / 1e3).round()
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
-    use crate::plan;
 
     #[test]
-    fn no_block_belongs_to_two_cells_and_only_the_first_two_cells_close_connections() {
-        let cells = cells(&Extent::QUICK, 8);
-        let mut labels: Vec<_> = cells
+    fn no_variant_belongs_to_two_steps_and_only_the_first_two_close_connections() {
+        let steps = experiments(&Design::QUICK, 8, &[]);
+        let mut names: Vec<_> = steps
             .iter()
-            .flat_map(|cell| cell.arms.iter().map(|(_, label)| label.clone()))
+            .flat_map(|step| step.scenario.variants.iter().map(|one| one.name.clone()))
             .collect();
-        labels.sort();
-        let all = labels.len();
-        labels.dedup();
-        assert_eq!(labels.len(), all);
-        let closing = |cell| {
-            let blocks = plan::order(cell, &mut ChaCha8Rng::seed_from_u64(1));
-            let mut kinds = blocks.iter().map(kind);
-            kinds.any(|kind| matches!(kind, Kind::BareRest { keeps: false }))
+        names.sort();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        let closing = |step: &Experiment| {
+            let closes = |system: &System| {
+                let closes = Kind::BareRest { keeps: false };
+                matches!(system, System::Fresh(spec) if spec.kind == closes)
+            };
+            step.systems.iter().any(closes)
         };
-        let closing: Vec<bool> = cells.iter().map(closing).collect();
+        let closing: Vec<bool> = steps.iter().map(closing).collect();
         assert_eq!(closing, [true, true, false, false]);
     }
 

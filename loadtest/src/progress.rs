@@ -1,39 +1,42 @@
-//! What a person sees while a run goes on: one line that is rewritten on a terminal, and now and
-//! then a line of its own elsewhere.
+//! The display of a run: one line that is rewritten on a terminal, and now and then a line of its own
+//! elsewhere.
 
 use std::{
     io::{IsTerminal, Write, stderr},
     time::{Duration, Instant},
 };
 
+use engine::Progress;
+
 use crate::{
-    block::Progress,
-    plan::{AROUND_US, Planned},
-    record::Purpose,
+    executor::{AROUND, Planned},
+    record::{Purpose, Scenario},
 };
 
-/// How often a line is printed where standard error is not a terminal.
+/// How often a line is printed if standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far a run is, on standard error.
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
+
+/// The progress of a run, on standard error.
 #[derive(Debug)]
 pub struct Display {
     terminal: bool,
-    /// Blocks that are planned, without repeats.
-    planned: usize,
-    done: usize,
-    /// How long those take that have not ended.
+    begun: Instant,
+    /// When the run is to end at the latest, if it has a budget.
+    budget: Option<Duration>,
+    /// How long the planned trials take that have not ended, if they were counted.
     left: Duration,
     last_line: Option<Instant>,
 }
 
-/// A display of a run of which nothing is planned yet.
 impl Default for Display {
     fn default() -> Self {
         Self {
             terminal: stderr().is_terminal(),
-            planned: 0,
-            done: 0,
+            begun: Instant::now(),
+            budget: None,
             left: Duration::ZERO,
             last_line: None,
         }
@@ -41,22 +44,29 @@ impl Default for Display {
 }
 
 impl Display {
-    /// So many more blocks are planned, each of which is warmed up and measured for so many
-    /// microseconds.
-    pub fn plan(&mut self, blocks: usize, each_us: u64) {
-        self.planned += blocks;
-        self.left += Duration::from_micros(each_us + AROUND_US).saturating_mul(blocks as u32);
+    /// Measuring ends after `budget` at the latest.
+    pub fn bound(&mut self, budget: Duration) {
+        self.budget = Some(budget);
     }
 
-    /// A block of that length has ended that is not repeated.
-    pub fn done(&mut self, each_us: u64) {
-        self.done += 1;
-        let took = Duration::from_micros(each_us + AROUND_US);
-        self.left = self.left.saturating_sub(took);
+    /// Time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
-    /// Shows how far the block is, whose window is so many microseconds long.
-    pub fn show(&mut self, block: &Planned, window_us: u64, progress: &Progress) {
+    /// `rounds` more of `scenario` are planned.
+    pub fn plan(&mut self, scenario: &Scenario, rounds: u32) {
+        let trials = scenario.variants.len() as u32 * rounds;
+        self.left += length(scenario).saturating_mul(trials);
+    }
+
+    /// A trial of `scenario` has ended.
+    pub fn done(&mut self, scenario: &Scenario) {
+        self.left = self.left.saturating_sub(length(scenario));
+    }
+
+    /// Shows how far a trial is.
+    pub fn show(&mut self, planned: &Planned<'_>, progress: &Progress) {
         let due = self
             .last_line
             .is_none_or(|last| last.elapsed() >= LINE_EVERY);
@@ -64,9 +74,10 @@ impl Display {
             return;
         }
         self.last_line = Some(Instant::now());
-        let line = self.line(block, window_us, progress);
+        let line = self.line(planned, progress);
         if self.terminal {
-            let _ = write!(stderr(), "\r\x1b[2K{line}");
+            let fitting: String = line.chars().take(columns().saturating_sub(1)).collect();
+            let _ = write!(stderr(), "\r\x1b[2K{fitting}");
         } else {
             let _ = writeln!(stderr(), "{line}");
         }
@@ -85,80 +96,114 @@ impl Display {
         }
     }
 
-    fn line(&self, block: &Planned, window_us: u64, progress: &Progress) -> String {
-        let Progress {
-            measured,
-            users: started,
-            answers,
-            failures,
-        } = *progress;
-        let end = window_us as f64 / 1e6;
-        let phase = match measured {
-            None => format!("starting users, {started} of {}", block.users()),
-            Some(now) => format!("measuring, {:.1} s of {end:.1} s", now.min(end)),
+    /// What matters most stands first: a narrow terminal cuts the rest.
+    fn line(&self, planned: &Planned<'_>, progress: &Progress) -> String {
+        let Planned {
+            scenario,
+            variant,
+            round,
+            ..
+        } = planned;
+        let what = match scenario.purpose {
+            Purpose::Ceiling => "generator's limit".to_owned(),
+            Purpose::Pilot => "finding the rate".to_owned(),
+            Purpose::Capacity => "capacity".to_owned(),
+            _ => format!("round {round}"),
         };
-        let again = match block.attempt {
-            1 => String::new(),
-            attempt => format!(" (attempt {attempt})"),
-        };
-        let left = (self.left.as_secs_f64() - measured.unwrap_or_default()).max(0.0);
-        let left = match left {
-            seconds if seconds < 120.0 => format!("{seconds:.0} s"),
-            seconds => format!("{:.0} min", seconds / 60.0),
-        };
-        let name = block.arm.name();
-        let (name, of) = match block.purpose {
-            // What comes after it is not planned yet.
-            Purpose::Ceiling => (
-                format!("the generator's own limit with {name}"),
-                " of this part",
+        let time = match self.budget {
+            Some(budget) => format!(
+                "{} of {} s",
+                self.begun.elapsed().min(budget).as_secs(),
+                budget.as_secs()
             ),
-            _ => (name.to_owned(), ""),
+            None => format!("about {} left", written(self.left)),
+        };
+        let phase = match progress.measured_s {
+            None => format!("{} of {} users", progress.users, scenario.shape.users()),
+            Some(now) => {
+                let end = scenario.window_us as f64 / 1e6;
+                format!("{:.1} of {end:.1} s", now.min(end))
+            }
+        };
+        let bad = match progress.failures {
+            0 => String::new(),
+            some => format!(", {some} bad"),
         };
         format!(
-            "block {} of {}, {name}{again}: {phase}: {answers} answers, {failures} bad, about {left} left{of}",
-            self.done + 1,
-            self.planned,
+            "{time} · {what} · {}: {phase}, {} replies{bad}",
+            variant.name, progress.replies
         )
     }
 }
 
+fn length(scenario: &Scenario) -> Duration {
+    Duration::from_micros(scenario.warm_up_us + scenario.window_us) + AROUND
+}
+
+fn written(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
+}
+
+/// Columns of the terminal behind standard error.
+fn columns() -> usize {
+    rustix::termios::tcgetwinsize(stderr())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(COLUMNS)
+}
+
 #[cfg(test)]
 mod tests {
+    use engine::Load;
+
     use super::*;
-    use crate::block::Spec;
+    use crate::{
+        record::Protocol,
+        study::{Design, scenario},
+        system::{System, embedded},
+    };
 
     #[test]
-    fn the_line_says_what_happens_and_how_long_it_still_takes() {
-        let mut display = Display::default();
-        display.plan(1, 7_500_000);
-        display.plan(1, 4_000_000);
-        let mut block = Spec::example(32).planned;
-        let mut progress = Progress {
-            measured: None,
+    fn the_line_says_first_how_long_it_still_takes() {
+        let scenario = scenario(
+            &Design::QUICK,
+            Purpose::Open,
+            &[Protocol::JsonHttp1],
+            32,
+            Load::Closed,
+        );
+        let system = System::Fresh(embedded::Spec::default());
+        let planned = Planned {
+            scenario: &scenario,
+            variant: &scenario.variants[0],
+            system: &system,
+            round: 3,
+        };
+        let progress = Progress {
+            measured_s: None,
             users: 3,
-            answers: 5,
+            replies: 5,
             failures: 0,
         };
+        let mut display = Display::default();
+        display.plan(&scenario, 2);
         assert_eq!(
-            display.line(&block, 6_500_000, &progress),
-            "block 1 of 2, JSON over HTTP/1.1: starting users, 3 of 32: 5 answers, 0 bad, about 12 s left"
+            display.line(&planned, &progress),
+            "about 3 s left · round 3 · REST: 3 of 32 users, 5 replies"
         );
-        display.done(7_500_000);
-        (progress.measured, block.attempt) = (Some(2.0), 2);
+        display.bound(Duration::from_secs(180));
+        let measuring = Progress {
+            measured_s: Some(2.0),
+            failures: 1,
+            ..progress
+        };
         assert_eq!(
-            display.line(&block, 3_000_000, &progress),
-            "block 2 of 2, JSON over HTTP/1.1 (attempt 2): measuring, 2.0 s of 3.0 s: 5 answers, 0 bad, about 2 s left"
-        );
-        display.plan(195, 10_000_000);
-        let line = display.line(&block, 3_000_000, &progress);
-        assert!(line.ends_with("about 33 min left"), "{line}");
-        block.purpose = Purpose::Ceiling;
-        let line = display.line(&block, 3_000_000, &progress);
-        assert!(
-            line.contains(", the generator's own limit with JSON over HTTP/1.1 (")
-                && line.ends_with("about 33 min left of this part"),
-            "{line}"
+            display.line(&planned, &measuring),
+            "0 of 180 s · round 3 · REST: 1.0 of 1.0 s, 5 replies, 1 bad"
         );
     }
 }

@@ -1,27 +1,28 @@
-//! The raw data of a run: `run.json`, and one file for each block. Everything that is said about a
+//! The raw data of a run: `run.json`, and one file for each trial. Everything that is said about a
 //! run is computed from these, and can be computed again.
 //!
 //! Times and counts are whole numbers of the unit that the field's name ends in.
 
-mod arm;
-mod block;
-mod histogram;
+mod disturbances;
 mod logs;
+mod protocol;
 pub mod store;
+mod trial;
+mod upgrade;
 
 use serde::{Deserialize, Serialize};
 
-pub use arm::Arm;
-pub use block::{
-    BlockRecord, CpuSource, GeneratorCost, Latency, Load, Pacer, Purpose, ServerCost, Void, Wire,
-};
-pub use histogram::Nanoseconds;
+use engine::{Load, Shape};
+
+pub use disturbances::{Evidence, disturbances, is_late};
+pub use protocol::Protocol;
 pub use store::Recording;
+pub use trial::{Disturbance, Purpose, Trial, Variant};
 
 /// The version of this layout. It grows when a field changes its meaning or goes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
-/// What holds for all blocks of a run: `run.json`.
+/// Facts about a run as a whole: `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The version of this layout, [`FORMAT`].
@@ -30,10 +31,14 @@ pub struct Run {
     pub started_at: String,
     /// The command line as it was typed.
     pub command: String,
-    /// The seed of every random choice: the order of the blocks, and the resampling of the verdict.
+    /// The seed of every random choice: the order of the trials, and the resampling of the verdict.
     pub seed: u64,
     /// How much was asked for.
     pub mode: Mode,
+    /// Time that measuring might take, in seconds; none if rounds were counted instead, as before
+    /// format 4.
+    #[serde(default)]
+    pub budget_s: Option<u64>,
     /// What was to be measured.
     pub plan: Plan,
     /// The latency objective that capacity is searched for, where one was given.
@@ -45,9 +50,13 @@ pub struct Run {
     /// say.
     #[serde(default)]
     pub listening: [Vec<String>; 2],
-    /// What the generator itself can do at most, an arm each, against a server that does nothing.
+    /// The generator's own limit, a variant each, against a null server.
     pub ceiling: Vec<Ceiling>,
-    /// The highest rate that met the objective, an arm each, where it was searched for.
+    /// The cost of the client's codecs, measured apart; runs before format 4 have it inside of the
+    /// generator's.
+    #[serde(default)]
+    pub codec: Vec<CodecCost>,
+    /// The highest rate that met the objective, a variant each, if it was searched for.
     pub capacity: Vec<Capacity>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
@@ -84,40 +93,58 @@ impl Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Few pairs, in a few minutes. Its intervals are wide, and the page says so.
+    /// Until the headline is decided, in a few minutes.
     Quick,
-    /// Ten pairs or more of each cell.
+    /// All scenarios, ten rounds or more.
     Thorough,
 }
 
 /// What was to be measured. Runs whose plans differ cannot be merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The cells, in the order in which they are measured.
-    pub cells: Vec<Cell>,
+    /// Scenarios in the order in which they take turns.
+    pub scenarios: Vec<Scenario>,
 }
 
-/// Blocks that differ in nothing but the arm. Only blocks of one cell are compared.
+/// Trials that differ in nothing but the variant. Only trials of one scenario are compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
+pub struct Scenario {
     /// Why it is measured.
     pub purpose: Purpose,
-    /// Connections of each block.
-    pub connections: u32,
-    /// Calls in flight on each connection.
-    pub in_flight: u32,
-    /// Greetings in one call.
+    /// Connections, and calls in flight on each.
+    pub shape: Shape,
+    /// Items in one call, such as greetings.
     pub batch: u32,
-    /// How calls are started.
+    /// When calls begin.
     pub load: Load,
-    /// The arms and their labels, the baseline first.
-    pub arms: Vec<(Arm, String)>,
-    /// Pairs that were planned: rounds in which each arm has one block.
-    pub pairs: u32,
-    /// Length of what is measured of each block.
+    /// The variants: the baseline first, what is compared with it last, and the baseline's twin
+    /// anywhere.
+    pub variants: Vec<Variant>,
+    /// Rounds that were planned, in each of which every variant has one trial; none if rounds go on
+    /// until the headline is decided or the budget is spent.
+    pub rounds: Option<u32>,
+    /// Length of what is measured of each trial.
     pub window_us: u64,
-    /// Length of what is dropped before it.
+    /// Shortest length of what is dropped before it.
     pub warm_up_us: u64,
+}
+
+impl Scenario {
+    /// The variant that is divided by.
+    pub fn baseline(&self) -> Option<&Variant> {
+        self.variants.iter().find(|variant| !variant.is_twin)
+    }
+
+    /// The variant that is compared with the baseline; none if there is no other.
+    pub fn candidate(&self) -> Option<&Variant> {
+        let last = self.variants.iter().rfind(|variant| !variant.is_twin);
+        last.filter(|last| Some(*last) != self.baseline())
+    }
+
+    /// The baseline once more, if it is measured in the same rounds.
+    pub fn twin(&self) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.is_twin)
+    }
 }
 
 /// A latency objective, such as `p99<5ms`.
@@ -133,7 +160,7 @@ pub struct Objective {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Service {
-    /// dual-mode, started afresh by the run for each block.
+    /// dual-mode, started afresh by the run for each trial.
     Embedded,
     /// A service that was running already.
     Host {
@@ -144,39 +171,44 @@ pub enum Service {
     },
 }
 
-/// The generator's own limit on one arm.
+/// The generator's own limit on one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ceiling {
-    /// The arm.
-    pub arm: Arm,
-    /// Connections.
-    pub connections: u32,
-    /// Calls in flight on each connection.
-    pub in_flight: u32,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Connections, and calls in flight on each.
+    pub shape: Shape,
     /// Requests per second against a server that answers with fixed bytes.
     pub requests_per_second: f64,
     /// CPU of the generator for each request.
     pub generator_cpu_us_per_request: f64,
 }
 
-/// What the search for the highest rate found on one arm.
+/// The cost of encoding a typed request and decoding its reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CodecCost {
+    /// The codec, such as `JSON`.
+    pub codec: String,
+    /// CPU time for each call in microseconds.
+    pub cpu_us_per_call: f64,
+}
+
+/// What the search for the highest rate found on one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
-    /// The arm.
-    pub arm: Arm,
-    /// Connections.
-    pub connections: u32,
-    /// Calls in flight on each connection.
-    pub in_flight: u32,
-    /// Greetings in one call.
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Connections, and calls in flight on each.
+    pub shape: Shape,
+    /// Items in one call.
     pub batch: u32,
     /// The highest rate that met the objective, requests per second; none met it where it is none.
     pub met_per_second: Option<f64>,
     /// The lowest rate that did not, requests per second; none where the search ended below it.
     pub missed_per_second: Option<f64>,
-    /// Whether the generator reached its own limit first: the arm can do at least what it met.
+    /// Whether the generator reached its own limit first: the service can do at least what it met.
     pub generator_bound: bool,
-    /// Whether the search ended where blocks told nothing: the machine was disturbed.
+    /// Whether the search ended where trials told nothing: the machine was disturbed.
     #[serde(default)]
     pub disturbed: bool,
 }
@@ -188,7 +220,7 @@ pub struct Tool {
     pub version: String,
     /// Version of goose.
     pub goose: String,
-    /// Commit of the checkout it ran in, where git could tell; `+` marks uncommitted changes.
+    /// Commit that the program was built from, where git could tell; `+` marks uncommitted changes.
     pub commit: Option<String>,
     /// Whether it was built with optimisations. Figures of a debug build say nothing.
     pub release: bool,

@@ -1,45 +1,46 @@
-//! A comparison from its options to its report.
+//! A comparison from its options to its report: round by round until the headline is decided, or the
+//! budget is spent.
 
-use std::path::{Path, PathBuf};
+mod itself;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use anyhow::ensure;
 use chrono::{SecondsFormat, Utc};
-use goose::config::RUN_FOLDER;
+use engine::Load;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serving::process::shutdown_on_signal;
+use stats::Look;
 use thiserror::Error;
 
 use crate::{
-    block::configuration::outputs,
     capacity, ceiling,
-    cli::{self, Options, UsageError},
+    cli::Config,
     commands::report::{PAGE, write_page},
-    cores,
-    embedded::{self, Kind},
+    executor::{Executor, Planned},
     folder::{self, Folder},
-    lab::{Lab, Outcome},
-    machine, original, plan,
-    plan::Planned,
-    progress::Display,
-    record::{Arm, BlockRecord, Cell, FORMAT, Mode, Plan, Recording, Run, store},
+    machine, original,
+    record::{FORMAT, Mode, Plan, Protocol, Purpose, Recording, Run, Scenario, Trial, store},
     report,
-    statistics::LEAST_PAIRS,
-    subject::Subject,
-    validity,
+    study::{self, Design, Experiment},
+    system::{
+        System,
+        embedded::{self, Kind},
+    },
     verdict::{Verdict, sentence::counted},
 };
 
-/// Where reports go where the user names no folder.
+/// Folder of reports if the user names none.
 const REPORTS: &str = "reports";
 
-/// How often a block is measured that is VOID each time: a disturbance passes, a cause stays.
-pub(crate) const ATTEMPTS: u32 = 3;
-
-/// What [`Run::cut_short`] says after a signal.
+/// The text of [`Run::cut_short`] after a signal.
 pub const INTERRUPTED: &str = "stopped by a signal";
 
-/// What it says of a run whose tool did not live to end it.
+/// The text of it in a run whose tool did not live to end it.
 pub const KILLED: &str = "the tool was killed, or failed";
 
 /// A comparison that was stopped before it had measured anything.
@@ -54,117 +55,95 @@ pub struct Finished {
     pub recording: Recording,
     /// Where its report is.
     pub folder: PathBuf,
-    /// Whether any answer was bad, warm-ups included.
-    pub has_bad_answers: bool,
+    /// Whether any reply was bad, warm-ups included.
+    pub has_bad_replies: bool,
     /// What it says.
     pub verdict: Verdict,
 }
 
-/// What is compared.
+/// The question that a run answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Design {
-    /// The arms, on the service that the options name.
-    Arms,
-    /// The original's comparison, on servers of our own.
+pub enum Question {
+    /// What one protocol costs against another, on the service that the options name.
+    Protocols,
+    /// What became of the original's comparison, on servers of our own.
     Original,
+    /// Whether REST differs from itself: it does not.
+    Same,
+    /// Whether REST with a fifth more work differs from REST: it does.
+    MoreWork,
 }
 
-/// Runs the comparison of `design` that `options` ask for, and writes its report.
+/// Answers `question` with the options in `config`, and writes the report.
 ///
 /// # Errors
-/// When nothing was measured: a wrong option, an unreachable target, a tool that failed, or
-/// [`Interrupted`]. No report is written then.
-pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Finished> {
+/// When nothing was measured: an unreachable target, a tool that failed, or [`Interrupted`]. No report
+/// is written then.
+pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finished> {
     let begun = Utc::now();
-    refuse_to_overwrite(&mut options)?;
-    let extent = options.extent();
-    let cores = cores::split(options.share_cores);
-    let subject = match options.targets()? {
-        None => Subject::Fresh(embedded::Spec {
-            cores: cores.server.clone(),
-            kind: Kind::DualMode,
-        }),
-        Some((rest, grpc)) => Subject::running(rest, grpc).await?,
+    let fresh = System::Fresh(embedded::Spec {
+        cores: config.cores.server.clone(),
+        kind: Kind::DualMode,
+    });
+    let system = match config.targets.clone() {
+        None => fresh,
+        Some(targets) => System::running(targets).await?,
     };
-    let arms = match design {
-        Design::Arms => arms(&options, &subject).await,
-        Design::Original => vec![Arm::JsonHttp1, Arm::Grpc],
+    let protocols = match question {
+        Question::Protocols => protocols(&config, &system).await,
+        Question::Original => vec![Protocol::JsonHttp1, Protocol::Grpc],
+        Question::Same | Question::MoreWork => vec![Protocol::JsonHttp1],
     };
     let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
-    let name = options
-        .folder()
+    let name = config
+        .output
+        .clone()
         .unwrap_or_else(|| PathBuf::from(REPORTS).join(name));
     let run = Run {
         format: FORMAT,
         started_at: begun.to_rfc3339_opts(SecondsFormat::Secs, true),
-        command: cli::typed(),
-        seed: options.seed.unwrap_or_else(cli::random_seed),
-        mode: extent.mode,
-        plan: Plan { cells: Vec::new() },
-        objective: options.slo,
-        service: subject.service(),
-        listening: subject.listening(),
+        command: config.command.clone(),
+        seed: config.seed,
+        mode: config.design.mode,
+        budget_s: config.design.budget.map(|budget| budget.as_secs()),
+        plan: Plan {
+            scenarios: Vec::new(),
+        },
+        objective: config.objective,
+        service: system.service(),
+        listening: system.listening(),
         ceiling: Vec::new(),
+        codec: crate::codec::costs().into(),
         capacity: Vec::new(),
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),
-        machines: vec![machine::machine(&cores)],
+        machines: vec![machine::machine(&config.cores)],
     };
     if let Some(whose) = run.whose_cpu() {
         eprintln!("server CPU is that of {whose}");
     }
-    if let Some(dashboard) = options.dashboard() {
-        eprintln!("goose's dashboard, while a block is measured: {dashboard}");
+    if let Some(dashboard) = config.dashboard() {
+        eprintln!("goose's dashboard, while a trial runs: {dashboard}");
     }
     complete_killed(name.parent().unwrap_or(Path::new("")));
     let folder = Folder::begin(&name)?;
     let mut comparison = Comparison {
-        lab: Lab {
-            subject,
-            cores: cores.generator.clone(),
-            window_us: extent.window_us,
-            warm_up_us: extent.warm_up_us,
-            folder: folder.path().to_owned(),
-            display: Display::default(),
-            stop: shutdown_on_signal()?,
-            options: cli::options_of_blocks(),
-        },
+        deadline: config.design.budget.map(|budget| Instant::now() + budget),
+        executor: Executor::new(config, folder.path(), shutdown_on_signal()?),
+        system,
+        protocols,
         random: ChaCha8Rng::seed_from_u64(run.seed),
         run,
-        blocks: Vec::new(),
-        has_bad_answers: false,
-        too_many_void: false,
+        undecided: Vec::new(),
     };
-    let compared = match arms.len() {
-        1 => "1 arm, which is compared with no other".to_owned(),
-        several => format!("{several} arms"),
-    };
-    let seed = comparison.run.seed;
-    let display = &comparison.lab.display;
-    display.say(&format!("{compared}, seed {seed}"));
-    let pairs = extent.closed_pairs.max(extent.open_pairs);
-    if (pairs as usize) < LEAST_PAIRS {
-        let pairs = counted(pairs.into(), "pair");
-        display.say(&format!(
-            "{pairs} of blocks: too few for a verdict, which takes at least {LEAST_PAIRS}"
-        ));
-    }
+    comparison.announce();
     let place = folder.path().to_owned();
-    let ended = async {
-        if extent.closed_pairs as usize >= LEAST_PAIRS {
-            comparison.ceiling(&options, &arms, &cores.server).await?;
-        }
-        match design {
-            Design::Arms => comparison.measure_all(&options, &extent, &arms).await?,
-            Design::Original => {
-                let measured = comparison.measure_original(&options, &extent, &arms);
-                measured.await?;
-            }
-        }
-        comparison.finish(folder)
+    let ended = match comparison.measure(question).await {
+        Ok(()) => comparison.finish(folder),
+        Err(error) => Err(error),
     };
-    ended.await.map_err(|error| match place.exists() {
+    ended.map_err(|error| match place.exists() {
         true => error.context(format!(
             "the run broke off; what it had measured stays in {}, and the next one makes its report",
             place.display()
@@ -173,122 +152,262 @@ pub async fn compare(mut options: Options, design: Design) -> anyhow::Result<Fin
     })
 }
 
-/// The arms to compare: those that were named, or all, without what a running service does not
-/// answer.
-async fn arms(options: &Options, subject: &Subject) -> Vec<Arm> {
-    if !options.arms.is_empty() {
-        return options.arms.clone();
+/// The protocols to compare: those that were named, or the design's, without what a running service
+/// does not answer.
+async fn protocols(config: &Config, system: &System) -> Vec<Protocol> {
+    if !config.protocols.is_empty() {
+        return config.protocols.clone();
     }
-    let mut arms = Vec::new();
-    for arm in Arm::ALL {
-        match subject.lacks(arm).await {
-            None => arms.push(arm),
-            Some(why) => eprintln!("{} is left out: {why}", arm.name()),
+    if config.design.mode == Mode::Quick {
+        return vec![Protocol::JsonHttp1, Protocol::Grpc];
+    }
+    let mut protocols = Vec::new();
+    for protocol in Protocol::ALL {
+        let lacks = match protocol {
+            // REST and gRPC as people have them are measured in any case.
+            Protocol::JsonHttp1 | Protocol::Grpc => None,
+            _ => system.lacks(protocol, 1).await,
+        };
+        match lacks {
+            None => protocols.push(protocol),
+            Some(why) => eprintln!("{} is left out: {why}", protocol.name()),
         }
     }
-    arms
+    protocols
 }
 
 /// A comparison while it measures.
 struct Comparison {
-    lab: Lab,
+    executor: Executor,
+    system: System,
+    protocols: Vec<Protocol>,
     random: ChaCha8Rng,
     run: Run,
-    blocks: Vec<BlockRecord>,
-    has_bad_answers: bool,
-    too_many_void: bool,
+    /// When no round is begun any more, if there is a budget.
+    deadline: Option<Instant>,
+    /// The scenarios whose part of the headline the last look left undecided.
+    undecided: Vec<Scenario>,
 }
 
 impl Comparison {
-    /// Measures the generator's own limit, which stands beside every result.
-    async fn ceiling(
-        &mut self,
-        options: &Options,
-        arms: &[Arm],
-        server: &[usize],
-    ) -> anyhow::Result<()> {
-        self.lab.plan(arms.len());
-        for block in ceiling::blocks(arms, options.users()) {
-            if self.is_over() {
+    fn announce(&mut self) {
+        let display = &mut self.executor.display;
+        let names: Vec<_> = self.protocols.iter().map(|one| one.name()).collect();
+        let design = &self.executor.config.design;
+        let extent = match (design.budget, design.rounds) {
+            (Some(budget), _) => {
+                display.bound(budget);
+                format!("until it is decided, at most {} s", budget.as_secs())
+            }
+            (None, rounds) => counted(rounds.unwrap_or_default().into(), "round"),
+        };
+        display.say(&format!(
+            "{}: {extent}, seed {}",
+            names.join(" and "),
+            self.run.seed
+        ));
+    }
+
+    async fn measure(&mut self, question: Question) -> anyhow::Result<()> {
+        if matches!(question, Question::Protocols | Question::Original) {
+            let users = self.executor.config.users;
+            let protocols = self.protocols.clone();
+            self.run.ceiling = ceiling::measure(&mut self.executor, &protocols, users).await?;
+        }
+        let experiments = self.experiments(question).await?;
+        self.run
+            .plan
+            .scenarios
+            .extend(experiments.iter().map(|one| one.scenario.clone()));
+        self.rounds(&experiments).await?;
+        self.capacity(&experiments).await
+    }
+
+    /// What is measured in rounds.
+    async fn experiments(&mut self, question: Question) -> anyhow::Result<Vec<Experiment>> {
+        let design = self.executor.config.design;
+        let users = self.executor.config.users;
+        if question == Question::Original {
+            let cores = &self.executor.config.cores.server;
+            return Ok(original::experiments(&design, users, cores));
+        }
+        if question == Question::MoreWork {
+            return itself::with_more_work(self).await;
+        }
+        if self.executor.config.closed {
+            let closed = study::scenario(
+                &design,
+                Purpose::Closed,
+                &self.protocols,
+                users,
+                Load::Closed,
+            );
+            return Ok(vec![Experiment::on(&self.system, closed)]);
+        }
+        let headline = study::headline(&design, &self.protocols, users, 1.0);
+        let mut experiments: Vec<Experiment> = headline
+            .into_iter()
+            .map(|scenario| Experiment::on(&self.system, scenario))
+            .collect();
+        if question == Question::Same {
+            itself::twice(&mut experiments);
+        } else if design.mode == Mode::Thorough {
+            let known: Vec<_> = experiments.iter().map(|one| one.scenario.clone()).collect();
+            let batches = self.takes_batches().await;
+            let map = study::map(&design, &self.protocols, users, batches, &known);
+            experiments.extend(
+                map.into_iter()
+                    .map(|place| Experiment::on(&self.system, place)),
+            );
+        }
+        self.rated(experiments).await
+    }
+
+    /// The same with the rate that each is measured at, where calls begin at a rate: the one that was
+    /// named, or what a pilot of every variant finds.
+    async fn rated(&mut self, experiments: Vec<Experiment>) -> anyhow::Result<Vec<Experiment>> {
+        let mut rated = Vec::new();
+        for mut experiment in experiments {
+            let purpose = experiment.scenario.purpose;
+            if purpose != Purpose::Single {
+                let named = self
+                    .executor
+                    .config
+                    .rate
+                    .filter(|_| purpose == Purpose::Open);
+                let rate = match named {
+                    Some(rate) => Some(rate),
+                    None => self.pilot(&experiment).await?,
+                };
+                let Some(per_second) = rate else {
+                    continue;
+                };
+                experiment.scenario.load = Load::Open { per_second };
+            }
+            rated.push(experiment);
+        }
+        Ok(rated)
+    }
+
+    /// The common rate of `like`'s variants; none if one of them measured nothing.
+    async fn pilot(&mut self, like: &Experiment) -> anyhow::Result<Option<f64>> {
+        let scenario = study::pilot(&like.scenario);
+        self.run.plan.scenarios.push(scenario.clone());
+        let mut pilots = Vec::new();
+        for variant in &scenario.variants {
+            let index = like.scenario.variants.iter().position(|one| one == variant);
+            let system = &like.systems[index.unwrap_or_default()];
+            let planned = Planned {
+                scenario: &scenario,
+                variant,
+                system,
+                round: 1,
+            };
+            if let Some(trial) = self.executor.trial(&planned).await? {
+                pilots.push(trial.clone());
+            }
+            if self.executor.is_over() {
+                return Ok(None);
+            }
+        }
+        Ok(study::common_rate(&pilots))
+    }
+
+    /// Measures round by round.
+    async fn rounds(&mut self, experiments: &[Experiment]) -> anyhow::Result<()> {
+        if let Some(rounds) = self.executor.config.design.rounds {
+            for experiment in experiments {
+                self.executor.display.plan(&experiment.scenario, rounds);
+            }
+        }
+        let mut longest = Duration::ZERO;
+        self.undecided = experiments.iter().map(|one| one.scenario.clone()).collect();
+        for round in 1.. {
+            let open: Vec<&Experiment> = self.undecided(experiments, round);
+            let begun = Instant::now();
+            let is_late = |deadline: Instant| begun + longest > deadline;
+            if open.is_empty() || self.deadline.is_some_and(is_late) {
                 break;
             }
-            self.run
-                .ceiling
-                .extend(ceiling::measure(&mut self.lab, &block, server).await?);
-            if self.lab.stop.is_cancelled() {
-                self.run.cut_short = Some(INTERRUPTED.to_owned());
+            for experiment in open {
+                for (variant, system) in experiment.round(&mut self.random) {
+                    let planned = Planned {
+                        scenario: &experiment.scenario,
+                        variant,
+                        system,
+                        round,
+                    };
+                    self.executor.trial(&planned).await?;
+                    if self.executor.is_over() {
+                        return self.save();
+                    }
+                }
             }
+            longest = longest.max(begun.elapsed());
+            self.save()?;
         }
         Ok(())
     }
 
-    async fn measure_all(
-        &mut self,
-        options: &Options,
-        extent: &plan::Extent,
-        arms: &[Arm],
-    ) -> anyhow::Result<()> {
-        if self.is_over() {
-            return Ok(());
+    /// The experiments that round number `round` is measured of: those whose headline is not decided,
+    /// or all while rounds are counted.
+    fn undecided<'a>(&mut self, experiments: &'a [Experiment], round: u32) -> Vec<&'a Experiment> {
+        let Design {
+            rounds,
+            least_rounds,
+            mode,
+            ..
+        } = self.executor.config.design;
+        if let Some(rounds) = rounds {
+            let left = if round <= rounds { experiments } else { &[] };
+            return left.iter().collect();
         }
-        let users = options.users();
-        let with_floor = |cells: Vec<Cell>| {
-            let aa = cells.first().and_then(|cell| plan::aa(extent, cell));
-            aa.into_iter().chain(cells).collect::<Vec<_>>()
-        };
-        let open = |rate| with_floor(vec![plan::open(extent, arms, users, rate)]);
-        let (mut closed, mut map) = (Vec::new(), Vec::new());
-        if options.rate.is_none() {
-            closed = plan::closed(extent, arms, users);
-            let batches = extent.map_pairs > 0 && self.takes_batches(arms).await;
-            map = plan::map(extent, arms, users, batches, &closed);
+        let done = round.saturating_sub(1);
+        // A look has its price, and is taken only when it is scheduled.
+        let is_look = Look::schedule()
+            .take_while(|rounds| *rounds <= done as usize)
+            .any(|rounds| rounds == done as usize);
+        if is_look {
+            let recording = self.lend_recording();
+            self.undecided = Verdict::of(&recording).undecided();
+            self.take_back(recording);
         }
-        // In a quick run the closed loop is held against the open one's floor, and the page says so.
-        if options.closed || extent.mode == Mode::Thorough {
-            closed = with_floor(closed);
+        let is_decided = |scenario: &Scenario| !self.undecided.contains(scenario);
+        match mode {
+            // The map gains by each round.
+            Mode::Thorough if done >= least_rounds && self.undecided.is_empty() => Vec::new(),
+            Mode::Thorough => experiments.iter().collect(),
+            Mode::Quick => {
+                let open = experiments.iter();
+                open.filter(|one| !is_decided(&one.scenario)).collect()
+            }
         }
-        // All of it at once, so that it is known how long it takes.
-        self.plan(&closed);
-        self.plan(&map);
-        if !options.closed {
-            self.plan(&open(1.0));
-        }
-        self.measure(closed).await?;
-        if options.closed {
-            return self.measure(map).await;
-        }
-        let rate = options.rate.or_else(|| plan::common_rate(&self.blocks));
-        let Some(rate) = rate.filter(|_| !self.is_over()) else {
-            return Ok(());
-        };
-        self.measure([open(rate), map].concat()).await?;
-        // The last cell may have been one of short blocks.
-        (self.lab.window_us, self.lab.warm_up_us) = (extent.window_us, extent.warm_up_us);
-        self.capacity(arms, users, rate).await
     }
 
-    async fn measure_original(
-        &mut self,
-        options: &Options,
-        extent: &plan::Extent,
-        arms: &[Arm],
-    ) -> anyhow::Result<()> {
-        let floor = plan::closed(extent, arms, 1)
+    /// All that was measured, to be judged, and to be given back.
+    fn lend_recording(&mut self) -> Recording {
+        Recording {
+            run: self.run.clone(),
+            trials: std::mem::take(&mut self.executor.trials),
+        }
+    }
+
+    fn take_back(&mut self, recording: Recording) {
+        self.executor.trials = recording.trials;
+    }
+
+    /// Whether calls of the map may ask for several greetings at once; says if not.
+    async fn takes_batches(&self) -> bool {
+        let ends = self
+            .protocols
             .first()
-            .and_then(|like| plan::aa(extent, like));
-        let cells = original::cells(extent, options.users());
-        let cells: Vec<Cell> = floor.into_iter().chain(cells).collect();
-        self.plan(&cells);
-        self.measure(cells).await
-    }
-
-    /// Whether the arms of the map can be asked for several greetings at once; says where not.
-    async fn takes_batches(&self, arms: &[Arm]) -> bool {
-        for arm in arms.first().into_iter().chain(arms.last()) {
-            if let Some(why) = self.lab.subject.lacks_batches(*arm).await {
-                self.lab.display.say(&format!(
+            .into_iter()
+            .chain(self.protocols.last());
+        for protocol in ends {
+            if let Some(why) = self.system.lacks(*protocol, 2).await {
+                self.executor.display.say(&format!(
                     "calls for more than one greeting are left out of the map: {}: {why}",
-                    arm.name()
+                    protocol.name()
                 ));
                 return false;
             }
@@ -296,183 +415,81 @@ impl Comparison {
         true
     }
 
-    /// Searches for what each arm can do, where an objective was given.
-    async fn capacity(&mut self, arms: &[Arm], users: u32, first: f64) -> anyhow::Result<()> {
-        let Some(objective) = self.run.objective else {
+    /// Searches for what each variant can do, if an objective was given.
+    async fn capacity(&mut self, experiments: &[Experiment]) -> anyhow::Result<()> {
+        let open = experiments
+            .iter()
+            .find(|experiment| experiment.scenario.purpose == Purpose::Open);
+        let (Some(objective), Some(open)) = (self.run.objective, open) else {
             return Ok(());
         };
-        for arm in arms {
-            if self.is_over() {
-                break;
+        for (variant, system) in open.scenario.variants.iter().zip(&open.systems) {
+            if variant.is_twin || self.executor.is_over() {
+                continue;
             }
-            let known = self.blocks.len();
             let found = capacity::search(
-                &mut self.lab,
-                (*arm, users),
+                &mut self.executor,
+                &open.scenario,
+                (variant, system),
                 objective,
-                first,
-                &mut self.blocks,
-            );
-            let found = found.await;
-            for block in &self.blocks[known..] {
-                store::write_block(&self.lab.folder, block)?;
-            }
+            )
+            .await?;
+            self.run.capacity.extend(found);
             self.save()?;
-            match found {
-                Ok(found) => self.run.capacity.push(found),
-                // What was measured before it stands.
-                Err(error) => {
-                    self.run.cut_short = Some(format!("the capacity of {}: {error:#}", arm.name()));
-                }
-            }
-            if self.lab.stop.is_cancelled() {
-                self.run.cut_short = Some(INTERRUPTED.to_owned());
-            }
         }
         Ok(())
     }
 
-    /// Lets the display know what is still to be measured.
-    fn plan(&mut self, cells: &[Cell]) {
-        for cell in cells {
-            let each_us = cell.warm_up_us + cell.window_us;
-            self.lab.display.plan(plan::blocks(cell), each_us);
+    /// Why the run ended before its time, if it did.
+    fn cut_short(&self) -> Option<String> {
+        match self.executor.stop.is_cancelled() {
+            true => Some(INTERRUPTED.to_owned()),
+            false => self.executor.broken_off.clone(),
         }
-    }
-
-    /// Measures `cells`, a round of each in turn, unless the run is over.
-    async fn measure(&mut self, cells: Vec<Cell>) -> anyhow::Result<()> {
-        if self.is_over() {
-            return Ok(());
-        }
-        self.run.plan.cells.extend(cells.iter().cloned());
-        for (cell, block) in plan::in_turn(&cells, &mut self.random) {
-            (self.lab.window_us, self.lab.warm_up_us) = (cell.window_us, cell.warm_up_us);
-            self.until_valid(block).await?;
-            if self.is_over() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Measures a block, again where it is VOID, up to a bound.
-    async fn until_valid(&mut self, mut block: Planned) -> anyhow::Result<()> {
-        for attempt in 1..=ATTEMPTS {
-            block.attempt = attempt;
-            block.number = u32::try_from(self.blocks.len() + 1).unwrap_or(u32::MAX);
-            if let Subject::Fresh(spec) = &mut self.lab.subject {
-                spec.kind = original::kind(&block);
-            }
-            let report = self.goose_report(&block);
-            let outcome = match self.lab.measure(&block, report).await {
-                Ok(outcome) => outcome,
-                Err(_) if self.lab.stop.is_cancelled() => {
-                    self.run.cut_short = Some(INTERRUPTED.to_owned());
-                    return Ok(());
-                }
-                Err(error) if self.blocks.is_empty() => return Err(error),
-                Err(error) => {
-                    self.run.cut_short = Some(format!("{}: {error:#}", block.arm.name()));
-                    return Ok(());
-                }
-            };
-            let void = outcome.void();
-            self.keep(outcome)?;
-            let Some(reason) = void.filter(|_| !self.is_over()) else {
-                break;
-            };
-            let name = block.arm.name();
-            let then = match attempt {
-                ATTEMPTS => "it is left out",
-                _ => "it is measured again",
-            };
-            let display = &self.lab.display;
-            display.say(&format!("a block of {name} is VOID, and {then}: {reason}"));
-        }
-        self.lab.done();
-        Ok(())
-    }
-
-    /// Goose's own report is kept of the first block of each arm.
-    fn goose_report(&self, block: &Planned) -> Option<PathBuf> {
-        let is_first = self.blocks.iter().all(|known| known.arm != block.arm);
-        let file = format!("goose-{}.html", block.arm.slug());
-        is_first.then(|| self.lab.folder.join(file))
-    }
-
-    fn keep(&mut self, outcome: Outcome) -> anyhow::Result<()> {
-        let Outcome {
-            record,
-            bad_answers,
-            thresholds_missed,
-            aborted,
-            ..
-        } = outcome;
-        for (text, count) in &bad_answers {
-            let name = record.arm.name();
-            self.lab
-                .display
-                .say(&format!("{name}: {count} × {text}, warm-up included"));
-        }
-        self.has_bad_answers |= !bad_answers.is_empty();
-        for missed in thresholds_missed {
-            let missed = format!("block {}, {}: {missed}", record.number, record.arm.name());
-            self.run.thresholds_missed.push(missed);
-        }
-        if self.lab.stop.is_cancelled() {
-            self.run.cut_short = Some(INTERRUPTED.to_owned());
-        } else if aborted.is_some() {
-            self.run.cut_short = aborted;
-        }
-        store::write_block(&self.lab.folder, &record)?;
-        self.blocks.push(record);
-        self.save()?;
-        self.too_many_void = validity::too_many_void(&self.blocks);
-        Ok(())
     }
 
     /// Writes what a later run needs to complete this one, should it be killed.
     fn save(&self) -> anyhow::Result<()> {
-        if !self.has_measured() {
+        if !has_measured(&self.executor.trials) {
             return Ok(());
         }
-        let mut run = self.run.clone();
-        run.cut_short.get_or_insert_with(|| KILLED.to_owned());
-        store::write_run(&self.lab.folder, &run)
+        let run = Run {
+            cut_short: Some(self.cut_short().unwrap_or_else(|| KILLED.to_owned())),
+            thresholds_missed: self.executor.thresholds_missed.clone(),
+            ..self.run.clone()
+        };
+        store::write_run(&self.executor.folder, &run)
     }
 
-    fn has_measured(&self) -> bool {
-        self.blocks.iter().any(|block| block.requests > 0)
-    }
-
-    /// Whether no more blocks are to be measured.
-    fn is_over(&self) -> bool {
-        self.run.cut_short.is_some() || self.too_many_void || self.lab.stop.is_cancelled()
-    }
-
-    fn finish(self, folder: Folder) -> anyhow::Result<Finished> {
+    fn finish(mut self, folder: Folder) -> anyhow::Result<Finished> {
+        self.run.cut_short = self.cut_short();
+        self.run.thresholds_missed = std::mem::take(&mut self.executor.thresholds_missed);
         ensure!(
-            self.has_measured() || self.run.cut_short.as_deref() != Some(INTERRUPTED),
+            has_measured(&self.executor.trials) || !self.executor.stop.is_cancelled(),
             Interrupted
         );
-        let recording = Recording {
-            run: self.run,
-            blocks: self.blocks,
-        };
+        let has_bad_replies = self.executor.has_bad_replies();
+        let recording = self.lend_recording();
         store::write_run(folder.path(), &recording.run)?;
         Ok(Finished {
             verdict: Verdict::of(&recording),
-            has_bad_answers: self.has_bad_answers,
+            has_bad_replies,
             folder: publish(folder, &recording)?,
             recording,
         })
     }
 }
 
+fn has_measured(trials: &[Trial]) -> bool {
+    let mut counted = trials
+        .iter()
+        .filter(|trial| trial.purpose != Purpose::Ceiling);
+    counted.any(|trial| trial.measurement.completed > 0)
+}
+
 /// Gives a folder that holds `recording` all that is computed from it, and its name.
 fn publish(folder: Folder, recording: &Recording) -> anyhow::Result<PathBuf> {
-    store::write_logs(folder.path(), &recording.blocks)?;
+    recording.write_logs(folder.path())?;
     write_page(folder.path(), recording)?;
     let library = folder.path().join(report::goose::ECHARTS_FILE);
     folder::write(&library, report::goose::ECHARTS)?;
@@ -482,17 +499,16 @@ fn publish(folder: Folder, recording: &Recording) -> anyhow::Result<PathBuf> {
 /// Makes the reports of runs in `parent` whose tool was killed.
 fn complete_killed(parent: &Path) {
     for folder in Folder::left(parent) {
-        let place = folder.path().join(store::RUN);
-        if !place.exists() {
+        if !folder.path().join(store::RUN).exists() {
             continue;
         }
         let completed = Recording::read(folder.path()).and_then(|recording| {
-            let blocks = counted(recording.blocks.len() as u64, "block");
-            Ok((blocks, publish(folder, &recording)?))
+            let trials = counted(recording.trials.len() as u64, "trial");
+            Ok((trials, publish(folder, &recording)?))
         });
         match completed {
-            Ok((blocks, folder)) => eprintln!(
-                "a run before this one was killed, or failed, after {blocks}; its report: {}",
+            Ok((trials, folder)) => eprintln!(
+                "a run before this one was killed, or failed, after {trials}; its report: {}",
                 folder.join(PAGE).display()
             ),
             Err(error) => eprintln!(
@@ -500,46 +516,4 @@ fn complete_killed(parent: &Path) {
             ),
         }
     }
-}
-
-/// Goose truncates the files it is told to write; what stands there already is not ours to lose. The
-/// names of the blocks' files begin like the name that was given.
-fn refuse_to_overwrite(options: &mut Options) -> anyhow::Result<()> {
-    for output in outputs(&mut options.goose)
-        .into_iter()
-        .filter(|output| output.file != RUN_FOLDER)
-    {
-        let file: &Path = output.file.as_ref();
-        if let Some(taken) = namesake(file) {
-            return Err(UsageError(format!(
-                "{} would overwrite {}",
-                output.option,
-                taken.display()
-            ))
-            .into());
-        }
-    }
-    Ok(())
-}
-
-/// A file that a block could write where `file` is asked for.
-fn namesake(file: &Path) -> Option<PathBuf> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let stem = file.file_stem()?.to_str()?;
-    let is_of_block = |name: &Path| {
-        let rest = name
-            .file_stem()?
-            .to_str()?
-            .strip_prefix(stem)?
-            .strip_prefix('-')?;
-        let (number, slug) = rest.split_once('-')?;
-        let is_arm = Arm::ALL.iter().any(|arm| arm.slug() == slug);
-        Some(number.parse::<u32>().is_ok() && is_arm && name.extension() == file.extension())
-    };
-    let mut names = std::fs::read_dir(folder).ok()?.flatten();
-    let taken = names.find(|entry| is_of_block(Path::new(&entry.file_name())).unwrap_or(false))?;
-    Some(file.with_file_name(taken.file_name()))
 }

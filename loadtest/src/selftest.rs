@@ -1,23 +1,27 @@
 //! Proofs of the instrument: what it measures is held against what is known beforehand.
 
-mod headline;
+mod verdicts;
 
 use std::fmt::Write;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
+use engine::{Load, Shape};
+use serving::process::shutdown_on_signal;
 
 use crate::{
     ceiling,
-    cli::Selftest,
-    embedded::{self, Account, Kind},
+    cli::{Config, SelftestArgs},
+    executor::{Executor, Planned},
     folder::Folder,
-    known::Known,
-    lab::{Lab, Outcome},
-    plan::Planned,
-    record::{Arm, BlockRecord, Load, Purpose, Void},
+    record::{Disturbance, Protocol, Purpose, Scenario, Trial},
     run::Interrupted,
-    statistics::percentile_us,
-    subject::Subject,
+    study,
+    system::{
+        System,
+        embedded::{self, Kind},
+        known::Known,
+    },
+    validity,
 };
 
 /// How long the service with the known delay takes: so long that 1% of it is more than a round trip
@@ -31,7 +35,7 @@ const DELAY_RATE: f64 = 1_200.0;
 /// Its users, of whom 24 wait for an answer.
 const DELAY_USERS: u32 = 32;
 
-/// Its percentiles must be known to this part, or to [`CLOSE_US`] where that is more.
+/// Its percentiles must be known to this part, or to [`CLOSE_US`] if that is more.
 const CLOSE: f64 = 0.01;
 
 /// See [`CLOSE`].
@@ -62,7 +66,7 @@ const SEEN: f64 = 0.5;
 const TOO_MUCH: f64 = 1e6;
 
 /// What the generator may cost, in microseconds of CPU per request.
-const COSTS: [(Arm, f64); 2] = [(Arm::JsonHttp1, 18.0), (Arm::Grpc, 26.0)];
+const COSTS: [(Protocol, f64); 2] = [(Protocol::JsonHttp1, 18.0), (Protocol::Grpc, 26.0)];
 
 /// One proof.
 #[derive(Clone, Debug)]
@@ -73,30 +77,34 @@ pub struct Proof {
     pub expected: String,
     /// What was measured.
     pub measured: String,
-    /// Whether they agree; none where it cannot be told here.
+    /// Whether they agree; none if it cannot be told here.
     pub holds: Option<bool>,
 }
 
-/// The command `selftest`: all proofs, or the comparisons alone that `asked` counts.
+/// The command `selftest`: all proofs, or the verdicts alone that `args` counts.
 ///
 /// # Errors
 /// When a process cannot be started, or the user stopped it.
-pub async fn command(asked: &Selftest) -> anyhow::Result<Vec<Proof>> {
-    let options = &asked.options;
-    let folder = Folder::begin(&std::env::temp_dir().join("loadtest-selftest"))?;
-    let (lab, server) = ceiling::lab(options, &folder)?;
-    let mut bench = Bench { lab, server };
-    let alone = asked.aa.is_some() || asked.more_work.is_some();
+pub async fn command(args: &SelftestArgs) -> anyhow::Result<Vec<Proof>> {
+    let config = Config::of_selftest(args)?;
+    let alone = args.aa.is_some() || args.more_work.is_some();
     let once = u32::from(!alone);
-    let (aa, more_work) = (asked.aa.unwrap_or(once), asked.more_work.unwrap_or(once));
     let mut proofs = Vec::new();
     if !alone {
-        proofs.extend(bench.known_delay().await?);
-        proofs.extend(bench.known_stall().await?);
-        proofs.extend(bench.own_limit(options.users()).await?);
-        proofs.push(bench.too_much(options.users()).await?);
+        let folder = Folder::begin(&std::env::temp_dir().join("loadtest-selftest"))?;
+        let executor = Executor::new(config.clone(), folder.path(), shutdown_on_signal()?);
+        let mut bench = Bench { executor };
+        for proof in [
+            bench.known_delay().await?,
+            bench.known_stall().await?,
+            bench.own_limit().await?,
+            vec![bench.too_much().await?],
+        ] {
+            proofs.extend(proof);
+        }
     }
-    proofs.extend(headline::proofs(&mut bench, options, (aa, more_work)).await?);
+    let (aa, more_work) = (args.aa.unwrap_or(once), args.more_work.unwrap_or(once));
+    proofs.extend(verdicts::proofs(&config, args.keep.as_deref(), (aa, more_work)).await?);
     Ok(proofs)
 }
 
@@ -124,7 +132,7 @@ pub fn table(proofs: &[Proof]) -> String {
     text
 }
 
-/// 0 where all proofs hold, 8 where one fails, 6 where one cannot be told.
+/// 0 if all proofs hold, 8 if one fails, 6 if one cannot be told.
 pub fn exit_code(proofs: &[Proof]) -> u8 {
     if proofs.iter().any(|proof| proof.holds == Some(false)) {
         8
@@ -137,28 +145,41 @@ pub fn exit_code(proofs: &[Proof]) -> u8 {
 
 /// Where the proofs are made.
 struct Bench {
-    lab: Lab,
-    server: Vec<usize>,
+    executor: Executor,
 }
 
 impl Bench {
-    /// Measures a block of a service of `kind`.
-    async fn measure(&mut self, kind: Kind, block: &Planned) -> anyhow::Result<Outcome> {
-        self.lab.subject = Subject::Fresh(embedded::Spec {
-            cores: self.server.clone(),
+    /// One trial of a server of `kind`, whatever disturbs it.
+    async fn measure(
+        &mut self,
+        kind: Kind,
+        protocol: Protocol,
+        (connections, load): (u32, Load),
+        window_us: Option<u64>,
+    ) -> anyhow::Result<Trial> {
+        let design = self.executor.config.design;
+        let scenario = Scenario {
+            shape: Shape {
+                connections,
+                in_flight: 1,
+            },
+            window_us: window_us.unwrap_or(design.window_us.max(3_000_000)),
+            rounds: Some(1),
+            ..study::scenario(&design, Purpose::Closed, &[protocol], connections, load)
+        };
+        let system = System::Fresh(embedded::Spec {
+            cores: self.executor.config.cores.server.clone(),
             kind,
         });
-        let outcome = self.lab.measure(block, None).await?;
-        ensure!(!self.lab.stop.is_cancelled(), Interrupted);
-        Ok(outcome)
-    }
-
-    /// The same, where it is the only block.
-    async fn measure_one(&mut self, kind: Kind, block: &Planned) -> anyhow::Result<Outcome> {
-        self.lab.plan(1);
-        let outcome = self.measure(kind, block).await;
-        self.lab.done();
-        outcome
+        let planned = Planned {
+            scenario: &scenario,
+            variant: &scenario.variants[0],
+            system: &system,
+            round: 1,
+        };
+        let trial = self.executor.once(&planned, 1).await?.cloned();
+        ensure!(!self.executor.stop.is_cancelled(), Interrupted);
+        trial.ok_or_else(|| anyhow::anyhow!("the trial could not be made"))
     }
 
     async fn known_delay(&mut self) -> anyhow::Result<Vec<Proof>> {
@@ -167,29 +188,28 @@ impl Bench {
             ..Known::default()
         };
         let mut proofs = Vec::new();
-        for arm in [Arm::JsonHttp1, Arm::Grpc] {
+        for protocol in [Protocol::JsonHttp1, Protocol::Grpc] {
             let load = Load::Open {
                 per_second: DELAY_RATE,
             };
-            let block = block(arm, DELAY_USERS, load);
-            let Outcome {
-                record, account, ..
-            } = self.measure_one(Kind::Known(known), &block).await?;
-            let Some(Account::Waited(waited)) = account else {
-                bail!("the service does not say how long it kept its calls waiting");
+            let trial = self
+                .measure(Kind::Known(known), protocol, (DELAY_USERS, load), None)
+                .await?;
+            let Some(waited) = &trial.waited else {
+                anyhow::bail!("the service does not say how long it kept its calls waiting");
             };
             for percentile in [50.0, 90.0] {
                 let truth = waited.percentile_us(percentile);
-                let found = percentile_us(&record.latency.uncorrected, percentile);
+                let found = known_percentile(&trial.measurement.service_time, percentile);
                 let far = (CLOSE * truth).max(CLOSE_US);
                 proofs.push(Proof {
-                    name: format!("a known delay, {}, p{percentile}", arm.name()),
+                    name: format!("a known delay, {}, p{percentile}", protocol.name()),
                     expected: format!(
                         "{truth:.0} µs, as the server counted itself, give or take {far:.0}"
                     ),
-                    measured: measured(&record, found),
+                    measured: measured(&trial, found),
                     holds: found
-                        .filter(|_| record.is_valid())
+                        .filter(|_| is_quiet(&trial))
                         .map(|found| (found - truth).abs() <= far),
                 });
             }
@@ -197,8 +217,8 @@ impl Bench {
         Ok(proofs)
     }
 
-    /// The corrected percentile shows a stall, the uncorrected one hides it: a closed loop would
-    /// have waited with the server.
+    /// Response time shows a stall, service time hides it: a closed loop would have waited with the
+    /// server.
     async fn known_stall(&mut self) -> anyhow::Result<Vec<Proof>> {
         let known = Known {
             stall_after_us: STALL_AFTER_US,
@@ -208,53 +228,52 @@ impl Bench {
         let load = Load::Open {
             per_second: STALL_RATE,
         };
-        let window_us = std::mem::replace(&mut self.lab.window_us, STALL_WINDOW_US);
-        let record = self
-            .measure_one(
+        let trial = self
+            .measure(
                 Kind::Known(known),
-                &block(Arm::JsonHttp1, STALL_USERS, load),
+                Protocol::JsonHttp1,
+                (STALL_USERS, load),
+                Some(STALL_WINDOW_US),
             )
-            .await;
-        self.lab.window_us = window_us;
-        let record = record?.record;
-        let corrected = record.latency.corrected.as_ref();
+            .await?;
+        let response = trial.measurement.response_time.as_ref();
         let percentile = [99.9, 99.0, 95.0].into_iter().find(|percentile| {
-            corrected.is_some_and(|times| percentile_us(times, *percentile).is_some())
+            response.is_some_and(|times| known_percentile(times, *percentile).is_some())
         });
         let percentile = percentile.unwrap_or(95.0);
-        let of = |times| percentile_us(times, percentile);
+        let of = |times| known_percentile(times, percentile);
         let seen = SEEN * STALL_US as f64;
-        // Only what was lost to other programs makes a block of this kind useless.
-        let told = |found: Option<f64>| found.filter(|_| record.requests > 0);
-        let (shown, hidden) = (corrected.and_then(of), of(&record.latency.uncorrected));
+        let (shown, hidden) = (response.and_then(of), of(&trial.measurement.service_time));
         Ok(vec![
             Proof {
-                name: format!("a known stall of 1 s, p{percentile} from the intended start"),
+                name: format!("a known stall of 1 s, p{percentile} of the response time"),
                 expected: format!("above {seen:.0} µs: it shows the stall"),
-                measured: measured(&record, shown),
-                holds: told(shown).map(|found| found > seen),
+                measured: measured(&trial, shown),
+                holds: shown.map(|found| found > seen),
             },
             Proof {
-                name: format!("a known stall of 1 s, p{percentile} uncorrected"),
+                name: format!("a known stall of 1 s, p{percentile} of the service time"),
                 expected: format!("below {seen:.0} µs: it hides the stall"),
-                measured: measured(&record, hidden),
-                holds: told(hidden).map(|found| found < seen),
+                measured: measured(&trial, hidden),
+                holds: hidden.map(|found| found < seen),
             },
         ])
     }
 
-    async fn own_limit(&mut self, users: u32) -> anyhow::Result<Vec<Proof>> {
-        let mut proofs = Vec::new();
-        for (arm, bound) in COSTS {
-            let server = self.server.clone();
-            let block = &ceiling::blocks(&[arm], users)[0];
-            self.lab.plan(1);
-            let found = ceiling::measure(&mut self.lab, block, &server).await?;
-            ensure!(!self.lab.stop.is_cancelled(), Interrupted);
-            proofs.push(Proof {
-                name: format!("the generator's own cost, {}, a null server", arm.name()),
+    async fn own_limit(&mut self) -> anyhow::Result<Vec<Proof>> {
+        let users = self.executor.config.users;
+        let protocols = COSTS.map(|(protocol, _)| protocol);
+        let found = ceiling::measure(&mut self.executor, &protocols, users).await?;
+        ensure!(!self.executor.stop.is_cancelled(), Interrupted);
+        let proof = |(protocol, bound): (Protocol, f64)| {
+            let found = found.iter().find(|found| found.protocol == protocol);
+            Proof {
+                name: format!(
+                    "the generator's own cost, {}, a null server",
+                    protocol.name()
+                ),
                 expected: format!("at most {bound} µs of CPU per request in a release build"),
-                measured: found.map_or("nothing valid".to_owned(), |found| {
+                measured: found.map_or("nothing".to_owned(), |found| {
                     format!(
                         "{:.1} µs at {:.0} requests/s",
                         found.generator_cpu_us_per_request, found.requests_per_second
@@ -263,50 +282,65 @@ impl Bench {
                 holds: found
                     .filter(|_| !cfg!(debug_assertions))
                     .map(|found| found.generator_cpu_us_per_request <= bound),
-            });
-        }
-        Ok(proofs)
+            }
+        };
+        Ok(COSTS.map(proof).into())
     }
 
     /// Asked for more than it can give, the generator says so.
-    async fn too_much(&mut self, users: u32) -> anyhow::Result<Proof> {
+    async fn too_much(&mut self) -> anyhow::Result<Proof> {
+        let users = self.executor.config.users;
         let load = Load::Open {
             per_second: TOO_MUCH,
         };
-        let block = block(Arm::JsonHttp1, users, load);
-        let outcome = self.measure_one(Kind::Known(Known::default()), &block);
-        let record = outcome.await?.record;
-        let is_behind = |void: &Void| matches!(void, Void::Behind { .. });
-        let reasons: Vec<_> = record.void.iter().map(ToString::to_string).collect();
+        let kind = Kind::Known(Known::default());
+        let trial = self
+            .measure(kind, Protocol::JsonHttp1, (users, load), None)
+            .await?;
+        let is_behind = |one: &Disturbance| matches!(one, Disturbance::Queue { achieved_share } if *achieved_share < 1.0);
         Ok(Proof {
             name: format!("asked for {TOO_MUCH} calls/s, which it cannot give"),
-            expected: "VOID".to_owned(),
-            measured: match &reasons[..] {
-                [] => "a block that counts".to_owned(),
-                reasons => format!("VOID: {}", reasons.join("; ")),
+            expected: "a trial that counts for nothing".to_owned(),
+            measured: match reasons(&trial) {
+                reasons if reasons.is_empty() => "a trial that counts".to_owned(),
+                reasons => reasons,
             },
-            holds: Some(record.void.iter().any(is_behind)),
+            holds: Some(trial.disturbances.iter().any(is_behind) && !validity::is_usable(&trial)),
         })
     }
 }
 
-fn block(arm: Arm, connections: u32, load: Load) -> Planned {
-    Planned {
-        purpose: Purpose::Primary,
-        load,
-        ..ceiling::blocks(&[arm], connections).remove(0)
-    }
+/// A percentile that enough samples lie beyond.
+fn known_percentile(times: &engine::Nanoseconds, percentile: f64) -> Option<f64> {
+    let is_known = stats::is_known(times.count(), percentile);
+    is_known.then(|| times.percentile_us(percentile))
 }
 
-fn measured(record: &BlockRecord, found: Option<f64>) -> String {
-    let void: Vec<_> = record.void.iter().map(ToString::to_string).collect();
-    let void = if void.is_empty() {
-        String::new()
-    } else {
-        format!(" (VOID: {})", void.join("; "))
+/// Whether nothing disturbed the trial that would move its latency.
+fn is_quiet(trial: &Trial) -> bool {
+    validity::is_usable(trial)
+        && !trial.disturbances.iter().any(|one| {
+            matches!(
+                one,
+                Disturbance::Steal { .. }
+                    | Disturbance::OtherPrograms { .. }
+                    | Disturbance::GeneratorLimit { .. }
+            )
+        })
+}
+
+fn reasons(trial: &Trial) -> String {
+    let reasons: Vec<_> = trial.disturbances.iter().map(ToString::to_string).collect();
+    reasons.join("; ")
+}
+
+fn measured(trial: &Trial, found: Option<f64>) -> String {
+    let disturbed = match reasons(trial) {
+        reasons if reasons.is_empty() => String::new(),
+        reasons => format!(" ({reasons})"),
     };
     found.map_or_else(
-        || format!("too few calls{void}"),
-        |found| format!("{found:.0} µs{void}"),
+        || format!("too few calls{disturbed}"),
+        |found| format!("{found:.0} µs{disturbed}"),
     )
 }

@@ -1,109 +1,183 @@
-//! The figures of a run for the terminal: medians over valid blocks, an arm in each column. The
-//! report has more.
+//! The verdict for the terminal, and in Markdown to be pasted. The report has more.
 
 use std::fmt::Write;
 
 use crate::{
-    original,
-    record::{Arm, BlockRecord, Cell, Load, Purpose, Void},
-    run::Finished,
-    statistics, validity,
+    numbers::{counted, percent, ratio, with_unit},
+    record::{Purpose, Recording, Trial},
     verdict::{
-        cells::{Cells, Measured},
-        sentence,
+        Verdict,
+        claim::Claim,
+        sentence::{self, conditions, interval},
     },
 };
 
-/// One line of a table: its name, and how it is read off a block.
-type Row = (&'static str, fn(&BlockRecord) -> Option<f64>);
-
-const ROWS: [Row; 6] = [
-    ("requests/s", |block| Some(block.requests_per_second())),
-    ("p50, µs", |block| percentile(block, 50.0)),
-    ("p99, µs", |block| percentile(block, 99.0)),
-    (
-        "server CPU, µs each",
-        BlockRecord::server_cpu_us_per_request,
-    ),
-    (
-        "generator CPU, µs each",
-        BlockRecord::generator_cpu_us_per_request,
-    ),
-    ("bytes each", |block| {
-        let wire = block.wire?;
-        Some(wire.sent_bytes_per_request + wire.received_bytes_per_request)
-    }),
+/// Columns of both tables.
+const COLUMNS: [&str; 7] = [
+    "",
+    "baseline",
+    "candidate",
+    "ratio",
+    "95% CI",
+    "A/A floor",
+    "grade",
 ];
 
-/// The figures of a run, and what should be known about them.
-pub fn of(finished: &Finished) -> String {
+/// The terminal summary: every claim that is no place of the map, what should be known about them, and the
+/// verdict with what it means.
+pub fn of(recording: &Recording, verdict: &Verdict) -> String {
     let mut text = String::new();
-    for cell in Cells::of(&finished.recording).all() {
-        let _ = writeln!(text, "\n{}", table(cell));
+    for claims in by_scenario(verdict) {
+        let _ = writeln!(text, "\n{}", conditions(&claims[0].scenario));
+        text += &aligned(&claims);
     }
     text.push('\n');
-    for note in notes(finished) {
+    for note in notes(recording) {
         let _ = writeln!(text, "{note}");
     }
-    let steps = &finished.verdict.seed;
-    if steps.is_empty() {
-        let _ = writeln!(text, "\n{}", finished.verdict.sentence());
+    let _ = writeln!(text, "\n{}", verdict.sentence());
+    for line in verdict.meaning() {
+        let _ = writeln!(text, "  {line}");
     }
-    for step in steps {
-        let _ = writeln!(text, "\n{}", sentence::of(step));
+    let more = verdict
+        .headline
+        .iter()
+        .skip(1)
+        .chain(verdict.original.iter().skip(1));
+    for claim in more {
+        let _ = writeln!(text, "{}", sentence::of(claim));
     }
     text
 }
 
-fn table(measured: &Measured<'_>) -> String {
-    let arms = &measured.cell.arms;
-    let width = |label: &str| label.chars().count().max(10);
-    let mut text = title(measured.cell);
-    let mut line = |name: &str, of: &dyn Fn(&(Arm, String)) -> String| {
-        let _ = write!(text, "\n{name:<22}");
-        for arm in arms {
-            let _ = write!(text, " {:>1$}", of(arm), width(&arm.1));
+/// The summary in Markdown: sentences, claims, and how they came about.
+pub fn markdown(recording: &Recording, verdict: &Verdict) -> String {
+    let run = &recording.run;
+    let mut text = format!("**{}**\n", verdict.sentence());
+    for line in verdict.meaning() {
+        let _ = write!(text, "\n{line}");
+    }
+    for claims in by_scenario(verdict) {
+        let _ = write!(text, "\n\nAt {}:\n", conditions(&claims[0].scenario));
+        for cells in std::iter::once(header(claims[0]))
+            .chain([rule()])
+            .chain(claims.iter().map(|claim| row(claim)))
+        {
+            let _ = write!(
+                text,
+                "\n| {} |",
+                cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+            );
         }
-    };
-    line("", &|arm| arm.1.clone());
-    for (name, read) in ROWS {
-        line(name, &|arm| figure(measured.mean(arm, read)));
     }
-    if measured.cell.purpose == Purpose::Seed {
-        line("p50, whole ms", &|arm| {
-            let median = measured.mean(arm, |block| percentile(block, 50.0));
-            figure(median.map(original::whole_milliseconds))
-        });
-    }
-    line("valid blocks", &|arm| {
-        measured.valid_blocks(arm).len().to_string()
+    let machines = run.machines.iter().map(|machine| {
+        let cpu = machine.cpu.as_deref().unwrap_or("processor not known");
+        format!(
+            "{cpu}, {}, {}",
+            counted(machine.cores.into(), "core"),
+            machine.kernel
+        )
     });
+    let rounds = verdict
+        .claims()
+        .map(|claim| claim.rounds_run)
+        .max()
+        .unwrap_or_default();
+    let _ = write!(
+        text,
+        "\n\n{}, {}, started {}; loadtest {} ({}). A/A floor: by how much the baseline differs from its twin in the \
+         same rounds.\n",
+        machines.collect::<Vec<_>>().join("; "),
+        counted(rounds as u64, "round"),
+        run.started_at,
+        run.tool.version,
+        run.tool.commit.as_deref().unwrap_or("commit not known"),
+    );
+    for note in notes(recording) {
+        let _ = write!(text, "\n{note}");
+    }
+    let _ = write!(text, "\n```sh\n{}\n```\n", run.command);
     text
 }
 
-fn title(cell: &Cell) -> String {
-    let load = match cell.load {
-        Load::Closed => "closed loop".to_owned(),
-        Load::Open { per_second } => format!("open loop, {per_second} calls/s"),
-    };
-    let why = match cell.purpose {
-        Purpose::Aa => "A/A, one arm under two names; ",
-        Purpose::Seed => "the original's comparison; ",
-        _ => "",
-    };
-    let greetings = match cell.batch {
-        1 => String::new(),
-        batch => format!(", {batch} greetings per call"),
-    };
-    format!(
-        "{why}{load}, {} × {} in flight{greetings}",
-        sentence::counted(cell.connections.into(), "connection"),
-        cell.in_flight
-    )
+/// The claims that are no places of the map, those of each scenario together.
+fn by_scenario(verdict: &Verdict) -> Vec<Vec<&Claim>> {
+    let claims = verdict
+        .headline
+        .iter()
+        .chain(&verdict.others)
+        .chain(&verdict.original);
+    let mut groups: Vec<Vec<&Claim>> = Vec::new();
+    for claim in claims {
+        let like = |group: &&mut Vec<&Claim>| {
+            group[0].scenario == claim.scenario && group[0].candidate == claim.candidate
+        };
+        match groups.iter_mut().find(like) {
+            Some(group) => group.push(claim),
+            None => groups.push(vec![claim]),
+        }
+    }
+    groups
 }
 
-fn notes(finished: &Finished) -> Vec<String> {
-    let (run, blocks) = (&finished.recording.run, &finished.recording.blocks);
+fn header(claim: &Claim) -> [String; 7] {
+    let mut header = COLUMNS.map(str::to_owned);
+    header[1].clone_from(&claim.baseline.name);
+    header[2].clone_from(&claim.candidate.name);
+    header
+}
+
+fn rule() -> [String; 7] {
+    ["---", "--:", "--:", "--:", "--:", "--:", "---"].map(str::to_owned)
+}
+
+fn row(claim: &Claim) -> [String; 7] {
+    let dash = || "-".to_owned();
+    let [baseline, candidate] = claim
+        .values
+        .map(|value| value.map_or_else(dash, |value| with_unit(value, claim.metric)));
+    let estimate = claim.estimate.as_ref();
+    [
+        claim.metric.noun().to_owned(),
+        baseline,
+        candidate,
+        estimate.map_or_else(dash, |estimate| format!("{}×", ratio(estimate.ratio))),
+        estimate.map_or_else(dash, interval),
+        claim
+            .floor
+            .map_or_else(dash, |floor| format!("±{}", percent(floor.part))),
+        sentence::grade(&claim.grade),
+    ]
+}
+
+fn aligned(claims: &[&Claim]) -> String {
+    let rows: Vec<[String; 7]> = std::iter::once(header(claims[0]))
+        .chain(claims.iter().map(|claim| row(claim)))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column);
+            let _ = match column {
+                0 | 6 => write!(line, "{cell:<width$}  "),
+                _ => write!(line, "{cell:>width$}  "),
+            };
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// What should be known about the figures, the gravest first.
+fn notes(recording: &Recording) -> Vec<String> {
+    let run = &recording.run;
     let mut notes = Vec::new();
     if let Some(reason) = &run.cut_short {
         notes.push(format!(
@@ -116,46 +190,29 @@ fn notes(finished: &Finished) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for block in blocks.iter().filter(|block| !block.is_valid()) {
-        let reasons: Vec<_> = block.void.iter().map(ToString::to_string).collect();
-        notes.push(format!(
-            "VOID: block {}, {}: {}",
-            block.number,
-            block.arm.name(),
+    // A search for capacity goes beyond what can be done.
+    let is_lost = |trial: &&Trial| !trial.is_sound() && trial.purpose != Purpose::Capacity;
+    let lost: Vec<&Trial> = recording.trials.iter().filter(is_lost).collect();
+    notes.extend(lost.iter().map(|trial| {
+        let reasons: Vec<_> = trial.disturbances.iter().map(ToString::to_string).collect();
+        format!(
+            "Void: trial {}, {}: {}",
+            trial.number,
+            trial.variant.name,
             reasons.join("; ")
-        ));
-    }
-    if validity::too_many_void(blocks) {
-        notes.push("Most blocks are VOID: the run gave up, and no more were measured.".to_owned());
-        let has = |block: &BlockRecord, test: fn(&Void) -> bool| block.void.iter().any(test);
-        let is_late = |void: &Void| matches!(void, Void::PacerLate { .. });
-        // A generator at its limit is late by itself.
-        let is_busy = |void: &Void| matches!(void, Void::GeneratorBusy { .. });
-        let is_others = |void: &Void| matches!(void, Void::Others { .. });
-        if blocks
-            .iter()
-            .any(|block| has(block, is_others) || has(block, is_late) && !has(block, is_busy))
-        {
-            let advice = "Something else used these cores: stop it, and run again.";
-            notes.push(advice.to_owned());
-        }
-        let is_stolen = |void: &Void| matches!(void, Void::Steal { .. });
-        if blocks.iter().any(|block| has(block, is_stolen)) {
-            let advice =
-                "The hypervisor gave these cores to other machines: run again at another time.";
-            notes.push(advice.to_owned());
-        }
-    }
+        )
+    }));
     for found in &run.capacity {
-        let rate = |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate}/s"));
+        let rate =
+            |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate} requests/s"));
         notes.push(format!(
             "Capacity of {}: {} met the objective, {} missed it{}",
-            found.arm.name(),
+            found.protocol.name(),
             rate(found.met_per_second),
             rate(found.missed_per_second),
             match (found.disturbed, found.generator_bound) {
-                (true, _) => "; the search ended where blocks told nothing",
-                (_, true) => "; the generator can give no more",
+                (true, _) => "; inconclusive: the machine was disturbed, and the search ended",
+                (_, true) => "; inconclusive: the generator can give no more",
                 _ => "",
             }
         ));
@@ -166,20 +223,4 @@ fn notes(finished: &Finished) -> Vec<String> {
             .map(|missed| format!("Threshold missed: {missed}")),
     );
     notes
-}
-
-/// A percentile, from the intended start where there is one, with enough samples beyond it.
-fn percentile(block: &BlockRecord, percentile: f64) -> Option<f64> {
-    let latency = &block.latency;
-    let times = latency.corrected.as_ref().unwrap_or(&latency.uncorrected);
-    statistics::percentile_us(times, percentile)
-}
-
-/// A number with as many digits as mean something.
-fn figure(value: Option<f64>) -> String {
-    match value {
-        None => "-".to_owned(),
-        Some(value) if value.fract() != 0.0 && value < 100.0 => format!("{value:.1}"),
-        Some(value) => format!("{value:.0}"),
-    }
 }

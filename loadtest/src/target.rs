@@ -1,7 +1,8 @@
 //! Where the load is sent.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
+use engine::Endpoint;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::record::Arm;
+use crate::record::Protocol;
 
 /// How long a target may take to accept a first connection: long enough for a name server and a
 /// round trip across the world, short enough to wait for at a prompt.
@@ -114,60 +115,50 @@ impl Target {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// Opens a connection, trying each address of the host.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub async fn connect(&self) -> std::io::Result<TcpStream> {
-        let host = self.host.trim_matches(['[', ']']);
-        let connection = TcpStream::connect((host, self.port)).await?;
-        connection.set_nodelay(true)?;
-        Ok(connection)
-    }
-
-    /// That it cannot be used for `arm`, as `reason` ends the sentence.
-    pub fn unreachable(&self, arm: Arm, reason: String) -> TargetError {
+    /// That it cannot be used for `protocol`, as `reason` ends the sentence.
+    pub fn unreachable(&self, protocol: Protocol, reason: String) -> TargetError {
+        let (name, option) = match protocol {
+            Protocol::Grpc => ("gRPC", "--grpc-host"),
+            _ => ("REST", "--host"),
+        };
         TargetError::Unreachable {
-            name: if arm == Arm::Grpc { "gRPC" } else { "REST" },
+            name,
             url: self.url(),
             reason,
-            option: match arm {
-                Arm::Grpc => "--grpc-host",
-                _ => "--host",
-            },
+            option,
         }
     }
 
-    /// Whether something answers there, for `arm`, and at which address.
+    /// The first address of the host that accepts a connection: names are resolved here and nowhere
+    /// else.
     ///
     /// # Errors
     /// [`TargetError::Unreachable`], within a few seconds.
-    pub async fn reach(&self, arm: Arm) -> Result<SocketAddr, TargetError> {
-        let unreachable = |reason| self.unreachable(arm, reason);
+    pub async fn reach(&self, protocol: Protocol) -> Result<Endpoint, TargetError> {
+        let unreachable = |reason| self.unreachable(protocol, reason);
+        let seconds = REACH.as_secs();
         let host = self.host.trim_matches(['[', ']']);
-        let looked_up = timeout(REACH, lookup_host((host, self.port))).await;
-        match looked_up {
+        match timeout(REACH, lookup_host((host, self.port))).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return Err(unreachable("is at a host that is unknown".to_owned())),
             Err(_) => {
-                let seconds = REACH.as_secs();
                 return Err(unreachable(format!(
                     "has a host that no name server knew within {seconds} s"
                 )));
             }
         }
-        match timeout(REACH, self.connect()).await {
-            Ok(Ok(connection)) => connection
-                .peer_addr()
-                .map_err(|e| unreachable(format!("failed: {e}"))),
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Err(unreachable("refused the connection".to_owned()))
-            }
-            Ok(Err(error)) => Err(unreachable(format!("cannot be reached: {error}"))),
-            Err(_) => Err(unreachable(format!(
-                "did not answer within {} s",
-                REACH.as_secs()
-            ))),
+        match timeout(REACH, TcpStream::connect((host, self.port))).await {
+            Ok(connected) => match connected.and_then(|connection| connection.peer_addr()) {
+                Ok(address) => Ok(Endpoint {
+                    address,
+                    authority: self.authority(),
+                }),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    Err(unreachable("refused the connection".to_owned()))
+                }
+                Err(error) => Err(unreachable(format!("cannot be reached: {error}"))),
+            },
+            Err(_) => Err(unreachable(format!("did not answer within {seconds} s"))),
         }
     }
 }

@@ -4,39 +4,41 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use loadtest::record::{Arm, Mode, Purpose, Service, Void};
+use loadtest::record::{Disturbance, Mode, Protocol, Purpose, Service};
 use support::{
-    Behaviour, CANNOT_TELL, ONE_PAIR, Protocol, Room, answered, block, gave_up, names, read_run,
-    service, stderr,
+    Behaviour, INCONCLUSIVE, ONE_ROUND, Room, Side, compared, names, read_run, service, stderr,
+    trial,
 };
 
-/// A block of each arm.
+/// A trial of each variant.
 const SHORT: [&str; 7] = [
     "--users",
     "2",
     "--run-time",
     "1s",
     "--closed",
-    "--pairs",
+    "--rounds",
     "1",
 ];
 
-const BOTH: [Arm; 2] = [Arm::JsonHttp1, Arm::Grpc];
+const BOTH: [Protocol; 2] = [Protocol::JsonHttp1, Protocol::Grpc];
 
 #[test]
-fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_block() {
+fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_trial() {
     let room = Room::new();
     let output = room.run(&[]);
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     assert_eq!(names(room.path()), ["reports"], "nothing is left elsewhere");
     let files = names(&room.report());
     for file in [
-        "blocks",
+        "ceiling",
         "goose-grpc.html",
         "goose-json_http1.html",
         "hdr",
         "index.html",
         "run.json",
+        "summary.md",
+        "trials",
     ] {
         assert!(
             files.contains(&file.to_owned()),
@@ -46,16 +48,17 @@ fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_block() {
     let recording = room.recording();
     assert_eq!(recording.run.service, Service::Embedded);
     assert_eq!(recording.run.cut_short, None);
-    for arm in BOTH {
-        let block = block(&recording, arm);
-        assert_eq!((block.error_count(), block.connections), (0, 2));
-        assert!(block.requests > 0);
-        assert_eq!(block.latency.uncorrected.count(), block.requests);
-        assert!(block.window_us >= 1_000_000, "{}", block.window_us);
-        let wire = block.wire.expect("bytes are always counted");
+    for protocol in BOTH {
+        let trial = trial(&recording, protocol);
+        let measured = &trial.measurement;
+        assert_eq!((measured.error_count(), trial.shape.connections), (0, 2));
+        assert!(measured.completed > 0);
+        assert_eq!(measured.service_time.count(), measured.counted);
+        assert!(measured.window_us >= 1_000_000, "{}", measured.window_us);
+        let wire = measured.wire.expect("bytes are always counted");
         assert!(wire.sent_bytes_per_request > 20.0 && wire.received_bytes_per_request > 60.0);
         if cfg!(target_os = "linux") {
-            let server = block
+            let server = measured
                 .server
                 .expect("the server is a process on this machine");
             assert!(server.cpu_us > 0 && server.memory_under_load_kib > 1 << 10);
@@ -64,51 +67,55 @@ fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_block() {
 }
 
 #[test]
-fn each_arm_is_answered_by_dual_mode() {
+fn each_protocol_is_answered_by_dual_mode() {
     let room = Room::new();
-    let output = room.bare_tool(&SHORT).output().unwrap();
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let output = room
+        .bare_tool(&SHORT)
+        .args(["--variants", "A,B,C,D,E"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let recording = room.recording();
-    if gave_up(&recording) {
-        return;
-    }
-    for arm in Arm::ALL {
-        let block = block(&recording, arm);
-        assert!(block.requests > 0 && block.error_count() == 0, "{arm:?}");
+    for protocol in Protocol::ALL {
+        let measured = &trial(&recording, protocol).measurement;
+        assert!(
+            measured.completed > 0 && measured.error_count() == 0,
+            "{protocol:?}"
+        );
     }
 }
 
-/// A block of each arm in each cell, the map's too.
-const SHORT_MAP: [&str; 6] = ["--thorough", "--closed", "--pairs", "1", "--run-time", "1s"];
+/// A trial of each variant in each scenario of the full design, the map's too.
+const SHORT_MAP: [&str; 5] = ["--thorough", "--rounds", "1", "--run-time", "1s"];
 
 #[test]
-fn the_map_asks_every_arm_for_batches_of_up_to_a_thousand_and_gets_each_greeting() {
-    for arms in ["A,E", "B,C"] {
+fn the_map_asks_every_protocol_for_batches_of_up_to_a_thousand_and_gets_each_greeting() {
+    for variants in ["A,E", "B,C"] {
         let room = Room::new();
         let output = room
             .bare_tool(&SHORT_MAP)
-            .args(["--users", "1", "--arms", arms])
+            .args(["--users", "1", "--variants", variants])
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+        assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
         let recording = room.recording();
-        if gave_up(&recording) {
-            return;
-        }
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            said.contains("1 in flight, 1000 greetings per call"),
-            "{said}"
-        );
-        let batches = recording.run.plan.cells.iter().map(|cell| cell.batch);
-        assert_eq!(batches.collect::<Vec<_>>(), [1, 10, 100, 1000]);
-        for block in &recording.blocks {
-            assert!(block.requests > 0 && block.error_count() == 0, "{block:?}");
-            let received = block
+        let scenarios = &recording.run.plan.scenarios;
+        let batches = scenarios
+            .iter()
+            .filter(|scenario| scenario.purpose == Purpose::Map)
+            .map(|scenario| scenario.batch);
+        assert_eq!(batches.collect::<Vec<_>>(), [10, 100, 1000]);
+        for trial in &recording.trials {
+            let measured = &trial.measurement;
+            assert!(
+                measured.completed > 0 && measured.error_count() == 0,
+                "{trial:?}"
+            );
+            let received = measured
                 .wire
                 .expect("bytes are always counted")
                 .received_bytes_per_request;
-            assert!(received > 60.0 * f64::from(block.batch), "{received}");
+            assert!(received > 60.0 * f64::from(trial.batch), "{received}");
         }
     }
 }
@@ -121,15 +128,18 @@ fn batches_that_a_running_service_does_not_answer_are_left_out_of_the_map_and_sa
     let output = room
         .bare_tool(&SHORT_MAP)
         .args(hosts)
-        .args(["--users", "1", "--arms", "A,E"])
+        .args(["--users", "1", "--variants", "A,E"])
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let text = stderr(&output);
-    let said = "calls for more than one greeting are left out of the map: JSON over HTTP/1.1: not the greeting asked for";
+    let said = "calls for more than one greeting are left out of the map: REST: not the greeting asked for";
     assert!(text.contains(said), "{text}");
-    let cells = room.recording().run.plan.cells;
-    assert!(cells.iter().all(|cell| cell.batch == 1), "{cells:?}");
+    let scenarios = room.recording().run.plan.scenarios;
+    assert!(
+        scenarios.iter().all(|scenario| scenario.batch == 1),
+        "{scenarios:?}"
+    );
 }
 
 #[test]
@@ -142,63 +152,69 @@ fn as_many_calls_as_there_are_users_are_in_flight_on_one_connection() {
     let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
     let output = room
         .bare_tool(&SHORT_MAP)
-        .args(["--users", "4", "--arms", "B,E"])
+        .args(["--users", "4", "--variants", "B,E"])
         .args(hosts)
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let recording = room.recording();
-    if gave_up(&recording) {
-        return;
-    }
     let calls = service.calls.lock().unwrap();
-    for (arm, protocol) in [
-        (Arm::JsonHttp2, Protocol::Rest),
-        (Arm::Grpc, Protocol::Grpc),
-    ] {
-        // It is the last cell of the map.
-        let block = block(&recording, arm);
-        assert_eq!((block.connections, block.in_flight), (1, 4));
-        let calls = calls.iter().filter(|call| call.0 == protocol);
-        let calls: Vec<_> = calls.map(|call| call.2).collect();
-        let last = calls.last().unwrap();
-        let on_it = calls.iter().filter(|peer| *peer == last).count() as u64;
-        assert!(on_it >= block.requests, "{on_it} of {}", block.requests);
-        // One after the other would be 20 in a second.
-        assert!(block.requests > 40, "{}", block.requests);
+    let is_shared = |purpose: Purpose| {
+        recording
+            .trials
+            .iter()
+            .filter(move |trial| trial.purpose == purpose && trial.shape.in_flight == 4)
+    };
+    // One after the other would be 20 in a second.
+    for trial in is_shared(Purpose::Pilot) {
+        assert_eq!(trial.shape.connections, 1);
+        let completed = trial.measurement.completed;
+        assert!(completed > 40, "{completed}");
+    }
+    assert_eq!(is_shared(Purpose::Pilot).count(), 2);
+    for side in [Side::Rest, Side::Grpc] {
+        // It is the last place of the map, and its calls are the last.
+        let of_side: Vec<_> = calls.iter().filter(|call| call.0 == side).collect();
+        let last = of_side.last().unwrap().2;
+        let on_it = of_side.iter().filter(|call| call.2 == last).count() as u64;
+        let shared = is_shared(Purpose::Map)
+            .filter(|trial| (trial.variant.protocol == Protocol::Grpc) == (side == Side::Grpc));
+        let completed = shared.map(|trial| trial.measurement.completed).max();
+        assert!(Some(on_it) >= completed, "{on_it} of {completed:?}");
     }
 }
 
 #[test]
-fn the_order_of_the_blocks_follows_from_the_seed() {
+fn the_order_of_the_trials_follows_from_the_seed() {
     let order = |seed: &str| {
         let room = Room::new();
-        let seed_and_arms = ["--arms", "A,C,E", "--seed", seed];
-        let output = room.bare_tool(&SHORT).args(seed_and_arms).output().unwrap();
-        assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+        let seed_and_variants = ["--variants", "A,C,E", "--seed", seed];
+        let output = room
+            .bare_tool(&SHORT)
+            .args(seed_and_variants)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
         let recording = room.recording();
         assert_eq!(recording.run.seed.to_string(), seed);
         assert_eq!(recording.run.mode, Mode::Quick);
-        // Blocks that were VOID are repeated, which is not part of the order.
-        let first = recording
-            .blocks
-            .into_iter()
-            .filter(|block| block.attempt == 1);
-        first.map(|block| block.arm).collect::<Vec<_>>()
+        // A trial that measured nothing is repeated, which is no part of the order.
+        let first = compared(&recording).filter(|trial| trial.attempt == 1);
+        first
+            .map(|trial| trial.variant.name.clone())
+            .collect::<Vec<_>>()
     };
     let (one, other) = (order("7"), order("7"));
-    // Where a run gave up, as far as it came.
-    let both = one.len().min(other.len());
-    assert!(both > 0);
-    assert_eq!(one[..both], other[..both]);
+    assert_eq!(one.len(), 3);
+    assert_eq!(one, other);
 }
 
 #[test]
-fn a_running_service_is_measured_one_block_after_the_other() {
+fn a_running_service_is_measured_one_trial_after_the_other() {
     let service = service(Behaviour::default());
     let room = Room::new();
     let output = room.run(&["--host", &service.rest, "--grpc-host", &service.grpc]);
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let recording = room.recording();
     let host = Service::Host {
         rest: service.rest.clone(),
@@ -214,44 +230,50 @@ fn a_running_service_is_measured_one_block_after_the_other() {
         let page = fs::read_to_string(room.report().join("index.html")).unwrap();
         let said = stderr(&output);
         assert!(page.contains(&own) && said.contains(&own), "{said}");
-        assert!(
-            block(&recording, Arm::Grpc).server.is_some(),
-            "found by its port"
-        );
+        let grpc = trial(&recording, Protocol::Grpc);
+        assert!(grpc.measurement.server.is_some(), "found by its port");
     }
     let calls = service.calls.lock().unwrap();
     // Each was asked once whether it is who it is taken for.
     let (asked, calls) = calls.split_at(2);
     assert_ne!(asked[0].0, asked[1].0);
     let changes = calls.windows(2).filter(|two| two[0].0 != two[1].0).count();
-    // A block that a busy machine made VOID was repeated.
-    let blocks = recording.blocks.windows(2);
-    let turns = blocks.filter(|two| two[0].arm != two[1].arm).count();
+    let trials: Vec<_> = compared(&recording).collect();
+    let turns = trials
+        .windows(2)
+        .filter(|two| two[0].variant != two[1].variant)
+        .count();
     assert_eq!(changes, turns, "never side by side");
 }
 
 #[test]
-fn what_a_running_service_does_not_answer_is_left_out_and_said() {
+fn a_protocol_that_a_running_service_does_not_answer_is_left_out_and_said() {
     let service = service(Behaviour {
         json_only: true,
         ..Behaviour::default()
     });
     let room = Room::new();
     let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
-    let output = room.bare_tool(&SHORT).args(hosts).output().unwrap();
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    let output = room
+        .bare_tool(&SHORT)
+        .arg("--thorough")
+        .args(hosts)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let text = stderr(&output);
     assert!(
         text.contains("protobuf over HTTP/1.1 is left out"),
         "{text}"
     );
-    let cell = &room.recording().run.plan.cells[0];
-    let arms: Vec<_> = cell.arms.iter().map(|(arm, _)| *arm).collect();
-    assert_eq!(arms, [Arm::JsonHttp1, Arm::JsonHttp2, Arm::Grpc]);
+    let scenario = &room.recording().run.plan.scenarios[0];
+    let variants = scenario.variants.iter().map(|variant| variant.protocol);
+    let expected = [Protocol::JsonHttp1, Protocol::JsonHttp2, Protocol::Grpc];
+    assert_eq!(variants.collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn both_protocols_are_timed_to_the_end_of_the_answer() {
+fn both_protocols_are_timed_to_the_end_of_the_reply() {
     let delay = Duration::from_millis(20);
     let service = service(Behaviour {
         delay,
@@ -259,9 +281,11 @@ fn both_protocols_are_timed_to_the_end_of_the_answer() {
     });
     let room = Room::new();
     let output = room.run(&["--host", &service.rest, "--grpc-host", &service.grpc]);
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
-    for block in answered(&room.recording()) {
-        assert!(block.latency.uncorrected.percentile_us(0.0) >= 19_900.0);
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let recording = room.recording();
+    for protocol in BOTH {
+        let times = &trial(&recording, protocol).measurement.service_time;
+        assert!(times.count() > 0 && times.percentile_us(0.0) >= 19_900.0);
     }
 }
 
@@ -269,33 +293,41 @@ fn both_protocols_are_timed_to_the_end_of_the_answer() {
 fn an_open_loop_offers_its_rate_and_times_from_the_intended_start() {
     let room = Room::new();
     let open = [
-        "--users", "2", "--rate", "50", "--pairs", "1", "--arms", "A",
+        "--users",
+        "2",
+        "--rate",
+        "50",
+        "--rounds",
+        "1",
+        "--variants",
+        "A",
     ];
     let output = room.bare_tool(&open).output().unwrap();
-    // On a busy machine calls may start late, and the block is VOID; what it measured stands.
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let recording = room.recording();
-    assert_eq!(recording.run.plan.cells[0].purpose, Purpose::Open);
-    for block in answered(&recording) {
-        let pacer = block.pacer.expect("an open loop has a pacer");
-        // 50/s for 1.5 s, of which a machine that stalls may measure less.
-        assert!((40..=200).contains(&pacer.offered), "{}", pacer.offered);
-        let (corrected, uncorrected) = (
-            block.latency.corrected.as_ref().unwrap(),
-            &block.latency.uncorrected,
-        );
-        assert_eq!(corrected.count(), uncorrected.count());
-        assert!(corrected.percentile_us(50.0) >= uncorrected.percentile_us(50.0));
-    }
+    let open = compared(&recording).find(|trial| trial.purpose == Purpose::Open);
+    let measured = &open.expect("it was measured").measurement;
+    let dispatch = measured.dispatch.expect("an open loop dispatches");
+    // 50/s for a second.
+    assert!(
+        (45..=100).contains(&dispatch.offered),
+        "{}",
+        dispatch.offered
+    );
+    assert_eq!(measured.counted, dispatch.offered, "counted by when due");
+    let response = measured.response_time.as_ref().unwrap();
+    assert_eq!(response.count(), measured.service_time.count());
+    assert!(response.percentile_us(50.0) >= measured.service_time.percentile_us(50.0));
 }
 
 #[test]
-fn a_server_that_cannot_keep_up_makes_every_block_void_and_no_verdict() {
+fn a_server_that_cannot_keep_up_leaves_no_trial_that_counts_and_no_verdict() {
     let slow = Behaviour {
         delay: Duration::from_millis(100),
         ..Behaviour::default()
     };
-    cannot_keep_up(slow, "2", "200", "3");
+    // Four calls at once in a tenth of a second are 40 in a second, of 100.
+    cannot_keep_up(slow, "4", "100");
 }
 
 #[test]
@@ -305,34 +337,51 @@ fn a_queue_that_grows_in_the_server_is_no_verdict_either() {
         one_in: Duration::from_millis(5),
         ..Behaviour::default()
     };
-    cannot_keep_up(queueing, "200", "300", "1");
+    cannot_keep_up(queueing, "200", "300");
 }
 
-fn cannot_keep_up(behaviour: Behaviour, users: &str, rate: &str, pairs: &str) {
+fn cannot_keep_up(behaviour: Behaviour, users: &str, rate: &str) {
     let service = service(behaviour);
     let room = Room::new();
     let overload = [
-        "--users", users, "--rate", rate, "--pairs", pairs, "--arms", "A,E",
+        "--users",
+        users,
+        "--rate",
+        rate,
+        "--run-time",
+        "2s",
+        "--rounds",
+        "1",
+        "--variants",
+        "A,E",
     ];
     let output = room
         .bare_tool(&overload)
         .args(["--host", &service.rest, "--grpc-host", &service.grpc])
         .output()
         .expect("the tool runs");
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     let recording = room.recording();
-    for block in &recording.blocks {
-        let behind = |void: &Void| matches!(void, Void::Behind { .. });
-        assert!(block.void.iter().any(behind), "{:?}", block.void);
+    let open = || compared(&recording).filter(|trial| trial.purpose == Purpose::Open);
+    for trial in open() {
+        let fell_behind = |one: &Disturbance| matches!(one, Disturbance::Queue { achieved_share } if *achieved_share < 1.0);
+        assert!(
+            trial.disturbances.iter().any(fell_behind),
+            "{:?}",
+            trial.disturbances
+        );
     }
-    let attempts = recording.blocks.iter().map(|block| block.attempt);
+    let attempts = open().map(|trial| trial.attempt);
     assert_eq!(attempts.max(), Some(3), "repeated, up to a bound");
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(out.contains("VOID") && out.contains("an't tell"), "{out}");
+    assert!(
+        out.contains("queue") && out.contains("nconclusive"),
+        "{out}"
+    );
 }
 
 #[test]
-fn error_answers_are_counted_by_status_and_fail_the_run() {
+fn error_replies_are_counted_by_status_and_fail_the_run() {
     let service = service(Behaviour {
         refuse: true,
         ..Behaviour::default()
@@ -341,20 +390,24 @@ fn error_answers_are_counted_by_status_and_fail_the_run() {
     let output = room.run(&["--host", &service.rest, "--grpc-host", &service.grpc]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let recording = room.recording();
-    for (arm, status) in [(Arm::JsonHttp1, "503"), (Arm::Grpc, "UNAVAILABLE")] {
-        let block = block(&recording, arm);
-        assert_eq!(block.errors[status], block.requests);
-        assert!(!block.is_valid());
+    for (protocol, status) in [
+        (Protocol::JsonHttp1, "503"),
+        (Protocol::Grpc, "UNAVAILABLE"),
+    ] {
+        let trial = trial(&recording, protocol);
+        let measured = &trial.measurement;
+        assert_eq!(measured.errors[status], measured.counted);
+        assert!(!loadtest::validity::is_usable(trial));
         assert_eq!(
-            block.latency.uncorrected.count(),
+            measured.service_time.count(),
             0,
-            "a bad answer's time is not a latency"
+            "a bad reply's time is not a latency"
         );
     }
 }
 
 #[test]
-fn bad_answers_in_the_warm_up_fail_the_run_too() {
+fn bad_replies_in_the_warm_up_fail_the_run_too() {
     let service = service(Behaviour {
         refuse_at_first: true,
         ..Behaviour::default()
@@ -364,22 +417,26 @@ fn bad_answers_in_the_warm_up_fail_the_run_too() {
     let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
     let output = room
         .bare_tool(&slowly)
-        .args(ONE_PAIR)
+        .args(ONE_ROUND)
         .args(hosts)
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let recording = room.recording();
-    let window_is_clean = |arm| block(&recording, arm).error_count() == 0;
+    let window_is_clean = |protocol| trial(&recording, protocol).measurement.error_count() == 0;
     assert!(BOTH.into_iter().all(window_is_clean));
-    let first = &recording.blocks[0];
-    let is_for_errors = |void: &Void| matches!(void, Void::Errors { .. });
-    assert!(first.void.iter().any(is_for_errors), "{:?}", first.void);
+    let first = compared(&recording).next().unwrap();
+    let is_for_errors = |one: &Disturbance| matches!(one, Disturbance::BadReplies { .. });
+    assert!(
+        first.disturbances.iter().any(is_for_errors),
+        "{:?}",
+        first.disturbances
+    );
     assert!(stderr(&output).contains("warm-up included"));
 }
 
 #[test]
-fn answers_that_are_another_greeting_are_bad_answers() {
+fn replies_that_are_another_greeting_are_bad_replies() {
     let service = service(Behaviour {
         nonsense: true,
         ..Behaviour::default()
@@ -387,8 +444,11 @@ fn answers_that_are_another_greeting_are_bad_answers() {
     let room = Room::new();
     let output = room.run(&["--host", &service.rest, "--grpc-host", &service.grpc]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    for block in answered(&room.recording()) {
-        assert!(block.errors["not the greeting asked for"] > 0);
+    let recording = room.recording();
+    for protocol in BOTH {
+        let measured = &trial(&recording, protocol).measurement;
+        assert!(measured.counted > 0);
+        assert_eq!(measured.error_count(), measured.counted);
     }
 }
 
@@ -408,52 +468,35 @@ fn a_missed_threshold_fails_the_run() {
 fn nothing_that_stands_already_is_overwritten() {
     let room = Room::new();
     let mine = room.path().join("mine");
-    std::fs::create_dir(&mine).unwrap();
-    std::fs::write(mine.join("run.json"), "precious").unwrap();
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join("run.json"), "precious").unwrap();
     let output = room.run(&["--output-dir", "mine"]);
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
     assert_eq!(
-        std::fs::read_to_string(mine.join("run.json")).unwrap(),
+        fs::read_to_string(mine.join("run.json")).unwrap(),
         "precious"
     );
-    assert!(read_run(&room.path().join("mine-2")).blocks.len() >= 2);
+    assert!(read_run(&room.path().join("mine-2")).trials.len() >= 2);
 
     let log = room.path().join("log-2-grpc.csv");
-    std::fs::write(&log, "precious").unwrap();
+    fs::write(&log, "precious").unwrap();
     let output = room.run(&["--request-log", "log.csv"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--request-log would overwrite log-2-grpc.csv"));
-    assert_eq!(std::fs::read_to_string(&log).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&log).unwrap(), "precious");
 }
 
 #[test]
-fn goose_writes_a_report_of_its_own_for_each_block() {
+fn goose_writes_a_report_of_its_own_for_each_trial() {
     let room = Room::new();
-    let output = room.run(&[
-        "--report-file",
-        "g.json",
-        "--report-file",
-        "--spawn-rate",
-        "4",
-    ]);
-    assert_eq!(output.status.code(), CANNOT_TELL, "{}", stderr(&output));
-    let blocks = room.recording().blocks;
-    let of_block =
-        |stem: &str, number: u32, arm: Arm| format!("{stem}-{number}-{}.json", arm.slug());
-    let (outside, inside) = (names(room.path()), names(&room.report()));
-    for block in &blocks {
-        assert!(
-            outside.contains(&of_block("g", block.number, block.arm)),
-            "{outside:?}"
-        );
-        assert!(
-            inside.contains(&of_block("goose", block.number, block.arm)),
-            "{inside:?}"
-        );
+    let output = room.run(&["--report-file", "g.json", "--spawn-rate", "4"]);
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let recording = room.recording();
+    let outside = names(room.path());
+    for trial in compared(&recording) {
+        let file = format!("g-{}-{}.json", trial.number, trial.variant.protocol.slug());
+        assert!(outside.contains(&file), "{outside:?}");
+        let report = fs::read_to_string(room.path().join(file)).unwrap();
+        assert!(report.contains("et_greetings") || report.contains("GRPCGetGreetings"));
     }
-    let file = room
-        .path()
-        .join(of_block("g", blocks[0].number, blocks[0].arm));
-    let report = std::fs::read_to_string(file).unwrap();
-    assert!(report.contains("et_greetings") || report.contains("GRPCGetGreetings"));
 }

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadtest::record::{Recording, Void};
+use loadtest::record::{Disturbance, Recording};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Behaviour, ONE_PAIR, Room, names, read_run, service, stderr};
+use support::{Behaviour, ONE_ROUND, Room, compared, names, read_run, service, stderr};
 
 /// Longer than anything here should take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,9 +25,9 @@ fn started(mut tool: Command, text: &str) -> Child {
             "--run-time",
             "5m",
             "--closed",
-            "--pairs",
+            "--rounds",
             "1",
-            "--arms",
+            "--variants",
             "A",
         ])
         .spawn()
@@ -51,7 +51,7 @@ fn send(child: &Child, signal: Signal) {
 #[test]
 fn ctrl_c_writes_what_was_measured_and_marks_it() {
     let room = Room::new();
-    let mut tool = started(room.bare_tool(&["--users", "2"]), "HTTP/1.1: measuring");
+    let mut tool = started(room.bare_tool(&["--users", "2"]), " of 300.0 s, ");
     send(&tool, Signal::INT);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
     let recording = room.recording();
@@ -59,10 +59,11 @@ fn ctrl_c_writes_what_was_measured_and_marks_it() {
         recording.run.cut_short.as_deref(),
         Some("stopped by a signal")
     );
-    assert_eq!(recording.blocks.len(), 1, "no other block was begun");
-    let block = &recording.blocks[0];
-    assert!(block.requests > 0 && block.error_count() == 0);
-    assert!(!block.is_valid());
+    let trials: Vec<_> = compared(&recording).collect();
+    assert_eq!(trials.len(), 1, "no other trial was begun");
+    let measured = &trials[0].measurement;
+    assert!(measured.completed > 0 && measured.error_count() == 0);
+    assert!(!loadtest::validity::is_usable(trials[0]));
     assert!(room.report().join("index.html").exists());
 }
 
@@ -70,7 +71,7 @@ fn ctrl_c_writes_what_was_measured_and_marks_it() {
 fn sigterm_before_anything_was_measured_writes_nothing() {
     let room = Room::new();
     let slow = ["--users", "2", "--increase-time", "2m"];
-    let mut tool = started(room.bare_tool(&slow), "HTTP/1.1: starting users");
+    let mut tool = started(room.bare_tool(&slow), " of 2 users, ");
     send(&tool, Signal::TERM);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
     assert!(names(&room.path().join("reports")).is_empty());
@@ -94,7 +95,7 @@ fn ctrl_c_breaks_off_calls_that_hang() {
         "--grpc-host",
         &service.grpc,
     ];
-    let mut tool = started(room.bare_tool(&hosts), "HTTP/1.1: measuring");
+    let mut tool = started(room.bare_tool(&hosts), " of 300.0 s, ");
     let begun = Instant::now();
     send(&tool, Signal::INT);
     assert_eq!(tool.wait().unwrap().code(), Some(130));
@@ -105,17 +106,17 @@ fn ctrl_c_breaks_off_calls_that_hang() {
     );
 }
 
-/// Not block after block at a closed port.
+/// Not trial after trial at a closed port.
 #[test]
 fn a_service_that_goes_away_ends_the_run_with_what_was_measured() {
     let service = service(Behaviour::default());
     let room = Room::new();
     let hosts = ["--host", &service.rest, "--grpc-host", &service.grpc];
     let mut tool = room.bare_tool(&["--users", "2", "--run-time", "2s"]);
-    let tool = tool.args(hosts).args(ONE_PAIR).spawn().unwrap();
+    let tool = tool.args(hosts).args(ONE_ROUND).spawn().unwrap();
     let begun = Instant::now();
     let calls = Arc::clone(&service.calls);
-    // Each was asked once before; now the second block has begun.
+    // Each was asked once before; now the second trial has begun.
     let has_both = || {
         let calls = calls.lock().unwrap();
         let mut calls = calls.iter().skip(2).map(|call| call.0);
@@ -130,9 +131,9 @@ fn a_service_that_goes_away_ends_the_run_with_what_was_measured() {
     let output = tool.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
     let recording = room.recording();
-    let why = recording.run.cut_short.unwrap();
+    let why = recording.run.cut_short.clone().unwrap();
     assert!(why.contains("the service went away: "), "{why}");
-    assert_eq!(recording.blocks.len(), 2);
+    assert_eq!(compared(&recording).count(), 2);
 }
 
 #[test]
@@ -148,9 +149,9 @@ fn a_page_of_the_dashboard_that_somebody_looks_at_does_not_keep_the_run() {
         "--run-time",
         "3s",
         "--closed",
-        "--pairs",
+        "--rounds",
         "1",
-        "--arms",
+        "--variants",
         "A",
     ];
     let mut tool = room.bare_tool(&load);
@@ -158,7 +159,7 @@ fn a_page_of_the_dashboard_that_somebody_looks_at_does_not_keep_the_run() {
     let mut tool = tool.spawn().unwrap();
     let stderr = tool.stderr.take().unwrap();
     let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("block 1 of 1")));
+    assert!(lines.any(|line| line.contains("round 1 · REST")));
     let reads = std::thread::spawn(move || lines.collect::<Vec<_>>());
     let begun = Instant::now();
     let mut page = loop {
@@ -183,19 +184,20 @@ fn a_page_of_the_dashboard_that_somebody_looks_at_does_not_keep_the_run() {
     let said = reads.join().unwrap();
     let recording = room.recording();
     assert_eq!(recording.run.cut_short, None, "{said:#?}");
-    let cut = |void: &Void| matches!(void, Void::Unmeasured { .. });
-    assert!(!recording.blocks[0].void.iter().any(cut), "{said:#?}");
+    let cut = |one: &Disturbance| matches!(one, Disturbance::Unmeasured { .. });
+    let trial = compared(&recording).next().unwrap();
+    assert!(!trial.disturbances.iter().any(cut), "{said:#?}");
 }
 
-/// Starts a run of many short blocks, and waits until one is on the disk. Returns the run's folder too,
+/// Starts a run of many short trials, and waits until one is on the disk. Returns the run's folder too,
 /// which has no name of its own yet.
 fn begun(room: &Room) -> (Child, PathBuf) {
     let mut tool = room.bare_tool(&SHORT);
-    let tool = tool.args(["--pairs", "50"]).spawn();
+    let tool = tool.args(["--rounds", "50"]).spawn();
     let reports = room.path().join("reports");
     let begun = Instant::now();
     loop {
-        assert!(begun.elapsed() < PATIENCE, "no block was written");
+        assert!(begun.elapsed() < PATIENCE, "no trial was written");
         let folder = names(&reports).pop().map(|name| reports.join(name));
         if let Some(folder) = folder.filter(|folder| folder.join("run.json").exists()) {
             return (tool.expect("the tool was built"), folder);
@@ -204,10 +206,10 @@ fn begun(room: &Room) -> (Child, PathBuf) {
     }
 }
 
-/// One arm in blocks of a second.
+/// One variant in trials of a second.
 const SHORT: [&str; 7] = [
     "--closed",
-    "--arms",
+    "--variants",
     "A",
     "--users",
     "2",
@@ -215,9 +217,9 @@ const SHORT: [&str; 7] = [
     "1s",
 ];
 
-/// A run like it, of one block, after that in `left`; returns what it says and the other's report.
+/// A run like it, of one round, after that in `left`; returns what it says and the other's report.
 fn next(room: &Room, left: &Path) -> (String, Recording) {
-    let output = room.bare_tool(&SHORT).args(["--pairs", "1"]).output();
+    let output = room.bare_tool(&SHORT).args(["--rounds", "1"]).output();
     let text = stderr(&output.expect("the tool was built"));
     let reports = room.path().join("reports");
     let name = left
@@ -250,15 +252,20 @@ fn what_a_killed_run_had_measured_gets_its_report_from_the_next() {
         left.run.cut_short.as_deref(),
         Some("the tool was killed, or failed")
     );
-    assert!(left.blocks[0].requests > 0);
+    assert!(
+        left.trials
+            .iter()
+            .any(|trial| trial.measurement.completed > 0)
+    );
 }
 
 #[test]
 fn what_was_measured_before_the_disk_took_no_more_is_not_lost() {
     let room = Room::new();
     let (tool, folder) = begun(&room);
-    let known = names(&folder.join("blocks")).len();
-    let in_the_way = folder.join(format!("blocks/{:04}.json", known + 2));
+    let known = names(&folder.join("trials")).len();
+    // The first one was of the null server, and the next is being measured.
+    let in_the_way = folder.join(format!("trials/{:04}.json", known + 3));
     std::fs::create_dir(&in_the_way).unwrap();
     let output = tool.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -269,16 +276,16 @@ fn what_was_measured_before_the_disk_took_no_more_is_not_lost() {
     );
     std::fs::remove_dir(in_the_way).unwrap();
     let (_, left) = next(&room, &folder);
-    assert_eq!(left.blocks.len(), known + 1);
+    assert_eq!(compared(&left).count(), known + 1);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_run_takes_its_children_with_it() {
     let room = Room::new();
-    let mut tool = started(room.bare_tool(&["--users", "2"]), "HTTP/1.1: measuring");
+    let mut tool = started(room.bare_tool(&["--users", "2"]), " of 300.0 s, ");
     let children = children(tool.id());
-    assert_eq!(children.len(), 2, "the server and the block");
+    assert_eq!(children.len(), 2, "the server and the worker");
     send(&tool, Signal::KILL);
     tool.wait().unwrap();
     let begun = Instant::now();

@@ -7,12 +7,11 @@ use std::{
 
 use crate::{
     folder::{self, Folder},
-    record::{Purpose, Recording},
+    record::Recording,
     report::side_by_side::render,
     verdict::{
         Verdict,
         claim::Claim,
-        metric::Metric,
         sentence::{self, interval, ratio},
     },
 };
@@ -61,16 +60,14 @@ impl Side {
 }
 
 impl Twice<'_> {
-    /// Whether both runs can tell.
-    fn is_told(&self) -> bool {
-        [self.first, self.second]
-            .iter()
-            .all(|claim| claim.finding.is_told())
+    /// Whether both runs are conclusive.
+    fn is_conclusive(&self) -> bool {
+        self.first.grade.is_conclusive() && self.second.grade.is_conclusive()
     }
 
-    /// Whether both runs say the same.
+    /// Whether both runs conclude the same.
     fn says_the_same(&self) -> bool {
-        self.is_told() && self.first.finding == self.second.finding
+        self.is_conclusive() && self.first.grade == self.second.grade
     }
 
     /// Whether the intervals have a value in common; none where a run has no estimate.
@@ -88,8 +85,8 @@ impl Twice<'_> {
 pub struct Compared {
     /// What the terminal shows.
     pub text: String,
-    /// Whether both runs can tell what the verdict of the first is about.
-    pub is_told: bool,
+    /// Whether both runs are conclusive about the verdict of the first.
+    pub is_conclusive: bool,
     /// What holds the page.
     pub folder: PathBuf,
 }
@@ -105,47 +102,35 @@ pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Com
     folder::write(&folder.path().join(PAGE), render(&sides))?;
     Ok(Compared {
         text: text(&sides),
-        is_told: headline(&sides).is_some_and(|twice| twice.is_told()),
+        is_conclusive: headline(&sides).is_some_and(|twice| twice.is_conclusive()),
         folder: folder.keep()?,
     })
 }
 
-/// The claims that both runs make: the same metric of the same arms in the same shape. The offered
-/// rate may differ where each run found its own.
+/// The claims that both runs make: the same metric of the same variants in the same scenario. The offered rate
+/// may differ if each run found its own.
 pub fn both<'a>(first: &'a Verdict, second: &'a Verdict) -> Vec<Twice<'a>> {
-    let all = |verdict: &'a Verdict| {
-        let map = verdict
-            .map
-            .iter()
-            // The headline has this one already.
-            .filter(|claim| {
-                (claim.cell.purpose, claim.metric) != (Purpose::Primary, Metric::MedianLatency)
-            });
-        verdict
-            .headline
-            .iter()
-            .chain(&verdict.others)
-            .chain(map)
-            .chain(&verdict.seed)
+    let place = |claim: &Claim| {
+        let scenario = &claim.scenario;
+        let variants = [&claim.baseline, &claim.candidate].map(|variant| variant.name.clone());
+        (
+            claim.metric,
+            scenario.purpose,
+            scenario.shape,
+            scenario.batch,
+            variants,
+        )
     };
-    let alike = |one: &Claim, other: &Claim| {
-        let shape = |c: &Claim| {
-            (
-                c.metric,
-                c.cell.purpose,
-                c.cell.connections,
-                c.cell.in_flight,
-                c.cell.batch,
-            )
-        };
-        shape(one) == shape(other) && one.base == other.base && one.candidate == other.candidate
-    };
-    all(first)
-        .filter_map(|first| {
-            let second = all(second).find(|second| alike(first, second))?;
-            Some(Twice { first, second })
-        })
-        .collect()
+    let mut twice: Vec<Twice> = Vec::new();
+    for first in first.claims() {
+        let is_known = twice.iter().any(|known| place(known.first) == place(first));
+        let mut others = second.claims();
+        let second = others
+            .find(|second| place(first) == place(second))
+            .filter(|_| !is_known);
+        twice.extend(second.map(|second| Twice { first, second }));
+    }
+    twice
 }
 
 /// The verdict of the first run, and the same of the second.
@@ -162,7 +147,7 @@ pub fn agreement(sides: &[Side; 2]) -> String {
         return "The two runs did not compare the same: nothing can be set side by side."
             .to_owned();
     };
-    let [one, other] = [twice.first, twice.second].map(|claim| claim.cell.load);
+    let [one, other] = [twice.first, twice.second].map(|claim| claim.scenario.load);
     let mut noun = twice.first.metric.noun().to_owned();
     if one != other {
         let _ = write!(
@@ -185,22 +170,23 @@ pub fn agreement(sides: &[Side; 2]) -> String {
         Some(true) if twice.says_the_same() => {
             format!("The two runs agree on {noun}: their intervals overlap, {figures}.")
         }
-        Some(true) if twice.is_told() => format!(
+        Some(true) if twice.is_conclusive() => format!(
             "The two runs do not contradict each other on {noun}: their intervals overlap, {figures}, \
-             but one tells a difference and the other that there is none to speak of."
+             but one finds a difference and the other none."
         ),
         Some(true) => format!(
             "The two runs do not contradict each other on {noun}: their intervals overlap, {figures}, \
-             but not both tell a difference, or that there is none."
+             but not both are conclusive."
         ),
         Some(false) => format!("The two runs do not agree on {noun}: {figures} do not overlap."),
-        None => format!("Whether the two runs agree on {noun} can't be told: {figures}."),
+        None => format!("Inconclusive whether the two runs agree on {noun}: {figures}."),
     }
 }
 
 fn text(sides: &[Side; 2]) -> String {
     let mut text = agreement(sides) + "\n";
-    if headline(sides).is_some_and(|twice| twice.first.cell.load != twice.second.cell.load) {
+    if headline(sides).is_some_and(|twice| twice.first.scenario.load != twice.second.scenario.load)
+    {
         text += "The rate changes such a ratio: give both runs the same --rate.\n";
     }
     for side in sides {

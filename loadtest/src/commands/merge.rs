@@ -1,18 +1,19 @@
 //! `loadtest merge DIR…`: one run out of those that several machines made at once, each a part of
 //! the load on one service. Histograms are added, never percentiles averaged.
 
-mod block;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
+use engine::{Load, Shape};
 
 use super::report::write_page;
 use crate::{
     folder::Folder,
-    record::{BlockRecord, Ceiling, Cell, Load, Plan, Recording, Run, Service},
+    record::{Ceiling, Plan, Recording, Run, Scenario, Service, Trial},
 };
-use block::{Key, merged};
+use trial::{is_of, merged};
 
 /// Merges the runs in `directories` into a new folder that is called `output`, or `output-2` and so
 /// on where that is taken. Returns the folder.
@@ -66,7 +67,7 @@ fn join(parts: &[(&Path, &Recording)]) -> anyhow::Result<Recording> {
     let recordings: Vec<&Recording> = parts.iter().map(|(_, recording)| *recording).collect();
     Ok(Recording {
         run: run(&recordings),
-        blocks: blocks(&recordings),
+        trials: trials(&recordings),
     })
 }
 
@@ -94,7 +95,7 @@ fn mismatch(one: &Run, other: &Run) -> Option<&'static str> {
         ),
         (
             one.seed == other.seed,
-            "their seeds differ, and so does the order of their blocks; give every machine the same \
+            "their seeds differ, and so does the order of their trials; give every machine the same \
              --seed",
         ),
         (
@@ -132,11 +133,11 @@ fn run(parts: &[&Recording]) -> Run {
             .collect::<Vec<_>>()
             .join("\n"),
         plan: Plan {
-            cells: first
+            scenarios: first
                 .plan
-                .cells
+                .scenarios
                 .iter()
-                .map(|cell| times(cell, machines))
+                .map(|scenario| times(scenario, machines))
                 .collect(),
         },
         ceiling: ceilings(parts),
@@ -156,12 +157,19 @@ fn run(parts: &[&Recording]) -> Run {
     }
 }
 
-/// The same cell with the load of so many machines.
-fn times(cell: &Cell, machines: u32) -> Cell {
-    Cell {
-        connections: cell.connections * machines,
-        load: load(cell.load, machines),
-        ..cell.clone()
+/// The same scenario with the load of so many machines.
+fn times(scenario: &Scenario, machines: u32) -> Scenario {
+    Scenario {
+        shape: shape(scenario.shape, machines),
+        load: load(scenario.load, machines),
+        ..scenario.clone()
+    }
+}
+
+fn shape(shape: Shape, machines: u32) -> Shape {
+    Shape {
+        connections: shape.connections * machines,
+        ..shape
     }
 }
 
@@ -176,15 +184,10 @@ fn load(load: Load, machines: u32) -> Load {
 
 /// What all generators together can do.
 fn ceilings(parts: &[&Recording]) -> Vec<Ceiling> {
-    let alike = |one: &Ceiling, other: &Ceiling| {
-        (one.arm, one.connections, one.in_flight) == (other.arm, other.connections, other.in_flight)
-    };
     let sum = |one: &Ceiling| {
-        let found: Option<Vec<&Ceiling>> = parts
-            .iter()
-            .map(|part| part.run.ceiling.iter().find(|other| alike(one, other)))
-            .collect();
-        let found = found?;
+        let alike = |other: &&Ceiling| (one.protocol, one.shape) == (other.protocol, other.shape);
+        let found = parts.iter().map(|part| part.run.ceiling.iter().find(alike));
+        let found = found.collect::<Option<Vec<&Ceiling>>>()?;
         let rate: f64 = found
             .iter()
             .map(|ceiling| ceiling.requests_per_second)
@@ -194,7 +197,7 @@ fn ceilings(parts: &[&Recording]) -> Vec<Ceiling> {
             .map(|ceiling| ceiling.generator_cpu_us_per_request * ceiling.requests_per_second)
             .sum();
         Some(Ceiling {
-            connections: one.connections * parts.len() as u32,
+            shape: shape(one.shape, parts.len() as u32),
             requests_per_second: rate,
             generator_cpu_us_per_request: cpu / rate,
             ..*one
@@ -203,28 +206,28 @@ fn ceilings(parts: &[&Recording]) -> Vec<Ceiling> {
     parts[0].run.ceiling.iter().filter_map(sum).collect()
 }
 
-/// Every block that any machine has of the plan's cells, in the order in which they ran.
-fn blocks(parts: &[&Recording]) -> Vec<BlockRecord> {
-    let mut keys: Vec<Key> = Vec::new();
-    for block in parts.iter().flat_map(|part| &part.blocks) {
-        let planned = parts[0].run.plan.cells.iter().any(|cell| block.is_of(cell));
-        if planned && !keys.iter().any(|key| key.is_of(block)) {
-            keys.push(Key::of(block));
+/// Every trial that any machine has of the plan's scenarios, in the order in which they ran.
+fn trials(parts: &[&Recording]) -> Vec<Trial> {
+    let mut kinds: Vec<&Trial> = Vec::new();
+    for trial in parts.iter().flat_map(|part| &part.trials) {
+        let mut scenarios = parts[0].run.plan.scenarios.iter();
+        if scenarios.any(|scenario| trial.is_of(scenario))
+            && !kinds.iter().any(|kind| is_of(kind, trial))
+        {
+            kinds.push(trial);
         }
     }
-    let mut whole: Vec<BlockRecord> = keys
-        .iter()
-        .filter_map(|key| {
-            let found: Vec<&BlockRecord> = parts
-                .iter()
-                .filter_map(|part| part.blocks.iter().find(|block| key.is_of(block)))
-                .collect();
-            merged(&found, parts.len())
-        })
-        .collect();
-    whole.sort_by_key(|block| block.opened_unix_us);
-    for (number, block) in (1..).zip(&mut whole) {
-        block.number = number;
+    let whole = kinds.into_iter().filter_map(|kind| {
+        let of_part = |part: &&Recording| part.trials.iter().position(|trial| is_of(kind, trial));
+        let found = parts
+            .iter()
+            .filter_map(|part| Some(&part.trials[of_part(part)?]));
+        merged(&found.collect::<Vec<_>>(), parts.len())
+    });
+    let mut whole: Vec<Trial> = whole.collect();
+    whole.sort_by_key(|trial| trial.measurement.opened_unix_us);
+    for (number, trial) in (1..).zip(&mut whole) {
+        trial.number = number;
     }
     whole
 }

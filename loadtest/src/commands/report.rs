@@ -6,14 +6,17 @@ use crate::{
     folder,
     record::Recording,
     report::verdict::{figures, render},
+    summary,
     verdict::Verdict,
 };
 
 /// File name of the page.
 pub const PAGE: &str = "index.html";
 
-/// Makes the page of the run in `directory` again, and the charts of it that are files. Returns its
-/// verdict and where the page is.
+/// File name of the summary in Markdown.
+pub const SUMMARY: &str = "summary.md";
+
+/// Makes all that is computed of the run in `directory` again. Returns its verdict and where the page is.
 ///
 /// # Errors
 /// When the raw data cannot be read, or a file not be written; the old one then stands.
@@ -23,15 +26,22 @@ pub fn report(directory: &Path) -> anyhow::Result<(Verdict, PathBuf)> {
     Ok((Verdict::of(&recording), page))
 }
 
-/// Writes the page on `recording` into `directory`, and the charts that are files. Returns the page.
+/// Writes what is computed of `recording` into `directory`: the page, the summary, the charts that are files,
+/// and the logs. Returns the page.
 ///
 /// # Errors
 /// When a file cannot be written; an old one then stands.
 pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<PathBuf> {
-    for (name, chart) in figures(&Verdict::of(recording)) {
+    let verdict = Verdict::of(recording);
+    for (name, chart) in figures(&verdict) {
         folder::write(&directory.join(name), chart)?;
     }
+    recording.write_logs(directory)?;
+    folder::write(
+        &directory.join(SUMMARY),
+        summary::markdown(recording, &verdict),
+    )?;
     let page = directory.join(PAGE);
-    folder::write(&page, render(recording))?;
+    folder::write(&page, render(recording, directory))?;
     Ok(page)
 }

@@ -1,27 +1,18 @@
-//! Numbers as text.
+//! Numbers as text that only pages take.
 
-/// `1234567` as `1,234,567`.
-pub(crate) fn thousands(number: u64) -> String {
-    decimals(number as f64, 0)
-}
+use crate::numbers::decimals;
 
-/// `value` with so many decimals, its whole part in groups of three.
-pub(crate) fn decimals(value: f64, places: usize) -> String {
-    let plain = format!("{value:.places$}");
-    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
-    let mut grouped = String::from(sign);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + fraction
+/// `value` with no more decimals than it takes, four at most.
+pub(super) fn plain(value: f64) -> String {
+    let is_whole = |places: &usize| {
+        let scaled = value * 10f64.powi(*places as i32);
+        (scaled - scaled.round()).abs() < 1e-6
+    };
+    decimals(value, (0..4).find(is_whole).unwrap_or(4))
 }
 
 /// `part` of `whole` in percent, never rounded to 0 or to 100 when it is not.
-pub(crate) fn share(part: u64, whole: u64) -> String {
+pub(super) fn share(part: u64, whole: u64) -> String {
     let percent = part as f64 / whole as f64 * 100.0;
     match percent {
         p if p > 0.0 && p < 0.01 => "under 0.01%".to_owned(),
@@ -31,22 +22,28 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// Shares of the time of a run's trials, such as `1.2% of the time at the median, 4.8% at most`.
+pub(super) fn typical_and_most(shares: impl Iterator<Item = f64>) -> String {
+    let shares: Vec<f64> = shares.collect();
+    let most = shares.iter().copied().reduce(f64::max);
+    match (stats::median(shares), most) {
+        (Some(median), Some(most)) => format!(
+            "{:.1}% of the time at the median, {:.1}% at most",
+            median * 100.0,
+            most * 100.0
+        ),
+        _ => "not known".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_grouped_from_the_right() {
-        for (value, places, text) in [
-            (0.0, 0, "0"),
-            (999.0, 0, "999"),
-            (1000.0, 0, "1,000"),
-            (1_234_567.0, 0, "1,234,567"),
-            (12_345.678, 2, "12,345.68"),
-            (-1234.5, 1, "-1,234.5"),
-            (-123.0, 0, "-123"),
-        ] {
-            assert_eq!(decimals(value, places), text);
+    fn a_plain_number_has_no_zeros_at_its_end() {
+        for (value, text) in [(0.25, "0.25"), (2000.0, "2,000"), (1.0 / 3.0, "0.3333")] {
+            assert_eq!(plain(value), text);
         }
     }
 

@@ -1,175 +1,246 @@
-//! From blocks to the sentence. Nothing is read or written here: the same recording gives the same
-//! verdict, on any machine.
+//! From trials to the sentence. Nothing is read or written here: the same recording gives the same verdict, on
+//! any machine.
 //!
-//! In the order to read: [`metric`] is what is compared; [`cells`] finds the blocks that may be;
-//! [`claim`] judges them; [`sentence`] says it.
+//! In the order to read: [`metric`] is what is compared; [`scenarios`] finds the rounds that may be;
+//! [`claim`] judges them; [`sentence`] says it, and [`meaning`] what it means.
 
-pub mod cells;
 pub mod claim;
-pub mod metric;
+pub mod meaning;
+pub mod scenarios;
 pub mod sentence;
 pub mod waterfall;
 
+pub use crate::metric;
+
+use stats::{Family, Look};
+
 use crate::{
-    record::{Purpose, Recording},
-    statistics::{Finding, Unsaid},
-    validity::too_many_void,
+    metric::Metric,
+    record::{Purpose, Recording, Scenario},
 };
-use cells::{Cells, Measured};
-use claim::{Claim, judge_family};
-use metric::Metric;
+use claim::{Claim, Draft};
+use scenarios::{Measured, Scenarios};
 use waterfall::Waterfall;
 
 /// What a run says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The claims of the headline; the first one is the verdict. Empty where nothing was compared.
+    /// The claims of the headline; the first one is the verdict. Empty if nothing was compared.
     pub headline: Vec<Claim>,
-    /// The same arms by other metrics.
+    /// The same variants by other metrics.
     pub others: Vec<Claim>,
-    /// Where the difference comes from, a metric each; only where all five arms were measured.
+    /// Where the difference comes from, a metric each; only if all five protocols were measured.
     pub waterfalls: Vec<Waterfall>,
-    /// Median latency and server CPU in each shape and batch of a closed loop.
+    /// Latency and server CPU in each shape and batch; places of the headline are there once more.
     pub map: Vec<Claim>,
-    /// One arm against itself, a cell and a metric each.
+    /// The original's comparison taken apart, a scenario each: replies per second.
+    pub original: Vec<Claim>,
+    /// The baseline against its twin, a scenario and a metric each: the noise, and no claim.
     pub aa: Vec<Claim>,
-    /// The original's comparison taken apart, a cell each: answers per second.
-    pub seed: Vec<Claim>,
+    /// What took the machine beside the run, in a sentence.
+    pub busy: Option<String>,
 }
+
+/// The measures that the map is drawn of.
+pub const MAP: [Metric; 2] = [Metric::MedianLatency, Metric::ServerCpu];
+
+/// What is said beside the headline.
+const OTHERS: [(Purpose, Metric); 10] = [
+    (Purpose::Open, Metric::ServerCpu),
+    (Purpose::Open, Metric::MedianLatency),
+    (Purpose::Open, Metric::TailLatency),
+    (Purpose::Open, Metric::GeneratorCpu),
+    (Purpose::Open, Metric::Bytes),
+    (Purpose::Single, Metric::MedianLatency),
+    (Purpose::Single, Metric::TailLatency),
+    (Purpose::Closed, Metric::MedianLatency),
+    (Purpose::Closed, Metric::TailLatency),
+    (Purpose::Closed, Metric::Rate),
+];
 
 impl Verdict {
     /// Judges `recording`.
     pub fn of(recording: &Recording) -> Self {
-        let cells = Cells::of(recording);
-        let seed = recording.run.seed;
-        let open = cells.first(Purpose::Open);
-        let primary = cells.first(Purpose::Primary);
+        let scenarios = Scenarios::of(recording);
+        let headline = headline(&scenarios);
+        let is_new = |known: &[Draft], draft: &Draft| !known.iter().any(|one| one.is_like(draft));
 
-        // What the headline is about follows from the plan and not from what came out.
-        let mut headline = Vec::new();
-        // A service on another machine is no process of which the CPU time is known, nor may both sides be
-        // of one that can be seen.
-        headline.extend(open.and_then(|cell| {
-            let cpu = claim(cell, Metric::ServerCpu, &cells);
-            cpu.filter(|_| cell.is_known_of_both(Metric::ServerCpu))
-                .or_else(|| claim(cell, Metric::MedianLatency, &cells))
-        }));
-        headline.extend(primary.and_then(|cell| claim(cell, Metric::MedianLatency, &cells)));
-        judge_family(&mut headline);
-
-        let stands_above = |other: &Claim| {
-            let is = |claim: &Claim| claim.metric == other.metric && claim.cell == other.cell;
-            headline.iter().any(is)
-        };
-        let mut others: Vec<Claim> = OTHERS
+        let others = OTHERS
             .into_iter()
-            .filter_map(|(purpose, metric)| claim(cells.first(purpose)?, metric, &cells))
-            .filter(|other| !stands_above(other))
-            .collect();
-        judge_family(&mut others);
-
-        let mut waterfalls: Vec<Waterfall> = [
-            open.zip(Some(Metric::ServerCpu)),
-            primary.zip(Some(Metric::MedianLatency)),
+            .filter_map(|(purpose, metric)| draft(&scenarios, scenarios.first(purpose)?, metric));
+        let others: Vec<Draft> = others.filter(|draft| is_new(&headline, draft)).collect();
+        let waterfalls: Vec<waterfall::Draft> = [
+            (scenarios.first(Purpose::Open), Metric::ServerCpu),
+            (alone(&scenarios), Metric::MedianLatency),
         ]
         .into_iter()
-        .flatten()
-        .filter_map(|(cell, metric)| {
-            Waterfall::of(cell, metric, cells.floor(metric, cell.cell), seed)
-        })
+        .filter_map(|(measured, metric)| waterfall::Draft::of(&scenarios, measured?, metric))
         .collect();
-        waterfall::judge_all(&mut waterfalls);
-
-        let mut map: Vec<Claim> = cells
-            .closed()
-            .flat_map(|cell| MAP.map(|metric| claim(cell, metric, &cells)))
+        let map: Vec<Draft> = places(&scenarios)
+            .flat_map(|measured| MAP.map(|metric| draft(&scenarios, measured, metric)))
             .flatten()
             .collect();
-        judge_family(&mut map);
+        let original: Vec<Draft> = scenarios
+            .of_purpose(Purpose::Original)
+            .filter_map(|measured| draft(&scenarios, measured, Metric::Rate))
+            .collect();
 
-        let aa = cells
-            .of_purpose(Purpose::Aa)
-            .flat_map(|cell| Metric::ALL.map(|metric| claim(cell, metric, &cells)))
-            .flatten()
-            .collect();
-        let mut seed: Vec<Claim> = cells
-            .of_purpose(Purpose::Seed)
-            .filter_map(|cell| claim(cell, Metric::Rate, &cells))
-            .collect();
-        judge_family(&mut seed);
-        let mut verdict = Self {
-            headline,
-            others,
-            waterfalls,
-            map,
-            aa,
-            seed,
+        // A place of the map that stands above already is the same claim.
+        let above: Vec<Draft> = headline.iter().chain(&others).cloned().collect();
+        let of_map = map.iter().filter(|draft| is_new(&above, draft)).count();
+        let steps: usize = waterfalls.iter().map(waterfall::Draft::claims).sum();
+        let first = Family::Headline {
+            claims: headline.len(),
         };
-        if too_many_void(&recording.blocks) {
-            verdict.give_up();
-        }
-        verdict
-    }
-
-    /// Nothing is claimed of what happened to go well where most did not.
-    fn give_up(&mut self) {
-        let families = [
-            &mut self.headline,
-            &mut self.others,
-            &mut self.map,
-            &mut self.seed,
-        ];
-        let claims = families.into_iter().flatten();
-        let steps = self.waterfalls.iter_mut().flat_map(|one| &mut one.steps);
-        for finding in claims
-            .map(|claim| &mut claim.finding)
-            .chain(steps.map(|step| &mut step.finding))
-        {
-            *finding = Finding::CantTell(Unsaid::GivenUp);
+        let rest = Family::Rest {
+            claims: others.len() + of_map + steps + original.len(),
+        };
+        let family = |draft: &Draft| {
+            if is_new(&headline, draft) {
+                rest
+            } else {
+                first
+            }
+        };
+        let judge = |drafts: Vec<Draft>| -> Vec<Claim> {
+            let judged = drafts.into_iter().map(|draft| {
+                let family = family(&draft);
+                draft.judge(family)
+            });
+            judged.collect()
+        };
+        Self {
+            waterfalls: waterfalls
+                .iter()
+                .filter_map(|one| one.judge(rest))
+                .collect(),
+            others: judge(others),
+            map: judge(map),
+            original: judge(original),
+            aa: twins(&scenarios, rest),
+            busy: meaning::busy(recording),
+            headline: judge(headline.clone()),
         }
     }
 
     /// The claim that is the verdict: of the original's comparison the whole of it.
     pub fn first(&self) -> Option<&Claim> {
-        self.headline.first().or(self.seed.first())
+        self.headline.first().or(self.original.first())
     }
 
-    /// Whether the claim that is the verdict has an answer.
-    pub fn is_told(&self) -> bool {
-        self.first().is_some_and(|claim| claim.finding.is_told())
+    /// Whether the claim that is the verdict is conclusive: the exit code follows it.
+    pub fn is_conclusive(&self) -> bool {
+        self.first()
+            .is_some_and(|claim| claim.grade.is_conclusive())
+    }
+
+    /// The scenarios whose claim in the headline is not decided yet. A run may stop measuring a scenario only
+    /// where a look was scheduled: another one would have a price that nobody paid.
+    pub fn undecided(&self) -> Vec<Scenario> {
+        let is_look = |rounds| {
+            Look::schedule()
+                .take_while(|look| *look <= rounds)
+                .any(|look| look == rounds)
+        };
+        let open = |claim: &&Claim| !(claim.grade.is_conclusive() && is_look(claim.rounds_run));
+        let open = self.headline.iter().filter(open);
+        open.map(|claim| claim.scenario.clone()).collect()
+    }
+
+    /// Whether every claim of the headline is decided, so that a run may end.
+    pub fn is_decided(&self) -> bool {
+        !self.headline.is_empty() && self.undecided().is_empty()
+    }
+
+    /// Every claim of the page, each as often as it stands there.
+    pub fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.headline
+            .iter()
+            .chain(&self.others)
+            .chain(&self.map)
+            .chain(&self.original)
     }
 
     /// The verdict as one sentence.
     pub fn sentence(&self) -> String {
-        self.first().map_or_else(
-            || "Can't tell here: no block of two arms could be compared.".to_owned(),
-            sentence::of,
-        )
+        match (self.first(), &self.busy) {
+            (None, _) => "Inconclusive: no trials of two variants could be compared.".to_owned(),
+            (Some(claim), None) => sentence::of(claim),
+            (Some(claim), Some(_)) => sentence::of_busy(claim),
+        }
+    }
+
+    /// What the verdict means, a sentence each.
+    pub fn meaning(&self) -> Vec<String> {
+        meaning::of(self)
     }
 }
 
-/// What the map is drawn of.
-pub const MAP: [Metric; 2] = [Metric::MedianLatency, Metric::ServerCpu];
-
-/// What is said beside the headline.
-const OTHERS: [(Purpose, Metric); 6] = [
-    (Purpose::Open, Metric::MedianLatency),
-    (Purpose::Open, Metric::TailLatency),
-    (Purpose::Open, Metric::GeneratorCpu),
-    (Purpose::Open, Metric::Bytes),
-    (Purpose::Primary, Metric::TailLatency),
-    (Purpose::Primary, Metric::Rate),
-];
-
-/// The last arm of a cell against its first, where the metric was measured at all.
-fn claim(cell: &Measured, metric: Metric, cells: &Cells) -> Option<Claim> {
-    let was_measured = cell.blocks.iter().any(|block| metric.of(block).is_some());
-    if !was_measured && metric != Metric::MedianLatency {
-        return None;
-    }
-    let floor = cells.floor(metric, cell.cell);
-    Claim::of(cell, metric, floor, cells.seed())
+/// The claims of the headline. What it is about follows from the plan and not from what came out: server CPU
+/// at a common rate and latency with one call in flight. A service on another machine is no process whose
+/// CPU time is known, nor may both sides be of one that can be seen.
+fn headline(scenarios: &Scenarios) -> Vec<Draft> {
+    let under_load = scenarios.first(Purpose::Open).and_then(|open| {
+        let metric = match open.is_known_of_both(Metric::ServerCpu) {
+            true => Metric::ServerCpu,
+            false => Metric::MedianLatency,
+        };
+        draft(scenarios, open, metric)
+    });
+    let alone = alone(scenarios).and_then(|alone| draft(scenarios, alone, Metric::MedianLatency));
+    under_load.into_iter().chain(alone).collect()
 }
 
-/// A finding that stands until a claim is judged.
-const UNJUDGED: Finding = Finding::CantTell(Unsaid::NoFloor);
+/// The scenario whose latency the headline is about: with one call in flight, else the closed loop.
+fn alone<'b, 'a>(scenarios: &'b Scenarios<'a>) -> Option<&'b Measured<'a>> {
+    scenarios
+        .first(Purpose::Single)
+        .or_else(|| scenarios.first(Purpose::Closed))
+}
+
+/// The places of the map, with the scenarios of the headline that are alike: at a rate, or before format 4
+/// in closed loops.
+fn places<'b, 'a>(scenarios: &'b Scenarios<'a>) -> impl Iterator<Item = &'b Measured<'a>> {
+    let is_closed = |measured: &Measured| measured.scenario.load == engine::Load::Closed;
+    let map = scenarios.first(Purpose::Map).map(is_closed);
+    scenarios.all().filter(move |measured| {
+        let like = match measured.scenario.purpose {
+            Purpose::Map | Purpose::Open | Purpose::Closed | Purpose::Single => {
+                Some(is_closed(measured))
+            }
+            _ => None,
+        };
+        map.is_some() && like == map
+    })
+}
+
+/// The last variant of a scenario against its first; none if there is only one, or the metric was not
+/// measured at all.
+fn draft(scenarios: &Scenarios, measured: &Measured, metric: Metric) -> Option<Draft> {
+    let pair = [
+        measured.scenario.baseline()?,
+        measured.scenario.candidate()?,
+    ];
+    let mut trials = measured.trials.iter();
+    let was_measured = trials.any(|trial| metric.of(&trial.measurement).is_some());
+    (was_measured || metric == Metric::MedianLatency)
+        .then(|| Draft::of(scenarios, measured, metric, pair))
+}
+
+/// The baseline against its twin in each scenario that has one, by each metric.
+fn twins(scenarios: &Scenarios, family: Family) -> Vec<Claim> {
+    let of_scenario = |measured: &Measured| {
+        let pair = measured.scenario.baseline().zip(measured.scenario.twin());
+        let drafts = pair.into_iter().flat_map(|(baseline, twin)| {
+            let both = [baseline, twin];
+            let taken = |metric: &Metric| {
+                let mut trials = measured.trials.iter();
+                trials.any(|trial| metric.of(&trial.measurement).is_some())
+            };
+            let metrics = Metric::ALL.into_iter().filter(taken);
+            metrics.map(move |metric| Draft::of(scenarios, measured, metric, both))
+        });
+        drafts.map(|draft| draft.judge(family)).collect::<Vec<_>>()
+    };
+    scenarios.all().flat_map(of_scenario).collect()
+}

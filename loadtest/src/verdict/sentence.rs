@@ -1,48 +1,153 @@
-//! A claim in words: never a bare winner, and where nothing can be said, why.
+//! A claim in words: never a bare winner, and if nothing can be said, why.
 
-use super::{claim::Claim, metric::Metric};
-use crate::{
-    record::{Arm, Cell, Load},
-    report::figures::{decimals, thousands},
-    statistics::{EQUIVALENCE, Estimate, Finding, Floor, Unsaid},
-};
+use engine::{Load, Shape};
+use stats::{EQUIVALENCE, Estimate};
 
-/// Such as "gRPC takes 0.62× (95% CI 0.59–0.66; A/A floor ±2%) of REST's server CPU per request at
-/// 64 connections × 1 in flight, 5,000 requests/s."
+use super::claim::{Claim, Grade, Reason};
+use crate::{metric::Metric, record::Scenario};
+
+pub use crate::numbers::{counted, percent, ratio, with_unit};
+use crate::numbers::{decimals, thousands};
+
+/// Such as "REST costs less here: gRPC takes 3.1 µs more server CPU per request (21.8 against 18.7, 1.17×;
+/// 95% CI 1.14–1.20; A/A floor ±2%) at 32 connections × 1 in flight, 5,000 requests/s."
 pub fn of(claim: &Claim) -> String {
-    let (base, candidate) = (name(&claim.base), name(&claim.candidate));
-    let (noun, at) = (claim.metric.noun(), conditions(&claim.cell));
-    let (takes, whole) = match claim.metric {
-        Metric::Rate => ("gives", format!("the {noun} of {base}")),
-        _ => ("takes", format!("{base}'s {noun}")),
+    said(claim, reason(claim))
+}
+
+/// The same where something took the machine beside the run.
+pub(super) fn of_busy(claim: &Claim) -> String {
+    let is_wide = claim.grade == Grade::Inconclusive(Reason::Statistics(stats::Reason::TooWide));
+    let busy = is_wide.then(|| "the machine was too busy for more".to_owned());
+    said(claim, busy.or_else(|| reason(claim)))
+}
+
+fn said(claim: &Claim, reason: Option<String>) -> String {
+    let at = conditions(&claim.scenario);
+    let reason = reason.unwrap_or_default();
+    let [is, that] = match claim.metric {
+        Metric::Bytes | Metric::Rate => ["are", "those"],
+        _ => ["is", "that"],
     };
-    match (&claim.finding, &claim.estimate) {
-        (Finding::Difference, Some(estimate)) => format!(
-            "{candidate} {takes} {} of {whole} at {at}.",
-            figures(estimate, claim.floor)
-        ),
-        (Finding::NoDifference, Some(estimate)) => format!(
-            "No difference: {candidate} {takes} {} of {whole} at {at}, which is within ±{}.",
-            figures(estimate, claim.floor),
-            percent(EQUIVALENCE)
-        ),
-        (finding, _) => format!(
-            "Can't tell here whether the {noun} of {candidate} is above or below that of {base} at {at}: {}.",
-            reason(finding, claim)
+    match (&claim.grade, &claim.estimate, claim.values) {
+        (Grade::Difference, Some(_), [Some(baseline), Some(candidate)]) => {
+            let (better, how) = difference(claim, baseline, candidate);
+            let [of_baseline, of_candidate] = alike([baseline, candidate]);
+            format!(
+                "{better}: {how} ({of_candidate} against {of_baseline}, {}) at {at}.",
+                figures(claim)
+            )
+        }
+        (Grade::NoDifference, Some(_), [Some(baseline), Some(candidate)]) => {
+            let [baseline, candidate] = alike([baseline, candidate]);
+            format!(
+                "No difference here: the {} of {} {is} {candidate} {} and {that} of {} {baseline} ({}) at {at}.",
+                claim.metric.noun(),
+                claim.candidate.name,
+                claim.metric.unit(),
+                claim.baseline.name,
+                figures(claim),
+            )
+        }
+        (_, Some(estimate), _) => {
+            let [about, low, high] = roughly(estimate);
+            format!(
+                "Inconclusive: the {} of {} {is} about {about}× {that} of {} ({low} to {high}) at {at}: {reason}.",
+                claim.metric.noun(),
+                claim.candidate.name,
+                claim.baseline.name,
+            )
+        }
+        _ => format!(
+            "Inconclusive: the {} of {} and of {} could not be compared at {at}: {reason}.",
+            claim.metric.noun(),
+            claim.candidate.name,
+            claim.baseline.name,
         ),
     }
 }
 
-/// Such as `0.62× (95% CI 0.59–0.66; A/A floor ±2%)`.
-pub fn figures(estimate: &Estimate, floor: Option<Floor>) -> String {
-    let floor = floor.map_or(String::new(), |floor| {
+/// Who is better off, and by how much the candidate differs.
+fn difference(claim: &Claim, baseline: f64, candidate: f64) -> (String, String) {
+    let (name, noun) = (&claim.candidate.name, claim.metric.noun());
+    let is_more = candidate > baseline;
+    let better = match (claim.metric, is_more) {
+        (Metric::Rate, true) | (_, false) => &claim.candidate.name,
+        _ => &claim.baseline.name,
+    };
+    let places = places(baseline.max(candidate));
+    let scale = 10_f64.powi(places as i32);
+    let rounded = |value: f64| (value * scale).round() / scale;
+    let by = decimals((rounded(candidate) - rounded(baseline)).abs(), places);
+    let more = |more: &'static str, less: &'static str| if is_more { more } else { less };
+    match claim.metric {
+        Metric::ServerCpu | Metric::GeneratorCpu => (
+            format!("{better} costs less here"),
+            format!("{name} takes {by} µs {} {noun}", more("more", "less")),
+        ),
+        Metric::MedianLatency | Metric::TailLatency => (
+            format!("{better} is quicker here"),
+            format!(
+                "the {noun} of {name} is {by} µs {}",
+                more("longer", "shorter")
+            ),
+        ),
+        Metric::Bytes => (
+            format!("{better} sends less here"),
+            format!(
+                "{name} takes {by} {} bytes per request",
+                more("more", "fewer")
+            ),
+        ),
+        Metric::Rate => (
+            format!("{better} answers more here"),
+            format!("{name} answers {by} {} requests/s", more("more", "fewer")),
+        ),
+    }
+}
+
+/// Both values with as many decimals as the larger one has of three digits.
+fn alike(values: [f64; 2]) -> [String; 2] {
+    let places = places(values[0].max(values[1]));
+    values.map(|value| decimals(value, places))
+}
+
+fn places(value: f64) -> usize {
+    match value {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    }
+}
+
+/// The ratio and the ends of its interval, with no more digits than they deserve.
+fn roughly(estimate: &Estimate) -> [String; 3] {
+    let interval = estimate.interval;
+    let wide = interval.half_width() > 0.1;
+    [estimate.ratio, interval.low, interval.high].map(|value| match value {
+        v if wide && (0.5..10.0).contains(&v) => decimals(v, 1),
+        v => ratio(v),
+    })
+}
+
+/// Such as `1.17×; 95% CI 1.14–1.20; A/A floor ±2%`.
+fn figures(claim: &Claim) -> String {
+    let Some(estimate) = &claim.estimate else {
+        return "no estimate".to_owned();
+    };
+    let floor = claim.floor.map_or(String::new(), |floor| {
         format!("; A/A floor ±{}", percent(floor.part))
     });
     format!(
-        "{}× (95% CI {}{floor})",
+        "{}×; 95% CI {}{floor}",
         ratio(estimate.ratio),
         interval(estimate)
     )
+}
+
+/// Such as `1.17× (95% CI 1.14–1.20; A/A floor ±2%)`.
+pub fn times(claim: &Claim) -> String {
+    figures(claim).replacen("; ", " (", 1) + if claim.estimate.is_some() { ")" } else { "" }
 }
 
 /// Such as `0.59–0.66`.
@@ -51,57 +156,21 @@ pub fn interval(estimate: &Estimate) -> String {
     format!("{}–{}", ratio(interval.low), ratio(interval.high))
 }
 
-/// Two decimals, and more digits where that would leave one.
-pub fn ratio(ratio: f64) -> String {
-    match ratio {
-        r if r >= 100.0 => decimals(r, 0),
-        r if r >= 10.0 => decimals(r, 1),
-        r if r >= 0.095 => decimals(r, 2),
-        r => decimals(r, 3),
-    }
-}
-
-/// A part of 1 in percent, rounded up to a digit that does not say less than was found.
-pub fn percent(part: f64) -> String {
-    let percent = part * 100.0;
-    if percent >= 2.0 {
-        format!("{:.0}%", (percent - 1e-9).ceil())
-    } else {
-        format!("{:.1}%", ((percent - 1e-9).max(0.0) * 10.0).ceil() / 10.0)
-    }
-}
-
-/// REST and gRPC are what people call arms A and E; the others are named by what they are, and an
-/// arm under another name than its letter by both, unless that says it already.
-pub fn name((arm, label): &(Arm, String)) -> String {
-    let name = match arm {
-        Arm::JsonHttp1 => "REST",
-        other => other.name(),
-    };
-    if label == arm.letter() {
-        name.to_owned()
-    } else if label.starts_with(name) {
-        label.clone()
-    } else {
-        format!("{name} ({label})")
-    }
-}
-
 /// Such as `64 connections × 1 in flight, 5,000 requests/s`.
-pub fn conditions(cell: &Cell) -> String {
-    let mut text = shape(cell);
-    if cell.batch > 1 {
-        text += &format!(", {} greetings per call", thousands(cell.batch.into()));
+pub fn conditions(scenario: &Scenario) -> String {
+    let mut text = shape(scenario.shape);
+    if scenario.batch > 1 {
+        text += &format!(", {} items per call", thousands(scenario.batch.into()));
     }
-    text + ", " + &load(cell.load)
+    text + ", " + &load(scenario.load)
 }
 
 /// Such as `64 connections × 1 in flight`.
-pub fn shape(cell: &Cell) -> String {
+pub fn shape(shape: Shape) -> String {
     format!(
         "{} × {} in flight",
-        counted(cell.connections.into(), "connection"),
-        thousands(cell.in_flight.into())
+        counted(shape.connections.into(), "connection"),
+        thousands(shape.in_flight.into())
     )
 }
 
@@ -116,81 +185,81 @@ pub fn load(load: Load) -> String {
     }
 }
 
-/// Such as `1 connection` or `2,000 connections`.
-pub fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(number))
+/// Why nothing can be said; none if something is.
+pub fn reason(claim: &Claim) -> Option<String> {
+    let Grade::Inconclusive(reason) = &claim.grade else {
+        return None;
+    };
+    Some(match reason {
+        Reason::Statistics(reason) => statistics(*reason),
+        Reason::GeneratorLimit => {
+            "the generator was at its limit, so that the figure is its own as much as the service's"
+                .to_owned()
+        }
+        Reason::RatesDiffer => {
+            "their rates differ by more than 2%, and it falls as a rate grows".to_owned()
+        }
+        Reason::MostlyVoid(disturbance) => {
+            format!("more than half of the rounds were disturbed, for one: {disturbance}")
+        }
+        Reason::NoTrial(disturbance) => format!("no round is valid, for one: {disturbance}"),
+        Reason::NotMeasured => "no round has it of both".to_owned(),
+        Reason::TooFewReplies { replies } => format!(
+            "a trial had {} good replies, of which less than a hundred lie beyond the percentile",
+            thousands(*replies)
+        ),
+    })
 }
 
-/// Why nothing can be said, and what would help.
-pub fn reason(finding: &Finding, claim: &Claim) -> String {
-    let Finding::CantTell(unsaid) = finding else {
-        return String::new();
-    };
-    let figures = claim
-        .estimate
-        .as_ref()
-        .map_or(String::new(), |estimate| figures(estimate, claim.floor));
-    match unsaid {
-        Unsaid::TooFewPairs { valid, needed } => {
-            let void = match claim.void_blocks {
-                0 => String::new(),
-                blocks => format!(" ({} VOID)", counted(blocks as u64, "block")),
-            };
+fn statistics(reason: stats::Reason) -> String {
+    match reason {
+        stats::Reason::TooFewRounds { valid, needed } => {
+            let are = if valid == 1 { "is" } else { "are" };
             format!(
-                "{} valid, {needed} needed{void}",
-                counted(*valid as u64, "pair")
+                "{} {are} valid, and a conclusion takes {needed}",
+                counted(valid as u64, "round")
             )
         }
-        Unsaid::GivenUp => "most blocks are VOID, and the run gave up".to_owned(),
-        Unsaid::NoFloor => "there is no valid A/A run to compare the difference with".to_owned(),
-        Unsaid::TooWide => format!(
-            "{figures} is too wide to tell a difference from none; more pairs or a quieter machine \
-             narrow it"
-        ),
-        Unsaid::FloorTooWide => format!(
-            "{figures} is within ±{}, but one arm differs from itself by more; a quieter machine helps",
+        stats::Reason::InvalidRatio => "the ratio of a round is not a number".to_owned(),
+        stats::Reason::NoFloor => "no A/A twin was measured in the same scenario".to_owned(),
+        stats::Reason::TooWide => {
+            "the interval has room for no difference and for one that matters".to_owned()
+        }
+        stats::Reason::FloorTooWide => format!(
+            "the interval is within ±{}, but the baseline differs from its twin by more",
             percent(EQUIVALENCE)
         ),
-        Unsaid::WithinFloor => {
-            format!("{figures} reaches as near to 1 as one arm comes to itself")
+        stats::Reason::WithinFloor => "the interval overlaps the A/A noise floor".to_owned(),
+        stats::Reason::RoundsDisagree { p } => {
+            format!("the rounds do not agree on the direction (p = {p:.2})")
         }
-        Unsaid::Chance { adjusted_p } => {
-            format!("{figures} may be chance among so many comparisons (Holm's p {adjusted_p:.2})")
-        }
-        Unsaid::PairsDisagree => format!("the pairs behind {figures} do not agree"),
     }
 }
 
-/// A finding in two words.
-pub fn finding(finding: &Finding) -> &'static str {
-    match finding {
-        Finding::Difference => "differs",
-        Finding::NoDifference => "no difference",
-        Finding::CantTell(_) => "can't tell",
-    }
+/// A grade in a few words, with the reason if it is inconclusive.
+pub fn grade(grade: &Grade) -> String {
+    let Grade::Inconclusive(reason) = grade else {
+        return grade.word().to_owned();
+    };
+    let reason = match reason {
+        Reason::Statistics(stats::Reason::TooFewRounds { .. }) => "too few rounds",
+        Reason::Statistics(stats::Reason::InvalidRatio) => "no ratio",
+        Reason::Statistics(stats::Reason::NoFloor) => "no A/A floor",
+        Reason::Statistics(stats::Reason::TooWide) => "interval too wide",
+        Reason::Statistics(stats::Reason::FloorTooWide) => "A/A floor too wide",
+        Reason::Statistics(stats::Reason::WithinFloor) => "within the A/A floor",
+        Reason::Statistics(stats::Reason::RoundsDisagree { .. }) => "rounds disagree",
+        Reason::GeneratorLimit => "generator at its limit",
+        Reason::RatesDiffer => "rates differ",
+        Reason::MostlyVoid(_) => "most rounds disturbed",
+        Reason::NoTrial(_) => "no valid round",
+        Reason::NotMeasured => "not measured",
+        Reason::TooFewReplies { .. } => "too few replies",
+    };
+    format!("{}: {reason}", grade.word())
 }
 
-/// What was found of `claim`, in two words, and why where nothing can be said.
-pub fn finding_and_reason(claim: &Claim) -> String {
-    let found = finding(&claim.finding);
-    let Finding::CantTell(unsaid) = &claim.finding else {
-        return found.to_owned();
-    };
-    let floor = || {
-        claim.floor.map_or_else(
-            || "unknown".to_owned(),
-            |floor| format!("±{}", percent(floor.part)),
-        )
-    };
-    let reason = match unsaid {
-        Unsaid::TooFewPairs { valid, .. } => counted(*valid as u64, "pair"),
-        Unsaid::GivenUp => "most blocks VOID".to_owned(),
-        Unsaid::NoFloor => "no A/A floor".to_owned(),
-        Unsaid::TooWide => "the interval holds 1".to_owned(),
-        Unsaid::FloorTooWide | Unsaid::WithinFloor => format!("A/A floor {}", floor()),
-        Unsaid::Chance { adjusted_p } => format!("may be chance, p {adjusted_p:.2}"),
-        Unsaid::PairsDisagree => "pairs disagree".to_owned(),
-    };
-    format!("{found}: {reason}")
+/// The grade of `claim` in a few words, with the reason if it is inconclusive.
+pub fn grade_and_reason(claim: &Claim) -> String {
+    grade(&claim.grade)
 }

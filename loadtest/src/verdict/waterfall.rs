@@ -1,25 +1,30 @@
 //! Where the difference between REST and gRPC comes from.
 //!
-//! Arms A to D are a 2 × 2 of codec and transport. On logarithms the effect of each is the mean over
-//! both values of the other (Fisher, The Design of Experiments, 1935, chapter VI), so codec and
-//! transport together are exactly A → D, and with framing, D → E, exactly A → E.
+//! Protocols A to D are a 2 × 2 of codec and transport. On logarithms the effect of each is the mean over
+//! both values of the other (Fisher, The Design of Experiments, 1935, chapter VI), so that in each round
+//! codec and transport together are exactly A → D, and with framing, D → E, exactly A → E.
 
-use super::{UNJUDGED, cells::Measured, claim::judged, metric::Metric};
+use stats::{Estimate, Family, Floor};
+
+use super::{
+    claim::{Evidence, Grade},
+    scenarios::{Measured, Scenarios},
+};
 use crate::{
-    record::{Arm, Cell},
-    statistics::{Estimate, Finding, Floor, holm},
+    metric::Metric,
+    record::{Protocol, Scenario, Variant},
 };
 
 /// A → E in three steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waterfall {
-    /// By what.
+    /// The measure.
     pub metric: Metric,
-    /// Where.
-    pub cell: Cell,
+    /// The scenario.
+    pub scenario: Scenario,
     /// Codec, transport, framing.
     pub steps: [Step; 3],
-    /// All three together: gRPC divided by REST, over the pairs that have all five arms.
+    /// All three together: gRPC divided by REST, over the rounds that have all five.
     pub total: Estimate,
 }
 
@@ -32,10 +37,10 @@ pub struct Step {
     pub change: &'static str,
     /// The ratio.
     pub estimate: Estimate,
-    /// What one arm differs from itself.
+    /// By how much the baseline differs from its twin.
     pub floor: Option<Floor>,
     /// What may be said.
-    pub finding: Finding,
+    pub grade: Grade,
 }
 
 const STEPS: [(&str, &str); 3] = [
@@ -44,66 +49,77 @@ const STEPS: [(&str, &str); 3] = [
     ("framing", "plain HTTP/2 to gRPC"),
 ];
 
-impl Waterfall {
-    /// The waterfall of a cell, over the pairs that have a valid block of all five arms; none where
-    /// fewer than two have. Not judged yet.
-    pub fn of(
-        measured: &Measured,
-        metric: Metric,
-        floor: Option<Floor>,
-        seed: u64,
-    ) -> Option<Self> {
-        let arms = all_five(measured)?;
-        let effects: Vec<[f64; 4]> = measured
-            .pairs()
-            .into_iter()
-            .filter_map(|pair| {
-                let log = |arm| measured.value(pair, arm, metric).map(f64::ln);
-                let [a, b, c, d, e] = arms.map(log);
-                let (a, b, c, d, e) = (a?, b?, c?, d?, e?);
-                let codec = (c - a + d - b) / 2.0;
-                let transport = (b - a + d - c) / 2.0;
-                Some([codec, transport, e - d, e - a])
-            })
-            .collect();
-        let estimate = |index: usize| {
-            let ratios: Vec<f64> = effects.iter().map(|effect| effect[index].exp()).collect();
-            Estimate::of(&ratios, seed)
-        };
+/// The effect of a step on the logarithms of A to E.
+type Effect = fn([f64; 5]) -> f64;
+
+const EFFECTS: [Effect; 4] = [
+    |[a, b, c, d, _]| (c - a + d - b) / 2.0,
+    |[a, b, c, d, _]| (b - a + d - c) / 2.0,
+    |[_, _, _, d, e]| e - d,
+    |[a, _, _, _, e]| e - a,
+];
+
+/// A waterfall before it is judged.
+pub(super) struct Draft {
+    metric: Metric,
+    scenario: Scenario,
+    evidence: [Evidence; 4],
+}
+
+impl Draft {
+    /// The waterfall of a scenario, over the rounds that have all five protocols; none if it has not got
+    /// them.
+    pub(super) fn of(scenarios: &Scenarios, measured: &Measured, metric: Metric) -> Option<Self> {
+        let five = all_five(measured.scenario)?;
+        let evidence = EFFECTS.map(|effect| {
+            let of_round = |values: &[f64]| {
+                let mut logs = [0.0; 5];
+                for (log, value) in logs.iter_mut().zip(values) {
+                    *log = value.ln();
+                }
+                effect(logs)
+            };
+            Evidence::of(scenarios, measured, metric, &five, of_round).0
+        });
+        Some(Self {
+            metric,
+            scenario: measured.scenario.clone(),
+            evidence,
+        })
+    }
+
+    /// Claims that it makes.
+    pub(super) fn claims(&self) -> usize {
+        STEPS.len()
+    }
+
+    /// Judges its steps as claims of `family`; none if fewer than two rounds have all five protocols.
+    pub(super) fn judge(&self, family: Family) -> Option<Waterfall> {
         let step = |index: usize| {
+            let judged = self.evidence[index].judge(family);
             Some(Step {
                 name: STEPS[index].0,
                 change: STEPS[index].1,
-                estimate: estimate(index)?,
-                floor,
-                finding: UNJUDGED,
+                estimate: judged.estimate?,
+                floor: judged.floor,
+                grade: judged.grade,
             })
         };
-        Some(Self {
-            metric,
-            cell: measured.cell.clone(),
+        Some(Waterfall {
+            metric: self.metric,
+            scenario: self.scenario.clone(),
             steps: [step(0)?, step(1)?, step(2)?],
-            total: estimate(3)?,
+            total: self.evidence[3].judge(family).estimate?,
         })
     }
 }
 
-/// The arms A to E as the cell names them.
-fn all_five<'a>(measured: &Measured<'a>) -> Option<[&'a (Arm, String); 5]> {
-    let find = |wanted: Arm| measured.cell.arms.iter().find(|(arm, _)| *arm == wanted);
-    let [a, b, c, d, e] = Arm::ALL.map(find);
+/// The variants A to E, as far as the scenario compares the first with the last.
+fn all_five(scenario: &Scenario) -> Option<[&Variant; 5]> {
+    let find = |protocol| {
+        let mut variants = scenario.variants.iter();
+        variants.find(|variant| variant.protocol == protocol && !variant.is_twin)
+    };
+    let [a, b, c, d, e] = Protocol::ALL.map(find);
     Some([a?, b?, c?, d?, e?])
-}
-
-/// Judges the steps of all waterfalls of a run together.
-pub fn judge_all(waterfalls: &mut [Waterfall]) {
-    let steps = waterfalls.iter().flat_map(|waterfall| &waterfall.steps);
-    let ps: Vec<f64> = steps.map(|step| step.estimate.p).collect();
-    let mut adjusted = holm(&ps).into_iter();
-    for Waterfall { cell, steps, .. } in waterfalls {
-        for (step, adjusted_p) in steps.iter_mut().zip(&mut adjusted) {
-            let pairs = step.estimate.pairs();
-            step.finding = judged(Some(&step.estimate), pairs, cell, step.floor, adjusted_p);
-        }
-    }
 }

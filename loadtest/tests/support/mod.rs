@@ -26,16 +26,16 @@ use axum::{
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use loadtest::record::{Arm, BlockRecord, Recording};
+use loadtest::record::{Protocol, Purpose, Recording, Trial};
 use prost::Message;
 use proto::rest_grpc_dual_mode::ResponseMessage;
 use tempfile::TempDir;
 
-/// One block of REST and one of gRPC: too few for a verdict.
-pub const ONE_PAIR: [&str; 5] = ["--closed", "--pairs", "1", "--arms", "A,E"];
+/// One trial of REST and one of gRPC: too few for a verdict.
+pub const ONE_ROUND: [&str; 5] = ["--closed", "--rounds", "1", "--variants", "A,E"];
 
 /// The exit code of a run without a verdict.
-pub const CANNOT_TELL: Option<i32> = Some(6);
+pub const INCONCLUSIVE: Option<i32> = Some(6);
 
 /// Each run of the tool keeps its server and its generator on cores of their own: two at once would
 /// make each other late.
@@ -55,10 +55,10 @@ impl Room {
         self.0.path()
     }
 
-    /// The tool with a small load, one block of REST and one of gRPC, to be started.
+    /// The tool with a small load, one trial of REST and one of gRPC, to be started.
     pub fn tool(&self, args: &[&str]) -> Command {
         let mut tool = self.bare_tool(&["--users", "2", "--run-time", "1s"]);
-        tool.args(ONE_PAIR);
+        tool.args(ONE_ROUND);
         tool.args(args);
         tool
     }
@@ -96,21 +96,18 @@ pub fn read_run(folder: &Path) -> Recording {
     Recording::read(folder).expect("a report has its raw data")
 }
 
-/// The last block of `arm` that measured anything.
-pub fn block(recording: &Recording, arm: Arm) -> &BlockRecord {
-    let last = answered(recording).filter(|block| block.arm == arm).last();
-    last.expect("the arm was measured")
+/// The trials of what is compared: not those of the null server, nor those that find a rate.
+pub fn compared(recording: &Recording) -> impl Iterator<Item = &Trial> {
+    let is_compared = |trial: &&Trial| !matches!(trial.purpose, Purpose::Pilot | Purpose::Ceiling);
+    recording.trials.iter().filter(is_compared)
 }
 
-/// The blocks that measured anything. On a machine that is not its own, one may have been stopped
-/// before.
-pub fn answered(recording: &Recording) -> impl Iterator<Item = &BlockRecord> {
-    recording.blocks.iter().filter(|block| block.requests > 0)
-}
-
-/// Whether the machine took so much that the run ended before its plan did.
-pub fn gave_up(recording: &Recording) -> bool {
-    loadtest::validity::too_many_void(&recording.blocks)
+/// The last of them of `protocol`.
+pub fn trial(recording: &Recording, protocol: Protocol) -> &Trial {
+    let last = compared(recording)
+        .filter(|trial| trial.variant.protocol == protocol)
+        .last();
+    last.expect("the protocol was measured")
 }
 
 /// The names in `folder`, sorted; none where there is no such folder.
@@ -148,7 +145,7 @@ pub fn stderr(output: &Output) -> String {
 
 /// What a side of the service speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum Side {
     Rest,
     Grpc,
 }
@@ -160,11 +157,11 @@ pub struct Behaviour {
     pub delay: Duration,
     /// More of it on gRPC.
     pub more_on_grpc: Duration,
-    /// When after the first call of a block, and for how long, no answer is given.
+    /// When after the first call of a trial, and for how long, no answer is given.
     pub stall: Option<(Duration, Duration)>,
     /// Refuse every call: 503, UNAVAILABLE.
     pub refuse: bool,
-    /// Refuse the calls of the first second of a block only.
+    /// Refuse the calls of the first second of a trial only.
     pub refuse_at_first: bool,
     /// Refuse what is not JSON: 415.
     pub json_only: bool,
@@ -175,7 +172,7 @@ pub struct Behaviour {
 }
 
 /// When each call came, and over which connection.
-pub type Calls = Arc<Mutex<Vec<(Protocol, Instant, SocketAddr)>>>;
+pub type Calls = Arc<Mutex<Vec<(Side, Instant, SocketAddr)>>>;
 
 /// A service that runs in the test's own process until the test ends.
 pub struct Running {
@@ -190,7 +187,7 @@ pub struct Running {
 pub fn service(behaviour: Behaviour) -> Running {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be started");
     let calls = Calls::default();
-    let listen = async |protocol| {
+    let listen = async |side| {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port can be bound");
         let address = listener
@@ -199,7 +196,7 @@ pub fn service(behaviour: Behaviour) -> Running {
         tokio::spawn(
             axum::serve(
                 listener,
-                app(protocol, behaviour, Arc::clone(&calls))
+                app(side, behaviour, Arc::clone(&calls))
                     .into_make_service_with_connect_info::<SocketAddr>(),
             )
             .into_future(),
@@ -207,7 +204,7 @@ pub fn service(behaviour: Behaviour) -> Running {
         format!("http://{address}")
     };
     let (rest, grpc) =
-        runtime.block_on(async { (listen(Protocol::Rest).await, listen(Protocol::Grpc).await) });
+        runtime.block_on(async { (listen(Side::Rest).await, listen(Side::Grpc).await) });
     Running {
         rest,
         grpc,
@@ -216,7 +213,7 @@ pub fn service(behaviour: Behaviour) -> Running {
     }
 }
 
-fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
+fn app(side: Side, behaviour: Behaviour, calls: Calls) -> Router {
     let next_answer = Mutex::new(Instant::now());
     let wait_in_queue = Arc::new(async move || {
         let mine = {
@@ -231,10 +228,10 @@ fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
         async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
             let first = {
                 let mut calls = calls.lock().expect("no test panics with this lock");
-                calls.push((protocol, Instant::now(), peer));
-                // The very first asks who is there, before anything is measured.
-                let of_protocol = calls.iter().filter(|call| call.0 == protocol);
-                of_protocol.take(2).last().expect("it was just pushed").1
+                calls.push((side, Instant::now(), peer));
+                // The first two ask who is there and look at a reply, before anything is measured.
+                let of_side = calls.iter().filter(|call| call.0 == side);
+                of_side.take(3).last().expect("it was just pushed").1
             };
             let is_json = request
                 .headers()
@@ -252,13 +249,13 @@ fn app(protocol: Protocol, behaviour: Behaviour, calls: Calls) -> Router {
             }
             wait_in_queue().await;
             let mut behaviour = behaviour;
-            if protocol == Protocol::Grpc {
+            if side == Side::Grpc {
                 behaviour.delay += behaviour.more_on_grpc;
             }
-            match protocol {
-                Protocol::Rest if behaviour.json_only && !is_json => unsupported(),
-                Protocol::Rest => rest_answer(behaviour, refuse),
-                Protocol::Grpc => grpc_answer(behaviour, refuse),
+            match side {
+                Side::Rest if behaviour.json_only && !is_json => unsupported(),
+                Side::Rest => rest_answer(behaviour, refuse),
+                Side::Grpc => grpc_answer(behaviour, refuse),
             }
         },
     )

@@ -1,124 +1,97 @@
-//! What one request costs on each arm: CPU, bytes, memory.
+//! What one request costs on each variant: CPU, bytes, memory.
 
 use maud::{Markup, html};
+use stats::trimmed_geometric_mean;
 
-use super::{
-    head::written,
-    range::Range,
-    rows::{Mark, Row, Rows},
-    steps::capital,
-    table::table,
-};
 use crate::{
-    record::{Arm, BlockRecord, Purpose},
-    report::figures::decimals,
+    metric::Metric,
+    numbers::decimals,
+    record::{Purpose, Trial, Variant},
+    report::{capital, table::table},
     verdict::{
-        cells::{Cells, Measured},
-        metric::Metric,
+        scenarios::{Measured, Scenarios},
         sentence::conditions,
     },
 };
 
-/// At the same offered rate where there was one: CPU per request falls as queues grow, so it is not
-/// compared across rates.
-pub(super) fn figures(cells: &Cells) -> Option<Markup> {
-    let open = cells.first(Purpose::Open);
-    let measured = open.or_else(|| cells.first(Purpose::Primary))?;
-    let arms = measured.cell.arms.iter();
-    let arms: Vec<&(Arm, String)> = arms
-        .filter(|arm| !measured.valid_blocks(arm).is_empty())
-        .collect();
-    let metrics = [Metric::ServerCpu, Metric::GeneratorCpu, Metric::Bytes];
-    let charts: Vec<Markup> = metrics
-        .into_iter()
-        .filter_map(|metric| bars(measured, metric, &arms))
-        .collect();
-    (!charts.is_empty()).then(|| {
+/// A column: its name, the measure that says which trials count for it, how it is read off a trial, and
+/// its decimals.
+type Column = (&'static str, Metric, fn(&Trial) -> Option<f64>, usize);
+
+const COLUMNS: [Column; 7] = [
+    (
+        "Requests/s",
+        Metric::Bytes,
+        |trial| Metric::Rate.of(&trial.measurement),
+        0,
+    ),
+    (
+        "Server CPU, µs",
+        Metric::ServerCpu,
+        |trial| trial.measurement.server_cpu_us_per_request(),
+        1,
+    ),
+    (
+        "Client CPU, µs",
+        Metric::GeneratorCpu,
+        |trial| trial.measurement.generator_cpu_us_per_request(),
+        1,
+    ),
+    (
+        "Sent, bytes",
+        Metric::Bytes,
+        |trial| Some(trial.measurement.wire?.sent_bytes_per_request),
+        0,
+    ),
+    (
+        "Received, bytes",
+        Metric::Bytes,
+        |trial| Some(trial.measurement.wire?.received_bytes_per_request),
+        0,
+    ),
+    (
+        "Server memory before the load, MiB",
+        Metric::Bytes,
+        |trial| Some(mib(trial.measurement.server?.memory_at_rest_kib)),
+        1,
+    ),
+    (
+        "under load, MiB",
+        Metric::Bytes,
+        |trial| Some(mib(trial.measurement.server?.memory_under_load_kib)),
+        1,
+    ),
+];
+
+/// At the same offered rate: CPU per request falls as a rate grows, so it is not compared across rates.
+pub(super) fn section(scenarios: &Scenarios) -> Option<Markup> {
+    let measured = scenarios.first(Purpose::Open)?;
+    let rows = measured
+        .scenario
+        .variants
+        .iter()
+        .map(|variant| row(measured, variant));
+    let rows: Vec<Vec<String>> = rows.collect();
+    let mut columns = vec!["Variant"];
+    columns.extend(COLUMNS.map(|(name, ..)| name));
+    let place = capital(&conditions(measured.scenario));
+    (!measured.trials.is_empty()).then(|| {
         html! {
-            p.lead {
-                "At " (conditions(measured.cell)) ". Geometric means over the valid blocks; bytes are those on the wire, headers included, both ways."
-                @if open.is_none() { " The rates differ between arms, and CPU per request falls as a rate grows." }
-            }
-            div.pair { @for chart in charts { (chart) } }
-            h3 { "All of it" }
-            (all(measured, &arms))
+            p.lead { "For each request: typical values of the trials that count. Bytes are those on the wire, headers included." }
+            (table(&place, &columns, &rows))
         }
     })
 }
 
-fn bars(measured: &Measured, metric: Metric, arms: &[&(Arm, String)]) -> Option<Markup> {
-    let values: Vec<(&(Arm, String), f64)> = arms
-        .iter()
-        .filter_map(|arm| Some((*arm, measured.mean(arm, |block| metric.of(block))?)))
-        .collect();
-    if values.is_empty() {
-        return None;
-    }
-    let rows: Vec<Row> = values
-        .iter()
-        .map(|(arm, value)| Row {
-            name: arm.0.name().into(),
-            value: written(*value, metric),
-            class: format!("arm-{}", arm.0.letter()),
-            marks: vec![Mark::Bar {
-                from: 0.0,
-                to: *value,
-            }],
-        })
-        .collect();
-    let noun = metric.noun();
-    let chart = Rows {
-        id: format!("cost-{}", noun.replace(' ', "-")),
-        title: noun.into(),
-        description: rows
-            .iter()
-            .map(|row| format!("{}: {}.", row.name, row.value))
-            .collect::<Vec<_>>()
-            .join(" "),
-        range: Range::holding(values.iter().map(|(_, value)| *value).chain([0.0])),
-        axis: format!("{noun}, {}", metric.unit()),
-        line: None,
-        band: None,
-        rows,
-    };
-    let cells: Vec<Vec<String>> = values
-        .iter()
-        .map(|(arm, value)| vec![arm.0.name().into(), written(*value, metric)])
-        .collect();
-    let caption = html! { (capital(noun)) };
-    Some(html! { div { (chart.figure(&caption, &table(noun, &["Arm", &capital(noun)], &cells))) } })
+fn row(measured: &Measured, variant: &Variant) -> Vec<String> {
+    let cells = COLUMNS.map(|(_, metric, read, places)| {
+        let trials = measured.counting(variant, metric);
+        let values: Vec<f64> = trials.into_iter().filter_map(read).collect();
+        trimmed_geometric_mean(&values).map_or("—".into(), |value| decimals(value, places))
+    });
+    [variant.name.clone()].into_iter().chain(cells).collect()
 }
 
-fn all(measured: &Measured, arms: &[&(Arm, String)]) -> Markup {
-    let mib = |kib: u64| kib as f64 / 1024.0;
-    let rows: Vec<Vec<String>> = arms
-        .iter()
-        .map(|arm| {
-            let of = |get: &dyn Fn(&BlockRecord) -> Option<f64>, places| {
-                let mean = measured.mean(arm, get);
-                mean.map_or("—".into(), |mean| decimals(mean, places))
-            };
-            vec![
-                format!("{} ({})", arm.0.name(), arm.1),
-                of(&|b| Some(b.requests_per_second()), 0),
-                of(&BlockRecord::server_cpu_us_per_request, 1),
-                of(&BlockRecord::generator_cpu_us_per_request, 1),
-                of(&|b| Some(b.wire?.sent_bytes_per_request), 0),
-                of(&|b| Some(b.wire?.received_bytes_per_request), 0),
-                of(&|b| Some(mib(b.server?.memory_at_rest_kib)), 1),
-                of(&|b| Some(mib(b.server?.memory_under_load_kib)), 1),
-            ]
-        })
-        .collect();
-    let columns = [
-        "Arm",
-        "Requests/s",
-        "Server CPU, µs each",
-        "Client CPU, µs each",
-        "Sent, bytes each",
-        "Received, bytes each",
-        "Server memory before the load, MiB",
-        "under load, MiB",
-    ];
-    html! { (table(&format!("What a request costs at {}", conditions(measured.cell)), &columns, &rows)) }
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
 }

@@ -1,41 +1,43 @@
-//! Latency distributions, a panel for each arm.
+//! Latency distributions, a panel for each variant.
 
+use engine::Nanoseconds;
 use maud::{Markup, html};
 
-use super::{
-    distribution::{Axes, Curve, Panel, curve},
-    table::table,
-};
 use crate::{
-    record::{Arm, Nanoseconds, Purpose},
-    report::figures::decimals,
-    statistics::percentile_us,
+    metric::{Metric, percentile_us},
+    numbers::decimals,
+    record::{Purpose, Variant},
+    report::{
+        capital,
+        chart::distribution::{Axes, Curve, Panel, curve},
+        table::table,
+    },
     verdict::{
-        cells::{Cells, Measured},
+        scenarios::{Measured, Scenarios},
         sentence::conditions,
     },
 };
 
-/// Those that are printed.
+/// Percentiles that are printed.
 const PRINTED: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
-/// All valid blocks of one arm together.
+/// All trials of one variant together whose latency counts.
 struct Whole<'a> {
-    arm: &'a (Arm, String),
+    variant: &'a Variant,
     uncorrected: Nanoseconds,
     corrected: Option<Nanoseconds>,
 }
 
-/// The open loop, and the primary shape.
-pub(super) fn figures(cells: &Cells) -> Option<Markup> {
-    let figures: Vec<Markup> = [Purpose::Open, Purpose::Primary]
+/// The open loop, one call in flight, and the closed loop.
+pub(super) fn section(scenarios: &Scenarios) -> Option<Markup> {
+    let figures: Vec<Markup> = [Purpose::Open, Purpose::Single, Purpose::Closed]
         .into_iter()
-        .filter_map(|purpose| figure(cells.first(purpose)?))
+        .filter_map(|purpose| figure(scenarios.first(purpose)?))
         .collect();
     (!figures.is_empty()).then(|| {
         html! {
             p.lead {
-                "All valid blocks of an arm together, as far as a hundred samples lie beyond. Corrected: from the moment a call was meant to start. Uncorrected: from when it did start, which hides what a stalled server keeps from starting (coordinated omission). A closed loop has no such moment."
+                "All trials of a variant together whose latency counts, as far as a hundred samples lie beyond. Corrected: from the moment a call was due. Uncorrected: from when it was sent, which hides what a stalled server keeps from starting (coordinated omission). In a closed loop no call is due at a time."
             }
             @for figure in figures { (figure) }
         }
@@ -44,48 +46,49 @@ pub(super) fn figures(cells: &Cells) -> Option<Markup> {
 
 fn figure(measured: &Measured) -> Option<Markup> {
     let wholes: Vec<Whole> = measured
-        .cell
-        .arms
+        .scenario
+        .variants
         .iter()
-        .filter_map(|arm| whole(measured, arm))
+        .filter(|variant| !variant.is_twin)
+        .filter_map(|variant| whole(measured, variant))
         .collect();
     let curves: Vec<(Curve, Option<Curve>)> = wholes
         .iter()
         .map(|whole| {
-            (
-                curve(&whole.uncorrected),
-                whole.corrected.as_ref().map(curve),
-            )
+            let corrected = whole.corrected.as_ref().map(curve);
+            (curve(&whole.uncorrected), corrected)
         })
         .collect();
-    let axes = Axes::holding(
-        &curves
-            .iter()
-            .flat_map(|(one, other)| std::iter::once(one).chain(other)),
-    )?;
+    let all = curves
+        .iter()
+        .flat_map(|(one, other)| std::iter::once(one).chain(other));
+    let axes = Axes::holding(&all)?;
     let open = wholes.iter().any(|whole| whole.corrected.is_some());
-    let purpose = if open { "open" } else { "closed" };
-    let panels = wholes.iter().zip(&curves).map(|(whole, (uncorrected, corrected))| {
-        let panel = Panel {
-            id: format!("latency-{purpose}-{}", whole.arm.0.slug()),
-            title: format!("Latency of {} by percentile", whole.arm.0.name()),
-            description: description(whole),
-            class: format!("arm-{}", whole.arm.0.letter()),
-            uncorrected,
-            corrected: corrected.as_ref(),
-        };
-        html! { div { p.panel-name { (whole.arm.0.name()) " (" (whole.arm.1) ")" } (panel.svg(axes)) } }
-    });
+    let purpose = format!("{:?}", measured.scenario.purpose).to_lowercase();
+    let panels = wholes
+        .iter()
+        .zip(&curves)
+        .map(|(whole, (uncorrected, corrected))| {
+            let name = &whole.variant.name;
+            let slug = whole.variant.protocol.slug();
+            let panel = Panel {
+                id: format!("latency-{purpose}-{slug}"),
+                title: format!("Latency of {name} by percentile"),
+                description: description(whole),
+                class: slug.into(),
+                uncorrected,
+                corrected: corrected.as_ref(),
+            };
+            html! { div { p.panel-name { (name) } (panel.svg(&axes)) } }
+        });
+    let caption = html! {
+        (axes.title()) "."
+        @if open { ul.legend { (key("corrected")) (key("uncorrected")) } }
+    };
+    let panels = html! { div.panels { @for panel in panels { (panel) } } };
     Some(html! {
-        h3 { (conditions(measured.cell)) }
-        figure {
-            figcaption {
-                (axes.title()) "."
-                @if open { ul.legend { (key("corrected")) (key("uncorrected")) } }
-            }
-            div.panels { @for panel in panels { (panel) } }
-            details { summary { "The figures" } (percentiles(&wholes)) }
-        }
+        h3 { (capital(&conditions(measured.scenario))) }
+        (crate::report::figure(&caption, &panels, &percentiles(&wholes)))
     })
 }
 
@@ -95,17 +98,17 @@ fn key(class: &str) -> Markup {
     }
 }
 
-/// None where the arm has no valid block.
-fn whole<'a>(measured: &Measured<'a>, arm: &'a (Arm, String)) -> Option<Whole<'a>> {
-    let blocks = measured.valid_blocks(arm);
-    let uncorrected = sum(blocks.iter().map(|block| &block.latency.uncorrected))?;
-    let corrected = sum(blocks
+/// None if no trial of the variant counts.
+fn whole<'a>(measured: &Measured, variant: &'a Variant) -> Option<Whole<'a>> {
+    let trials = measured.counting(variant, Metric::MedianLatency);
+    let uncorrected = sum(trials.iter().map(|trial| &trial.measurement.service_time))?;
+    let corrected = trials
         .iter()
-        .filter_map(|block| block.latency.corrected.as_ref()));
+        .filter_map(|trial| trial.measurement.response_time.as_ref());
     Some(Whole {
-        arm,
+        variant,
         uncorrected,
-        corrected,
+        corrected: sum(corrected),
     })
 }
 
@@ -140,11 +143,11 @@ fn description(whole: &Whole) -> String {
 
 fn percentiles(wholes: &[Whole]) -> Markup {
     let names: Vec<String> = PRINTED.iter().map(|p| format!("p{p}, ms")).collect();
-    let mut columns = vec!["Arm"];
+    let mut columns = vec!["Variant"];
     columns.extend(names.iter().map(String::as_str));
     columns.push("Max, ms");
     let row = |whole: &Whole, kind: &str, times: &Nanoseconds| {
-        let mut row = vec![format!("{} ({}), {kind}", whole.arm.0.name(), whole.arm.1)];
+        let mut row = vec![format!("{}, {kind}", whole.variant.name)];
         row.extend(PRINTED.iter().map(|p| written(times, *p)));
         row.push(decimals(times.0.max() as f64 / 1e6, 2));
         row

@@ -1,67 +1,60 @@
 //! The page on a run: the sentence, then what stands behind it, from the most asked to the least.
-//! One file that needs nothing beside it and fetches nothing.
 
-mod blocks;
+mod capacity;
 mod cost;
-mod distribution;
 mod head;
+mod instrument;
 mod latency;
-mod limits;
 mod map;
+pub(super) mod measures;
+mod original;
 mod provenance;
-pub(super) mod range;
-pub(super) mod rows;
-mod scale;
-pub(super) mod steps;
-pub(super) mod table;
+mod trials;
+mod waterfall;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::path::Path;
 
-pub(super) use head::written;
+use maud::{Markup, html};
 
+use super::page;
 use crate::{
     record::Recording,
-    verdict::{Verdict, cells::Cells},
+    verdict::{Verdict, scenarios::Scenarios},
 };
 
-pub(crate) const STYLE: &str = concat!(
-    include_str!("../../../assets/page.css"),
-    include_str!("../../../assets/verdict.css")
-);
-
-/// The page on `recording`, complete HTML, to be written as `index.html` beside the raw data.
-pub fn render(recording: &Recording) -> String {
+/// The page on `recording`, complete HTML, to be written as `index.html` into `directory`. It links only
+/// what is there.
+pub fn render(recording: &Recording, directory: &Path) -> String {
     let verdict = Verdict::of(recording);
-    let cells = Cells::of(recording);
+    let scenarios = Scenarios::of(recording);
     let run = &recording.run;
-    let title = format!("REST and gRPC, {}", run.started_at);
     let sections: [(&str, Option<Markup>); 11] = [
-        ("The same by other measures", head::others(&verdict)),
-        ("Where the difference comes from", steps::figures(&verdict)),
-        ("Latency", latency::figures(&cells)),
-        ("Every block", blocks::figures(&verdict, &cells)),
+        ("By each measure", measures::section(&verdict)),
         (
-            "Where which one is quicker",
-            map::figures(&verdict, run.mode),
+            "Where the difference comes from",
+            waterfall::section(&verdict),
         ),
-        ("What a request costs", cost::figures(&cells)),
-        ("How far each one goes", limits::capacity(recording)),
+        ("Where it turns around", map::section(&verdict, run.mode)),
+        ("Latency", latency::section(&scenarios)),
+        ("Every trial", trials::section(&verdict, &scenarios)),
+        ("What a request costs", cost::section(&scenarios)),
+        ("Capacity", capacity::found(recording)),
         (
             "The original's comparison, taken apart",
-            steps::seed(&verdict),
+            original::section(&verdict),
         ),
         (
             "What the instrument can tell",
-            limits::instrument(recording, &verdict),
+            Some(instrument::section(recording, &verdict)),
         ),
-        ("VOID blocks", Some(blocks::void(recording))),
+        ("Disturbed trials", Some(trials::disturbed(recording))),
         (
             "How and where it was measured",
-            Some(provenance::section(recording)),
+            Some(provenance::section(recording, directory)),
         ),
     ];
     page(
-        &title,
+        &format!("REST and gRPC, {}", run.started_at),
         &html! {
             header { (head::header(recording, &verdict)) }
             main {
@@ -76,25 +69,12 @@ pub fn render(recording: &Recording) -> String {
 /// The charts of `verdict` that a README may show, SVG files by their names: `waterfall.svg` and
 /// `original.svg`, those that there are.
 pub fn figures(verdict: &Verdict) -> Vec<(&'static str, String)> {
-    steps::files(verdict)
-}
-
-/// A page of ours around `body`. The policy makes the browser itself refuse whatever it would fetch.
-pub(crate) fn page(title: &str, body: &Markup) -> String {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                link rel="icon" href="data:,";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { (body) }
-        }
-    }
-    .into_string()
+    let files = [
+        ("waterfall.svg", waterfall::file(verdict)),
+        ("original.svg", original::file(verdict)),
+    ];
+    let drawn = files.into_iter();
+    drawn
+        .filter_map(|(name, file)| Some((name, file?)))
+        .collect()
 }

@@ -1,94 +1,114 @@
 //! How the figures came about, where, and the files they come from.
 
+use std::path::Path;
+
+use engine::CpuSource;
 use maud::{Markup, html};
 
 use crate::{
-    record::{
-        Cell, CpuSource, Machine, Pinned, Purpose, Recording, Run, ServerCost, Service,
-        store::{BLOCKS, CEILING, LOGS, RUN},
-    },
-    report::figures::decimals,
-    statistics::RESAMPLES,
-    verdict::sentence::counted,
+    numbers::{counted, decimals},
+    record::{Machine, Pinned, Purpose, Recording, Scenario, Service},
+    report::figures::{plain, typical_and_most},
 };
 
-pub(super) fn section(recording: &Recording) -> Markup {
+/// What a run's folder may hold besides the page.
+const FILES: [(&str, &str); 6] = [
+    ("summary.md", "this page in short, to be pasted"),
+    ("run.json", "the facts about the run as a whole"),
+    ("trials/", "a file for each trial, histograms included"),
+    ("blocks/", "a file for each trial, histograms included"),
+    ("ceiling/", "the same for the generator's own ceiling"),
+    ("hdr/", "HdrHistogram logs of the trials, in nanoseconds"),
+];
+
+pub(super) fn section(recording: &Recording, directory: &Path) -> Markup {
     let run = &recording.run;
     html! {
-        (method(run))
+        (method(recording))
         h3 { "Where and with what" }
         (facts(recording))
         h3 { "Command" }
         pre.command tabindex="0" { (run.command) }
-        h3 { "Raw data" }
+        h3 { "Files" }
         ul.links {
-            li { a href=(RUN) { (RUN) } ", what holds for all blocks" }
-            li { a href={ (BLOCKS) "/" } { (BLOCKS) "/" } ", a file for each block, histograms included" }
-            // A merged run has a ceiling of sums, and no blocks of it.
-            @if run.machines.len() == 1 && !run.ceiling.is_empty() {
-                li { a href={ (CEILING) "/" } { (CEILING) "/" } ", the same for the generator's own ceiling" }
+            @for (name, content) in FILES {
+                @if directory.join(name).exists() { li { a href=(name) { (name) } ", " (content) } }
             }
-            li { a href={ (LOGS) "/" } { (LOGS) "/" } ", HdrHistogram logs of the valid blocks, in nanoseconds" }
-            li { code { "loadtest report DIR" } " makes this page again from them" }
+            li { code { "loadtest report DIR" } " makes this page again from the raw data" }
         }
     }
 }
 
-fn method(run: &Run) -> Markup {
-    let first = run.plan.cells.first().map(lengths);
-    let mut all = run.plan.cells.iter().map(lengths);
-    let of_map = all.find(|other| Some(other) != first.as_ref());
-    let aa = run
-        .plan
-        .cells
+fn method(recording: &Recording) -> Markup {
+    let run = &recording.run;
+    let mut lengths: Vec<String> = run.plan.scenarios.iter().map(self::lengths).collect();
+    lengths.dedup();
+    let first = lengths.first().cloned();
+    // Earlier versions did not look whether the service was steady.
+    let is_of_today = recording
+        .trials
         .iter()
-        .any(|cell| cell.purpose == Purpose::Aa);
+        .any(|trial| trial.measurement.steady.is_some());
+    let twins = run.plan.scenarios.iter().any(|s| s.twin().is_some());
     html! {
         ul.prose {
             li {
-                "A block is one arm for " (first.as_deref().unwrap_or("some seconds"))
-                @if let Some(lengths) = of_map { " (in cells that only the map needs, for " (lengths) ")" }
+                "A trial is one variant for " (first.as_deref().unwrap_or("some seconds"))
+                @if let Some(other) = lengths.iter().find(|other| Some(*other) != first.as_ref()) {
+                    " (in other scenarios for " (other) ")"
+                }
                 ", "
                 @match run.service {
                     Service::Embedded => "against a fresh dual-mode of its own. ",
                     Service::Host { .. } => "against a service that was running already. ",
                 }
-                "The order of blocks is random, from the seed below."
-            }
-            li { "Every arm asks for the same greetings with the same number of connections and of calls in flight, and is timed from just before the call to the last decoded byte." }
-            li { "The clients are equally lean: one hyper connection for each user; tonic's generated client on the gRPC side." }
-            li {
-                "The block is the unit, never the request. A ratio is the geometric mean over pairs; its 95% interval is on each side the wider of the bootstrap over pairs ("
-                (decimals(RESAMPLES as f64, 0)) " resamples) and Student's t. The first knows skew, the second how few pairs there are."
+                "A round holds one trial of every variant"
+                @if twins { ", the baseline's twin included" }
+                ", in a random order from the seed below."
             }
             li {
-                "A difference is claimed if the interval lies beyond the A/A floor, p after Holm's correction is below 0.05, and flipping signs agrees. No difference is claimed if the interval lies inside ±5% and the floor is smaller. Otherwise: can't tell."
-                @if !aa { " Here no A/A run was planned, so nothing can be claimed." }
+                @match run.budget_s {
+                    Some(budget) => {
+                        "Rounds went on until the headline was decided or the budget of " (plain(budget as f64)) " s was spent. Each look at the figures has its price in the intervals."
+                    }
+                    None => "The number of rounds was fixed beforehand.",
+                }
+            }
+            li {
+                "Every variant asks for the same with the same number of connections and of calls in flight. "
+                @if is_of_today {
+                    "Requests are encoded before the clock starts; it stops at the last byte of the reply, and replies are checked after it. The clients are equally lean: hyper itself over HTTP, tonic's client with a codec of plain bytes over gRPC."
+                } @else {
+                    "An earlier version measured it: its clock ran from just before the call to the last decoded byte, and its gRPC client was the generated one."
+                }
+            }
+            li { "The round is the unit, never the request. CPU per request is compared only between trials whose rates differ by at most 2%, as it falls when a rate grows." }
+            li {
+                "Conclusive is a difference (the interval lies beyond the A/A floor and beyond chance, corrected for the number of claims) or no difference (the interval lies inside 1/1.05 to 1.05 and the floor is smaller). All else is inconclusive: the estimate and the interval stand, and the reason is beside them."
+                @if !twins && !run.plan.scenarios.iter().any(|s| s.purpose == Purpose::Aa) {
+                    " Here no A/A was planned, so nothing can be conclusive."
+                }
             }
             li { "No percentile is printed with fewer than a hundred samples beyond it." }
         }
     }
 }
 
-/// How long each block of `cell` is, such as `8 s after 2 s that are dropped`.
-pub(super) fn lengths(cell: &Cell) -> String {
-    let seconds = |micros: u64| {
-        let places = usize::from(!micros.is_multiple_of(1_000_000));
-        decimals(micros as f64 / 1e6, places)
-    };
-    format!(
-        "{} s after {} s that are dropped",
-        seconds(cell.window_us),
-        seconds(cell.warm_up_us)
-    )
+/// How long each trial of `scenario` is, such as `8 s after 2 s of warm-up`.
+fn lengths(scenario: &Scenario) -> String {
+    let [window, warm_up] = [scenario.window_us, scenario.warm_up_us]
+        .map(|micros| decimals(micros as f64 / 1e6, usize::from(micros % 1_000_000 != 0)));
+    format!("{window} s after at least {warm_up} s of warm-up")
 }
 
 fn facts(recording: &Recording) -> Markup {
     let run = &recording.run;
     let tool = &run.tool;
+    let trials = || recording.trials.iter().map(|trial| &trial.measurement);
     html! {
         dl.facts {
             dt { "Started" } dd { (run.started_at) }
+            dt { "Measured" } dd { (extent(recording)) }
             @if let Service::Host { rest, grpc } = &run.service {
                 dt { "REST" } dd { (rest) }
                 dt { "gRPC" } dd { (grpc) }
@@ -101,6 +121,8 @@ fn facts(recording: &Recording) -> Markup {
                     dt { "Cores" } dd { (shared_out(pinned, &run.service)) }
                 }
             }
+            dt { "Steal" } dd { (typical_and_most(trials().filter_map(|m| m.steal_share))) }
+            dt { "Other programs" } dd { (typical_and_most(trials().filter_map(|m| m.others_share))) }
             @if let Some(source) = cpu_source(recording) {
                 dt { "Server CPU" }
                 dd {
@@ -119,6 +141,18 @@ fn facts(recording: &Recording) -> Markup {
     }
 }
 
+/// Such as `12 rounds, 74 trials; budget 180 s`.
+pub(super) fn extent(recording: &Recording) -> String {
+    let rounds = recording.trials.iter().map(|trial| trial.round).max();
+    let budget = recording.run.budget_s;
+    format!(
+        "{}, {}{}",
+        counted(rounds.unwrap_or(0).into(), "round"),
+        counted(recording.trials.len() as u64, "trial"),
+        budget.map_or(String::new(), |s| format!("; budget {s} s"))
+    )
+}
+
 fn written(machine: &Machine) -> String {
     let memory = machine.memory_kib.map_or(String::new(), |kib| {
         format!(", {} GiB", decimals(kib as f64 / 1024f64.powi(2), 1))
@@ -134,11 +168,10 @@ fn written(machine: &Machine) -> String {
 fn shared_out(pinned: &Pinned, service: &Service) -> String {
     let on = |cores: &[usize]| match cores {
         [] => "all".to_owned(),
-        cores => cores
-            .iter()
-            .map(usize::to_string)
-            .collect::<Vec<_>>()
-            .join(" "),
+        cores => {
+            let names: Vec<String> = cores.iter().map(usize::to_string).collect();
+            names.join(" ")
+        }
     };
     let generator = format!("generator {}", on(&pinned.generator));
     match service {
@@ -147,13 +180,13 @@ fn shared_out(pinned: &Pinned, service: &Service) -> String {
     }
 }
 
-/// Who counted the server's CPU time, in words; none where nobody says.
+/// Who counted the server's CPU time, in words; none if nobody says.
 fn cpu_source(recording: &Recording) -> Option<&'static str> {
-    let costs = recording.blocks.iter().filter_map(|block| block.server);
+    let costs = recording.trials.iter().filter_map(|t| t.measurement.server);
     // The coarsest one stands for all.
-    let coarsest = costs.filter_map(|cost: ServerCost| cost.cpu_source).max()?;
+    let coarsest = costs.filter_map(|cost| cost.cpu_source).max()?;
     Some(match coarsest {
         CpuSource::Scheduler => "counted by the scheduler in nanoseconds, thread by thread",
-        CpuSource::Ticks => "counted in ticks of 10 ms, in some blocks at least",
+        CpuSource::Ticks => "counted in ticks of 10 ms, in some trials at least",
     })
 }

@@ -1,0 +1,160 @@
+//! The description of a trial: all that a worker process needs, and all that it gets.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use goose::config::GooseConfiguration;
+use serde::{Deserialize, Serialize};
+
+/// One variant under load for a while.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// Name of the variant in goose's own reports and logs.
+    pub name: String,
+    /// How requests travel.
+    pub transport: Transport,
+    /// Where they go.
+    pub endpoint: Endpoint,
+    /// What they are.
+    pub workload: Workload,
+    /// Connections, and calls in flight on each.
+    pub shape: Shape,
+    /// When calls begin.
+    pub load: Load,
+    /// How long everything takes.
+    pub timing: Timing,
+    /// Processes of the server, where they run on this machine. Their CPU time and memory are measured.
+    pub server: Vec<u32>,
+    /// CPU affinity of the worker process; none leaves it as it is.
+    pub affinity: Option<Vec<usize>>,
+    /// goose's configuration. The trial sets users, host and run time.
+    pub goose: GooseConfiguration,
+}
+
+/// How requests travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// HTTP/1.1, one call at a time on a connection.
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// gRPC over HTTP/2: the body is one message, which the client frames, and the status is in the
+    /// trailers.
+    Grpc,
+}
+
+/// Where requests go. The name was resolved once, by the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address to connect to.
+    pub address: SocketAddr,
+    /// Value of `Host` or `:authority`, such as `localhost:5000`.
+    pub authority: String,
+}
+
+/// Requests, encoded before any clock starts. Users take them in turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// At least one.
+    pub requests: Vec<PreparedRequest>,
+}
+
+/// One request and what its reply must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedRequest {
+    /// Method, such as `POST`; gRPC is always `POST`.
+    pub method: String,
+    /// Path and query, such as `/v1/orders?limit=10`, or `/package.Service/Method`.
+    pub path: String,
+    /// Headers besides `host`, and besides those that gRPC itself sends.
+    pub headers: Vec<(String, String)>,
+    /// The body; over gRPC the message without its length prefix.
+    #[serde(with = "crate::spec::base64")]
+    pub body: Bytes,
+    /// The rule that replies are checked by, after the clock has stopped.
+    pub expect: Expect,
+}
+
+/// The rule for a good reply, besides its status: 2xx, or OK over gRPC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// Any body.
+    Status,
+    /// Exactly these bytes; over gRPC those of the message.
+    Body(#[serde(with = "crate::spec::base64")] Bytes),
+}
+
+/// Connections, and calls in flight on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// Connections.
+    pub connections: u32,
+    /// Calls in flight on each connection; 1 over HTTP/1.1.
+    pub in_flight: u32,
+}
+
+impl Shape {
+    /// Calls in flight on all connections together, at most: as many as there are users.
+    pub fn users(self) -> usize {
+        self.connections as usize * self.in_flight as usize
+    }
+}
+
+/// When calls begin.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Load {
+    /// Closed loop: a user calls when its last reply has come.
+    Closed,
+    /// Open loop: calls fall due at even distances, whether or not earlier ones have ended.
+    Open {
+        /// Calls per second, of all connections together.
+        per_second: f64,
+    },
+}
+
+/// Durations of a trial, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Shortest warm-up, once all users have started.
+    pub warm_up_us: u64,
+    /// Longest warm-up: it ends between the two, when the service is steady.
+    pub longest_warm_up_us: u64,
+    /// Length of the measured window.
+    pub window_us: u64,
+    /// Time that users may take to connect.
+    pub connecting_us: u64,
+    /// Time that a call may take, and how long replies that are due are waited for after the window.
+    pub time_limit_us: u64,
+}
+
+impl Timing {
+    /// [`Self::window_us`] as a duration.
+    pub fn window(&self) -> Duration {
+        Duration::from_micros(self.window_us)
+    }
+}
+
+/// Bytes as base64 in JSON.
+mod base64 {
+    use ::base64::{Engine, prelude::BASE64_STANDARD};
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Bytes,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = BASE64_STANDARD.decode(text).map_err(de::Error::custom)?;
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,244 @@
+//! The timekeeper: a thread of its own, so that nothing it reads from the system keeps the runtime
+//! under test from its work. It ends the warm-up, opens and closes the window with a snapshot each, waits for the
+//! replies to all calls that count, and breaks off calls that take too long.
+//!
+//! After the window has closed the load goes on as before until each call that counts has its reply,
+//! or the time limit has passed: nothing may change for the calls that are measured.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    snapshot::Snapshot,
+    spec::TrialSpec,
+    steady::{REPLIES, SLICE, Slices},
+    usage,
+    window::{End, Window},
+};
+
+/// Time between two looks at whether a call takes too long, and whether the trial is to end.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The same while replies are waited for.
+const DRAIN_TICK: Duration = Duration::from_millis(2);
+
+/// Time that calls may go on for when a trial is cut short: most take less than a hundredth of it.
+const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
+
+/// Why a trial ends when its parent says so.
+pub const INTERRUPTED: &str = "stopped by a signal";
+
+/// The notes it kept.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) opened: Option<Snapshot>,
+    pub(crate) closed: Option<Snapshot>,
+    pub(crate) warm_up: Duration,
+    pub(crate) steady: Option<bool>,
+    /// Whether the window was open for its whole length, and each call that counts waited for.
+    pub(crate) is_whole: bool,
+    /// Memory of the server in KiB before the first call.
+    pub(crate) at_rest_kib: Option<u64>,
+    /// Cores of server and generator.
+    pub(crate) cores: BTreeSet<usize>,
+    /// Dispatch delays in the window, in nanoseconds.
+    pub(crate) delays: Option<Histogram<u64>>,
+}
+
+/// The thread.
+pub(crate) struct Timekeeper {
+    window: Arc<Window>,
+    spec: TrialSpec,
+    time_limit: Duration,
+    tick: Duration,
+}
+
+impl Timekeeper {
+    /// Starts it.
+    pub(crate) fn start(
+        window: &Arc<Window>,
+        spec: &TrialSpec,
+    ) -> std::io::Result<thread::JoinHandle<Kept>> {
+        let time_limit = Duration::from_micros(spec.timing.time_limit_us);
+        let keeper = Self {
+            window: Arc::clone(window),
+            spec: spec.clone(),
+            time_limit,
+            tick: TICK.min(time_limit / 10).max(Duration::from_millis(1)),
+        };
+        let thread = thread::Builder::new()
+            .name("timekeeper".to_owned())
+            .spawn(move || keeper.run())?;
+        window.set_timekeeper(thread.thread().clone());
+        Ok(thread)
+    }
+
+    fn run(self) -> Kept {
+        let mut kept = Kept {
+            at_rest_kib: usage::of_processes(&self.spec.server).map(|usage| usage.memory_kib),
+            cores: usage::cores_of(&[&self.spec.server[..], &[std::process::id()]].concat()),
+            ..Kept::default()
+        };
+        while !self.window.has_all_users() && !self.window.is_ending() {
+            self.rest(self.tick);
+        }
+        self.warm_up(&mut kept);
+        if !self.window.is_ending() {
+            self.measure(&mut kept);
+        }
+        let end = match kept.is_whole {
+            true => End::Waited,
+            false => End::CutShort,
+        };
+        self.window.stop_waiting(end);
+        self.send_users_home(match kept.is_whole {
+            true => "the window has closed",
+            false => INTERRUPTED,
+        });
+        kept
+    }
+
+    /// Breaks off what is open, and tells goose to stop until it has. It forgets that when an attack
+    /// starts, which may be after this.
+    fn send_users_home(&self, reason: &str) {
+        while !self.window.is_over() {
+            goose::trigger_killswitch(reason);
+            for slot in &self.window.slots {
+                slot.break_off(u64::MAX);
+            }
+            thread::park_timeout(self.tick);
+        }
+    }
+
+    /// Ends between the shortest and the longest time, when the service is steady.
+    fn warm_up(&self, kept: &mut Kept) {
+        let [shortest, longest] = [
+            self.spec.timing.warm_up_us,
+            self.spec
+                .timing
+                .longest_warm_up_us
+                .max(self.spec.timing.warm_up_us),
+        ]
+        .map(Duration::from_micros);
+        let begun = Instant::now();
+        let mut slices = Slices::default();
+        let mut slice = (begun, self.window.tally.replies());
+        while begun.elapsed() < longest && !self.window.is_ending() {
+            let is_enough = begun.elapsed() >= shortest;
+            kept.steady = slices.are_steady();
+            if is_enough && kept.steady == Some(true) {
+                break;
+            }
+            self.wait_until(
+                (slice.0 + SLICE)
+                    .max(Instant::now() + self.tick)
+                    .min(begun + longest),
+            );
+            let (begun, (replies_before, before)) = slice;
+            let (replies, latency) = self.window.tally.replies();
+            let more = replies - replies_before;
+            if begun.elapsed() >= SLICE && more >= REPLIES {
+                slices.push((latency - before).as_secs_f64() / more as f64);
+                slice = (Instant::now(), (replies, latency));
+            }
+        }
+        kept.steady = slices.are_steady();
+        kept.warm_up = begun.elapsed();
+    }
+
+    /// Opens the window, closes it, and waits for the calls that count.
+    fn measure(&self, kept: &mut Kept) {
+        let window = &self.window;
+        let server = &self.spec.server;
+        if let Some(pacer) = &window.pacer {
+            pacer.forget_delays();
+        }
+        let opened = Snapshot::take(window, server, &kept.cores, |at| window.open(at));
+        let end = opened.at + self.spec.timing.window();
+        self.wait_until(end);
+        let was_open = Instant::now() >= end;
+        let closed = Snapshot::take(window, server, &kept.cores, |at| window.close(at));
+        kept.delays = window.pacer.as_ref().map(|pacer| pacer.delays());
+        kept.is_whole = self.drain(opened.at, closed.at) && was_open;
+        (kept.opened, kept.closed) = (Some(opened), Some(closed));
+    }
+
+    /// Waits for the replies to calls that count. Returns whether they were waited for long enough.
+    fn drain(&self, opened: Instant, closed: Instant) -> bool {
+        let offered = self.window.offered(opened, closed);
+        while !self.window.is_ending() {
+            if self.window.is_answered(offered) || closed.elapsed() >= self.time_limit {
+                return true;
+            }
+            self.rest(DRAIN_TICK);
+        }
+        let cut = Instant::now();
+        while !self.window.is_idle() && cut.elapsed() < OPEN_CALLS_MAY_FINISH {
+            self.rest(DRAIN_TICK);
+        }
+        false
+    }
+
+    /// Waits until `end`, or until the trial is to end.
+    fn wait_until(&self, end: Instant) {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.window.is_ending() {
+                return;
+            }
+            self.rest(left.min(self.tick));
+        }
+    }
+
+    /// Sleeps for a moment, and breaks off calls that take too long.
+    fn rest(&self, time: Duration) {
+        thread::park_timeout(time);
+        let now = self.window.stamp(Instant::now());
+        let limit = u64::try_from(self.time_limit.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(oldest) = now.checked_sub(limit) {
+            for slot in &self.window.slots {
+                slot.break_off(oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::example;
+
+    #[test]
+    fn the_window_opens_and_closes_whatever_keeps_the_runtime_busy() {
+        // There is not even one.
+        let mut spec = example();
+        spec.timing.window_us = 200_000;
+        let window = Arc::new(Window::new(&spec, 1));
+        let keeper = Timekeeper::start(&window, &spec).unwrap();
+        window.user_started();
+        while window.end() == End::NotYet {
+            thread::sleep(Duration::from_millis(1));
+        }
+        window.set_over();
+        let kept = keeper.join().unwrap();
+        let (opened, closed) = (kept.opened.unwrap(), kept.closed.unwrap());
+        assert!(closed.at - opened.at >= Duration::from_micros(spec.timing.window_us));
+        assert!(kept.is_whole && kept.warm_up >= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_trial_whose_users_never_start_can_be_ended() {
+        let spec = example();
+        let window = Arc::new(Window::new(&spec, 1));
+        let keeper = Timekeeper::start(&window, &spec).unwrap();
+        window.set_over();
+        let kept = keeper.join().unwrap();
+        assert!(kept.opened.is_none() && !kept.is_whole);
+    }
+}

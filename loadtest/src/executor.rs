@@ -1,0 +1,317 @@
+//! The one way in which trials are made, for every command: the system is made ready, a worker process
+//! loads it, the disturbances are noted, and a trial that measured nothing is repeated up to a bound.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use engine::{Measurement, Program, Progress, TrialError, TrialSpec};
+use serving::CancellationToken;
+
+use crate::{
+    cli::{Config, UsageError, of_trial},
+    greetings,
+    progress::Display,
+    record::{FORMAT, Protocol, Purpose, Scenario, Trial, Variant, store},
+    report,
+    system::{self, System, embedded::Account},
+    validity::{self, Evidence},
+};
+
+/// How often a trial is made that measures nothing: a disturbance passes, a cause stays.
+const ATTEMPTS: u32 = 3;
+
+/// Makes trials, and keeps them.
+pub struct Executor {
+    /// The options.
+    pub config: Config,
+    /// Where files go.
+    pub folder: PathBuf,
+    /// What a person sees.
+    pub display: Display,
+    /// Cancelled when the user wants an end.
+    pub stop: CancellationToken,
+    /// All trials so far, in the order in which they ran.
+    pub trials: Vec<Trial>,
+    /// What ended it before its time.
+    pub broken_off: Option<String>,
+    /// Thresholds that were missed, in words.
+    pub thresholds_missed: Vec<String>,
+    /// Good replies that were looked at, so that those of trials can be compared with them.
+    replies: HashMap<(Protocol, u32), Bytes>,
+}
+
+/// A trial to be made.
+pub struct Planned<'a> {
+    /// Its scenario.
+    pub scenario: &'a Scenario,
+    /// Its variant.
+    pub variant: &'a Variant,
+    /// The system that the variant runs on.
+    pub system: &'a System,
+    /// The round that it belongs to, from 1.
+    pub round: u32,
+}
+
+impl Executor {
+    /// One that has made no trial yet.
+    pub fn new(config: Config, folder: &Path, stop: CancellationToken) -> Self {
+        Self {
+            config,
+            folder: folder.to_owned(),
+            display: Display::default(),
+            stop,
+            trials: Vec::new(),
+            broken_off: None,
+            thresholds_missed: Vec::new(),
+            replies: HashMap::new(),
+        }
+    }
+
+    /// Whether no more trials are to be made.
+    pub fn is_over(&self) -> bool {
+        self.broken_off.is_some() || self.stop.is_cancelled()
+    }
+
+    /// Whether any reply of any trial was bad, warm-ups included.
+    pub fn has_bad_replies(&self) -> bool {
+        self.trials.iter().any(|trial| trial.bad_replies() > 0)
+    }
+
+    /// Makes `planned`, again while it measures nothing, and returns the last attempt, which is kept
+    /// and written as the others are; none if the run is over.
+    ///
+    /// # Errors
+    /// When the first trial of all cannot be made, or a file cannot be written. Later failures end the
+    /// run, and are in [`Self::broken_off`].
+    pub async fn trial(&mut self, planned: &Planned<'_>) -> anyhow::Result<Option<&Trial>> {
+        let before = self.trials.len();
+        for attempt in 1..=ATTEMPTS {
+            let Some(trial) = self.once(planned, attempt).await? else {
+                break;
+            };
+            if validity::is_usable(trial) {
+                break;
+            }
+            if !self.is_over() {
+                self.say_unusable(attempt);
+            }
+        }
+        self.display.done(planned.scenario);
+        Ok(self.trials[before..].last())
+    }
+
+    /// Makes `planned` once; none if the run is over.
+    ///
+    /// # Errors
+    /// As [`Self::trial`].
+    pub async fn once(
+        &mut self,
+        planned: &Planned<'_>,
+        attempt: u32,
+    ) -> anyhow::Result<Option<&Trial>> {
+        if self.is_over() {
+            return Ok(None);
+        }
+        let trial = match self.attempt(planned, attempt).await {
+            Ok(trial) => trial,
+            Err(_) if self.stop.is_cancelled() => return Ok(None),
+            Err(error) if self.trials.is_empty() || error.is::<UsageError>() => return Err(error),
+            Err(error) => {
+                self.broken_off = Some(format!("{}: {error:#}", planned.variant.name));
+                return Ok(None);
+            }
+        };
+        for (text, count) in &trial.measurement.errors_in_all {
+            let name = &trial.variant.name;
+            self.display
+                .say(&format!("{name}: {count} × {text}, warm-up included"));
+        }
+        store::write_trial(&self.folder, &trial)?;
+        self.trials.push(trial);
+        Ok(self.trials.last())
+    }
+
+    async fn attempt(&mut self, planned: &Planned<'_>, attempt: u32) -> anyhow::Result<Trial> {
+        let Planned {
+            scenario, variant, ..
+        } = *planned;
+        let number = u32::try_from(self.trials.len() + 1).unwrap_or(u32::MAX);
+        let session = planned.system.begin(variant.protocol).await?;
+        let spec = self.spec(planned, &session, number).await;
+        let result = self.run(&spec, planned).await;
+        let ended = session.end().await;
+        let measurement = result?;
+        self.note_thresholds(&measurement, number, variant);
+        let evidence = Evidence {
+            server_restarted: ended.restarted,
+            server_is_known: planned.system.is_known(),
+        };
+        let mut trial = Trial {
+            format: FORMAT,
+            number,
+            round: planned.round,
+            attempt,
+            purpose: scenario.purpose,
+            shape: scenario.shape,
+            batch: scenario.batch,
+            load: scenario.load,
+            variant: variant.clone(),
+            added_cpu_us: ended.account.as_ref().and_then(Account::added_us_per_call),
+            waited: ended.account.and_then(Account::waited),
+            measurement,
+            disturbances: Vec::new(),
+        };
+        trial.disturbances = validity::disturbances(&trial, &evidence);
+        Ok(trial)
+    }
+
+    /// All that the worker process needs to know.
+    async fn spec(
+        &mut self,
+        planned: &Planned<'_>,
+        session: &system::Session,
+        number: u32,
+    ) -> TrialSpec {
+        let Planned {
+            scenario, variant, ..
+        } = *planned;
+        let protocol = variant.protocol;
+        let mut goose = match scenario.purpose {
+            // Of a null server there is no report or log to look for.
+            Purpose::Ceiling => goose::config::GooseConfiguration::default(),
+            _ => of_trial(&self.config.goose, number, protocol),
+        };
+        (goose.increase_rate, goose.increase_time) = (
+            self.config.goose.increase_rate.clone(),
+            self.config.goose.increase_time.clone(),
+        );
+        goose.report_file.extend(self.goose_report(planned));
+        if goose.dashboard {
+            // What a person saves from the dashboard.
+            let saved = self
+                .folder
+                .join(format!("dashboard-{number}-{}", protocol.slug()));
+            goose.output_dir = Some(saved.to_string_lossy().into_owned());
+        }
+        let cores = self.config.cores.generator.clone();
+        TrialSpec {
+            name: variant.name.clone(),
+            transport: protocol.transport(),
+            workload: self.workload(protocol, scenario.batch, session).await,
+            endpoint: session.endpoint.clone(),
+            shape: scenario.shape,
+            load: scenario.load,
+            timing: self
+                .config
+                .timing(scenario.window_us, scenario.warm_up_us, session.connecting),
+            server: session.processes.clone(),
+            affinity: (!cores.is_empty()).then_some(cores),
+            goose,
+        }
+    }
+
+    /// The requests, and the reply that each must have: one that was looked at once, and was good.
+    /// While none can be had, the status alone is checked.
+    async fn workload(
+        &mut self,
+        protocol: Protocol,
+        batch: u32,
+        session: &system::Session,
+    ) -> engine::Workload {
+        let key = (protocol, batch);
+        let request = greetings::request(protocol, batch);
+        if let Some(reply) = self.replies.get(&key) {
+            return greetings::workload(request, Some(reply.clone()));
+        }
+        let reply = match system::look(protocol, batch, &session.endpoint).await {
+            Ok((_, reply)) => {
+                self.replies.insert(key, reply.body.clone());
+                Some(reply.body)
+            }
+            // A service that answers something else is not measured as one that answers.
+            Err(misfit) if misfit.is_wrong_reply => Some(greetings::fixed_reply(protocol)),
+            Err(_) => None,
+        };
+        greetings::workload(request, reply)
+    }
+
+    async fn run(
+        &mut self,
+        spec: &TrialSpec,
+        planned: &Planned<'_>,
+    ) -> anyhow::Result<Measurement> {
+        let worker = Program::this(["trial"]).context("this program's own file is not known")?;
+        let display = &mut self.display;
+        let show = |progress: &Progress| display.show(planned, progress);
+        let measured = engine::run_trial(&worker, spec, show, self.stop.clone()).await;
+        self.display.clear();
+        if let Some(page) = self
+            .goose_report(planned)
+            .filter(|page| Path::new(page).exists())
+            && let Err(error) = make_offline(Path::new(&page))
+        {
+            eprintln!("warning: goose's own report is left out: {error:#}");
+            let _ = fs::remove_file(page);
+        }
+        measured.map_err(|error| match error {
+            TrialError::Refused(option) => UsageError(option).into(),
+            error => error.into(),
+        })
+    }
+
+    /// goose's own report is kept of the first trial of each protocol.
+    fn goose_report(&self, planned: &Planned<'_>) -> Option<String> {
+        let protocol = planned.variant.protocol;
+        let is_first = |trial: &Trial| trial.variant.protocol != protocol;
+        let wanted = planned.scenario.purpose != Purpose::Ceiling
+            && self
+                .trials
+                .iter()
+                .all(|trial| trial.purpose == Purpose::Ceiling || is_first(trial));
+        let file = self.folder.join(format!("goose-{}.html", protocol.slug()));
+        wanted.then(|| file.to_string_lossy().into_owned())
+    }
+
+    fn note_thresholds(&mut self, measurement: &Measurement, number: u32, variant: &Variant) {
+        for missed in &measurement.thresholds_missed {
+            let missed = format!("trial {number}, {}: {missed}", variant.name);
+            self.thresholds_missed.push(missed);
+        }
+        if measurement.aborted {
+            self.broken_off.clone_from(&measurement.cut_short);
+        }
+    }
+
+    fn say_unusable(&self, attempt: u32) {
+        let Some(trial) = self.trials.last() else {
+            return;
+        };
+        let then = match attempt {
+            ATTEMPTS => "is left out",
+            _ => "is made again",
+        };
+        let reasons: Vec<_> = trial.disturbances.iter().map(ToString::to_string).collect();
+        self.display.say(&format!(
+            "a trial of {} measured nothing that counts, and {then}: {}",
+            trial.variant.name,
+            reasons.join("; ")
+        ));
+    }
+}
+
+/// How long a trial takes besides its warm-up and its window: two processes start and end, and users
+/// start.
+pub const AROUND: Duration = Duration::from_millis(400);
+
+/// Gives goose's report at `path` the script for its charts from beside it.
+fn make_offline(path: &Path) -> anyhow::Result<()> {
+    let page = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    fs::write(path, report::goose::offline(&page)?)?;
+    Ok(())
+}

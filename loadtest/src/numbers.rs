@@ -1,0 +1,112 @@
+//! Numbers as text.
+
+use crate::metric::Metric;
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    decimals(number as f64, 0)
+}
+
+/// `value` with so many decimals, its whole part in groups of three.
+pub fn decimals(value: f64, places: usize) -> String {
+    let plain = format!("{value:.places$}");
+    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
+    let mut grouped = String::from(sign);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + fraction
+}
+
+/// Three digits that mean something: `0.312`, `3.12`, `31.2`, `312`, `3,120`.
+pub fn three_digits(value: f64) -> String {
+    let places = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        v if v >= 0.9995 => 2,
+        0.0 => 0,
+        _ => 3,
+    };
+    decimals(value, places)
+}
+
+/// A value with its unit, such as `18.7 µs`.
+pub fn with_unit(value: f64, metric: Metric) -> String {
+    format!("{} {}", three_digits(value), metric.unit())
+}
+
+/// Two decimals of a ratio, and more digits if that would leave one.
+pub fn ratio(ratio: f64) -> String {
+    match ratio {
+        r if r >= 100.0 => decimals(r, 0),
+        r if r >= 10.0 => decimals(r, 1),
+        r if r >= 0.095 => decimals(r, 2),
+        r => decimals(r, 3),
+    }
+}
+
+/// A part of 1 in percent, rounded up to a digit that does not say less than was found.
+pub fn percent(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent >= 2.0 {
+        format!("{}%", decimals((percent - 1e-9).ceil(), 0))
+    } else {
+        format!("{:.1}%", ((percent - 1e-9).max(0.0) * 10.0).ceil() / 10.0)
+    }
+}
+
+/// Such as `1 connection` or `2,000 connections`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped_from_the_right() {
+        for (value, places, text) in [
+            (0.0, 0, "0"),
+            (999.0, 0, "999"),
+            (1000.0, 0, "1,000"),
+            (12_345.678, 2, "12,345.68"),
+            (-1234.5, 1, "-1,234.5"),
+            (-123.0, 0, "-123"),
+        ] {
+            assert_eq!(decimals(value, places), text);
+        }
+    }
+
+    #[test]
+    fn three_digits_are_left_of_a_value_and_more_of_a_large_one() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.0312, "0.031"),
+            (3.116, "3.12"),
+            (9.996, "10.0"),
+            (18.72, "18.7"),
+            (312.4, "312"),
+            (5120.0, "5,120"),
+        ] {
+            assert_eq!(three_digits(value), text);
+        }
+    }
+
+    #[test]
+    fn a_part_in_percent_is_never_less_than_was_found() {
+        for (part, text) in [
+            (0.0, "0.0%"),
+            (0.0101, "1.1%"),
+            (0.02, "2%"),
+            (0.0201, "3%"),
+        ] {
+            assert_eq!(percent(part), text);
+        }
+    }
+}

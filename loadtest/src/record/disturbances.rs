@@ -1,0 +1,125 @@
+//! What disturbed a trial, by its own figures. Facts only: which measures they void is for
+//! [`validity`](crate::validity) to say.
+
+use engine::Measurement;
+
+use super::Disturbance;
+
+/// Beyond these shares of replies to offered calls a queue grew or shrank, and times tell of the window's
+/// length and not of the service.
+const BEHIND: f64 = 0.99;
+const CATCHING_UP: f64 = 1.01;
+
+/// How many deviations of chance the calls on their way may differ between the two ends of a window: one
+/// trial in four hundred goes beyond it.
+const DEVIATIONS: f64 = 3.0;
+
+/// Above this share of its time, calls wait for the generator's busiest thread itself.
+const GENERATOR_LIMIT: f64 = 0.85;
+
+/// Above this share of a percentile, the same percentile of the dispatch delay is comparable to it.
+const COMPARABLE: f64 = 0.1;
+
+/// Above this share of the time, steal is told from the noise of counting it.
+const STEAL: f64 = 0.01;
+
+/// Above this share of the cores' time, other programs are told from noise: on a quiet machine up to half of
+/// it is seen, as what all take and what is known are read a moment apart.
+const OTHERS: f64 = 0.05;
+
+/// Ticks by which the two readings may differ without anybody else: the kernel rounds each kind of time of
+/// each core.
+const OTHERS_TICKS: f64 = 6.0;
+
+/// The tick in which the kernel counts steal, in microseconds. A share below one tick of the window cannot be
+/// told from none.
+const TICK_US: f64 = 10_000.0;
+
+/// Facts about a trial that its measurement does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whether other processes listened at the end than at the beginning.
+    pub server_restarted: bool,
+    /// Whether all processes that reply are known. Behind a forwarder they are not, and the service itself
+    /// would be taken for another program.
+    pub server_is_known: bool,
+}
+
+/// What disturbed the trial that `measurement` is of.
+pub fn disturbances(measurement: &Measurement, evidence: Evidence) -> Vec<Disturbance> {
+    let queue = queue(measurement);
+    // In an open loop a call that was never answered may never have been sent: it stood in the queue.
+    let queued = queue.as_ref().map_or(0, |_| measurement.unanswered);
+    let bad = measurement.errors_in_all.values().sum::<u64>();
+    let counted = measurement.error_count().max(measurement.unanswered);
+    let bad = bad.max(counted.saturating_sub(queued));
+    let restarted = evidence.server_restarted || measurement.server_lost;
+    let window_us = measurement.window_us.max(1) as f64;
+    let told = |share: Option<f64>, noise: f64, ticks: f64| {
+        share.filter(|share| *share > noise.max(ticks * TICK_US / window_us))
+    };
+    let others = told(measurement.others_share, OTHERS, OTHERS_TICKS);
+    let busiest = measurement.generator.busiest_core_share;
+    [
+        unmeasured(measurement).map(|reason| Disturbance::Unmeasured { reason }),
+        (bad > 0).then_some(Disturbance::BadReplies { count: bad }),
+        restarted.then_some(Disturbance::ServerRestarted),
+        queue,
+        busiest
+            .filter(|share| *share > GENERATOR_LIMIT)
+            .map(|busiest_core_share| Disturbance::GeneratorLimit { busiest_core_share }),
+        late_dispatch(measurement),
+        told(measurement.steal_share, STEAL, 1.0).map(|share| Disturbance::Steal { share }),
+        others
+            .filter(|_| evidence.server_is_known)
+            .map(|share| Disturbance::OtherPrograms { share }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn unmeasured(measurement: &Measurement) -> Option<String> {
+    let nothing = measurement.completed == 0 || measurement.window_us == 0;
+    measurement
+        .cut_short
+        .clone()
+        .or_else(|| nothing.then(|| "no call was answered".to_owned()))
+}
+
+/// What was offered and not answered is by how much more calls are on their way at the close than there were
+/// at the opening. Without a queue at either end the two differ as Poisson's counts do, give or take the
+/// call that is just due.
+fn queue(measurement: &Measurement) -> Option<Disturbance> {
+    let dispatch = measurement.dispatch?;
+    let (offered, completed) = (dispatch.offered as f64, measurement.completed as f64);
+    let on_their_way = dispatch.unanswered_at_open? as f64 + 1.0;
+    let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
+    let achieved_share = completed / offered.max(1.0);
+    let in_balance = (BEHIND..=CATCHING_UP).contains(&achieved_share);
+    ((offered - completed).abs() > chance && !in_balance)
+        .then_some(Disturbance::Queue { achieved_share })
+}
+
+fn late_dispatch(measurement: &Measurement) -> Option<Disturbance> {
+    let dispatch = measurement.dispatch?;
+    [50.0, 99.0]
+        .into_iter()
+        .any(|percentile| is_late(measurement, percentile))
+        .then_some(Disturbance::LateDispatch {
+            p50_us: dispatch.delay_p50_us,
+            p99_us: dispatch.delay_p99_us,
+        })
+}
+
+/// Whether the dispatch delay is comparable to `percentile` of latency: the median is held against the median
+/// and p99 against p99. A median that was not recorded is held to be no shorter than p99.
+pub fn is_late(measurement: &Measurement, percentile: f64) -> bool {
+    let times = measurement.latency();
+    let known = measurement.dispatch.filter(|_| times.count() > 0);
+    known.is_some_and(|dispatch| {
+        let median = dispatch.delay_p50_us.filter(|_| percentile <= 50.0);
+        let delay = median.unwrap_or(dispatch.delay_p99_us);
+        delay > COMPARABLE * times.percentile_us(percentile)
+    })
+}

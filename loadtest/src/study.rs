@@ -1,0 +1,364 @@
+//! What a run measures: its scenarios, and the system that each variant runs on.
+//!
+//! Trials of a scenario come in rounds. A round holds one trial of every variant, and one of the
+//! baseline's twin, in an order that is drawn for each round: what the machine does to one minute and
+//! not to another then favours no variant (Fisher, The Design of Experiments, 1935), and differs the
+//! twin from the baseline as much as it does the others.
+
+use std::time::Duration;
+
+use engine::{Load, Shape};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use stats::LEAST_ROUNDS;
+
+use crate::{
+    record::{Mode, Protocol, Purpose, Scenario, Trial, Variant},
+    system::System,
+};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Design {
+    /// The report's name for it.
+    pub mode: Mode,
+    /// Time that measuring may take; none if rounds are counted instead.
+    pub budget: Option<Duration>,
+    /// Rounds, if they are counted.
+    pub rounds: Option<u32>,
+    /// Rounds that are measured at least, although the headline is decided and the budget not spent.
+    pub least_rounds: u32,
+    /// Length of what is measured of each trial, in microseconds.
+    pub window_us: u64,
+    /// The shortest warm-up.
+    pub warm_up_us: u64,
+    /// How much longer the warm-up may take until the service is steady.
+    pub patience_us: u64,
+    /// Length of what is measured of each trial of the map.
+    pub map_window_us: u64,
+}
+
+impl Design {
+    /// Until the headline is decided. A second of some ten thousand calls knows the server's CPU to a
+    /// percent, and many rounds know more than long ones.
+    pub const QUICK: Self = Self {
+        mode: Mode::Quick,
+        budget: Some(Duration::from_secs(180)),
+        rounds: None,
+        least_rounds: 0,
+        window_us: 1_000_000,
+        warm_up_us: 300_000,
+        patience_us: 1_700_000,
+        map_window_us: 1_000_000,
+    };
+
+    /// All scenarios. METHOD asks for ten rounds or more of long trials for a verdict to publish.
+    pub const THOROUGH: Self = Self {
+        mode: Mode::Thorough,
+        budget: Some(Duration::from_secs(45 * 60)),
+        rounds: None,
+        least_rounds: 10,
+        window_us: 5_000_000,
+        warm_up_us: 1_000_000,
+        patience_us: 4_000_000,
+        map_window_us: 2_000_000,
+    };
+
+    /// The same with windows of `length`.
+    #[must_use]
+    pub fn with_window(self, length: Duration) -> Self {
+        let window_us = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            window_us,
+            map_window_us: self.map_window_us.min(window_us),
+            ..self
+        }
+    }
+}
+
+/// A scenario and the systems of its variants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// A system for each of its variants, in their order.
+    pub systems: Vec<System>,
+}
+
+impl Experiment {
+    /// `scenario` with all variants on one `system`.
+    pub fn on(system: &System, scenario: Scenario) -> Self {
+        Self {
+            systems: vec![system.clone(); scenario.variants.len()],
+            scenario,
+        }
+    }
+
+    /// The variants and their systems in the order of a round.
+    pub fn round(&self, random: &mut ChaCha8Rng) -> Vec<(&Variant, &System)> {
+        let mut order: Vec<_> = self.scenario.variants.iter().zip(&self.systems).collect();
+        order.shuffle(random);
+        order
+    }
+}
+
+/// Of the rate that the slowest variant reached in a closed loop, how much is offered to all: well below
+/// half, where queues begin to grow, and CPU per request falls as they do.
+const SHARE_OF_SLOWEST: f64 = 0.4;
+
+/// Greetings in a call, down the map: as many as a batch may hold, in steps of ten.
+const BATCHES: [u32; 4] = [1, 10, 100, 1000];
+
+/// Connections across it, besides as many as there are users.
+const CONNECTIONS: [u32; 2] = [1, 8];
+
+/// The most calls in flight on one connection: what every server should take (RFC 9113 §6.5.2); many take
+/// no more.
+const STREAMS: u32 = 100;
+
+/// Variants of `protocols` under their names.
+pub fn variants(protocols: &[Protocol]) -> Vec<Variant> {
+    let variant = |protocol: &Protocol| Variant {
+        protocol: *protocol,
+        name: protocol.name().to_owned(),
+        is_twin: false,
+    };
+    protocols.iter().map(variant).collect()
+}
+
+/// The twin of `baseline`.
+pub fn twin(baseline: &Variant) -> Variant {
+    Variant {
+        name: format!("{} twin", baseline.name),
+        is_twin: true,
+        ..baseline.clone()
+    }
+}
+
+/// A scenario of `protocols` in `design`, with one call in flight on each of `connections`.
+pub fn scenario(
+    design: &Design,
+    purpose: Purpose,
+    protocols: &[Protocol],
+    connections: u32,
+    load: Load,
+) -> Scenario {
+    let mut variants = variants(protocols);
+    // Of so few rounds nothing can be said, with a floor or without, and of one variant neither.
+    let is_compared = design
+        .rounds
+        .is_none_or(|rounds| rounds as usize >= LEAST_ROUNDS);
+    if let [baseline, _, ..] = &variants[..]
+        && is_compared
+    {
+        variants.push(twin(baseline));
+    }
+    Scenario {
+        purpose,
+        shape: Shape {
+            connections,
+            in_flight: 1,
+        },
+        batch: 1,
+        load,
+        variants,
+        rounds: design.rounds,
+        window_us: design.window_us,
+        warm_up_us: design.warm_up_us,
+    }
+}
+
+/// The headline: server CPU at a common rate, and latency with one call in flight.
+pub fn headline(
+    design: &Design,
+    protocols: &[Protocol],
+    users: u32,
+    per_second: f64,
+) -> Vec<Scenario> {
+    let open = Load::Open { per_second };
+    vec![
+        scenario(design, Purpose::Open, protocols, users, open),
+        scenario(design, Purpose::Single, protocols, 1, Load::Closed),
+    ]
+}
+
+/// A trial that finds the rate `like` can be measured at: the same without a twin, in a closed loop.
+pub fn pilot(like: &Scenario) -> Scenario {
+    let variants = like.variants.iter().filter(|variant| !variant.is_twin);
+    Scenario {
+        purpose: Purpose::Pilot,
+        load: Load::Closed,
+        variants: variants.cloned().collect(),
+        rounds: Some(1),
+        window_us: like.window_us.min(Design::QUICK.window_us),
+        ..like.clone()
+    }
+}
+
+/// The rate to offer every variant of the scenario that `pilots` were made for, in whole hundreds if it
+/// is large; none if a variant has no pilot that measured anything.
+pub fn common_rate<'a>(pilots: impl IntoIterator<Item = &'a Trial>) -> Option<f64> {
+    let rates = pilots
+        .into_iter()
+        .map(|trial| trial.measurement.requests_per_second());
+    let slowest = rates.filter(|rate| *rate > 0.0).min_by(f64::total_cmp)?;
+    let rate = slowest * SHARE_OF_SLOWEST;
+    let step = if rate >= 1000.0 { 100.0 } else { 1.0 };
+    Some(((rate / step).floor() * step).max(1.0))
+}
+
+/// The places of the map, each still without its rate: the first of `protocols` and the last, greetings
+/// in a call by connections; and all calls in flight on a single connection, of those that can. Without
+/// `batches` a call asks for one greeting. `known` is in the map too, and is not measured twice.
+pub fn map(
+    design: &Design,
+    protocols: &[Protocol],
+    users: u32,
+    batches: bool,
+    known: &[Scenario],
+) -> Vec<Scenario> {
+    let [first, .., last] = protocols else {
+        return Vec::new();
+    };
+    let place = |protocols: &[Protocol], batch: u32, shape: Shape| Scenario {
+        shape,
+        batch,
+        window_us: design.map_window_us,
+        warm_up_us: Design::QUICK.warm_up_us.min(design.warm_up_us),
+        ..scenario(design, Purpose::Map, protocols, 1, Load::Closed)
+    };
+    let mut columns: Vec<u32> = CONNECTIONS.into_iter().filter(|n| *n < users).collect();
+    columns.push(users);
+    let rows = BATCHES.into_iter().filter(|batch| batches || *batch == 1);
+    let places = rows.flat_map(|batch| {
+        columns.iter().map(move |connections| {
+            let shape = Shape {
+                connections: *connections,
+                in_flight: 1,
+            };
+            (batch, shape)
+        })
+    });
+    let is_new = |(batch, shape): &(u32, Shape)| {
+        !known.iter().any(|known| {
+            (known.purpose, known.batch, known.shape) == (Purpose::Open, *batch, *shape)
+        })
+    };
+    let mut map: Vec<Scenario> = places
+        .filter(is_new)
+        .map(|(batch, shape)| place(&[*first, *last], batch, shape))
+        .collect();
+    let multiplexing: Vec<Protocol> = protocols
+        .iter()
+        .copied()
+        .filter(|protocol| protocol.multiplexes())
+        .collect();
+    if let [first, .., last] = multiplexing[..]
+        && users > 1
+    {
+        let shape = Shape {
+            connections: 1,
+            in_flight: users.min(STREAMS),
+        };
+        map.push(place(&[first, last], 1, shape));
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::system::embedded;
+
+    const THOROUGH: Design = Design::THOROUGH;
+
+    #[test]
+    fn a_round_has_every_variant_once_and_the_seed_alone_decides_the_order() {
+        let system = System::Fresh(embedded::Spec::default());
+        let [open, _] = &headline(&THOROUGH, &Protocol::ALL, 32, 1000.0)[..] else {
+            panic!("two scenarios");
+        };
+        let experiment = Experiment::on(&system, open.clone());
+        let rounds = |seed| {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut round = || {
+                let order = experiment.round(&mut random).into_iter();
+                order.map(|(variant, _)| variant.name.clone()).collect()
+            };
+            let rounds: Vec<Vec<String>> = (0..20).map(|_| round()).collect();
+            rounds
+        };
+        assert_eq!(rounds(1), rounds(1));
+        assert_ne!(rounds(1), rounds(2));
+        for mut round in rounds(3) {
+            round.sort_unstable();
+            round.dedup();
+            assert_eq!(round.len(), 6, "five protocols and the twin");
+        }
+        let firsts = rounds(3).into_iter().map(|round| round[0].clone());
+        let firsts: std::collections::BTreeSet<_> = firsts.collect();
+        assert!(firsts.len() > 3, "{firsts:?}");
+    }
+
+    #[test]
+    fn the_twin_is_the_baseline_and_the_last_is_compared_with_the_first() {
+        let scenario = scenario(
+            &THOROUGH,
+            Purpose::Single,
+            &[Protocol::Grpc, Protocol::JsonHttp1],
+            1,
+            Load::Closed,
+        );
+        let name = |variant: Option<&Variant>| variant.unwrap().name.clone();
+        assert_eq!(name(scenario.baseline()), "gRPC");
+        assert_eq!(name(scenario.candidate()), "REST");
+        assert_eq!(name(scenario.twin()), "gRPC twin");
+        assert_eq!(scenario.twin().unwrap().protocol, Protocol::Grpc);
+    }
+
+    #[test]
+    fn the_map_has_every_size_at_every_number_of_connections_once() {
+        let places = |users, batches| {
+            let known = headline(&THOROUGH, &Protocol::ALL, users, 100.0);
+            let mut map = map(&THOROUGH, &Protocol::ALL, users, batches, &known);
+            map.retain(|place| place.shape.in_flight == 1);
+            let all = known.iter().filter(|known| known.purpose == Purpose::Open);
+            let mut places: Vec<_> = all
+                .chain(&map)
+                .map(|place| (place.batch, place.shape.connections))
+                .collect();
+            places.sort_unstable();
+            places
+        };
+        let expected = |columns: &[u32], rows: &[u32]| -> Vec<(u32, u32)> {
+            let row = |batch: &u32| columns.iter().map(|n| (*batch, *n)).collect::<Vec<_>>();
+            rows.iter().flat_map(row).collect()
+        };
+        assert_eq!(places(32, true), expected(&[1, 8, 32], &BATCHES));
+        assert_eq!(places(4, true), expected(&[1, 4], &BATCHES));
+        assert_eq!(places(1, true), expected(&[1], &BATCHES));
+        assert_eq!(places(32, false), expected(&[1, 8, 32], &[1]));
+    }
+
+    #[test]
+    fn one_connection_has_every_call_in_flight_of_the_protocols_that_can() {
+        let shared = |protocols: &[Protocol], users| {
+            let map = map(&THOROUGH, protocols, users, true, &[]);
+            let shared = map.into_iter().filter(|place| place.shape.in_flight > 1);
+            shared
+                .map(|place| {
+                    let first = place.baseline().unwrap().protocol;
+                    let last = place.candidate().unwrap().protocol;
+                    (place.shape.connections, place.shape.in_flight, first, last)
+                })
+                .collect::<Vec<_>>()
+        };
+        let both = (1, 32, Protocol::JsonHttp2, Protocol::Grpc);
+        assert_eq!(shared(&Protocol::ALL, 32), [both]);
+        assert!(shared(&[Protocol::JsonHttp1, Protocol::Grpc], 32).is_empty());
+        assert!(shared(&Protocol::ALL, 1).is_empty());
+        assert!(map(&THOROUGH, &[Protocol::Grpc], 32, true, &[]).is_empty());
+    }
+}

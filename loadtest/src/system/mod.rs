@@ -1,0 +1,276 @@
+//! The system under test: a server of our own, started afresh for each trial, or a service that runs
+//! already.
+
+mod bare;
+pub mod embedded;
+pub mod known;
+mod work;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use engine::{Endpoint, Failure, PreparedRequest, Reply, Status, usage};
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+
+use crate::{
+    greetings,
+    record::{Protocol, Service},
+    target::{Target, TargetError},
+};
+use embedded::{Account, Embedded};
+
+/// How long a service that runs already may be away before a trial: long enough for one that is started
+/// again by a supervisor.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// How often it is asked for meanwhile.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// How many times longer than the connection before the trial those of its users may take.
+const LIKE_THE_FIRST: u32 = 4;
+
+/// How long a probe may take: a call takes less than a thousandth of it, or a round trip across the
+/// world.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// The system under test.
+#[derive(Clone, Debug, PartialEq)]
+pub enum System {
+    /// A server of our own as a child process, a fresh one for each trial, so that none inherits
+    /// another's memory.
+    Fresh(embedded::Spec),
+    /// A service that runs already: its REST and its gRPC.
+    Running([Side; 2]),
+}
+
+/// One side of a service that runs already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Side {
+    target: Target,
+    /// The processes that listened there, by name, if they are on this machine.
+    listening: Vec<String>,
+}
+
+/// The system while a trial runs.
+#[derive(Debug)]
+pub struct Session {
+    own: Option<Embedded>,
+    /// Where the load goes.
+    pub endpoint: Endpoint,
+    /// The server's processes, if they are on this machine.
+    pub processes: Vec<u32>,
+    /// Time that users may need to connect.
+    pub connecting: Duration,
+}
+
+/// The end of a session.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether the server's processes are others than at the beginning.
+    pub restarted: bool,
+    /// What a server of our own says it did on purpose.
+    pub account: Option<Account>,
+}
+
+impl System {
+    /// The service at these targets, REST and gRPC.
+    ///
+    /// # Errors
+    /// When one does not answer, or as another service does.
+    pub async fn running([rest, grpc]: [Target; 2]) -> Result<Self, TargetError> {
+        Ok(Self::Running([
+            Side::reach(rest, Protocol::JsonHttp1).await?,
+            Side::reach(grpc, Protocol::Grpc).await?,
+        ]))
+    }
+
+    /// The record of it in a report.
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Fresh(_) => Service::Embedded,
+            Self::Running([rest, grpc]) => Service::Host {
+                rest: rest.target.url(),
+                grpc: grpc.target.url(),
+            },
+        }
+    }
+
+    /// The processes that listened for REST and for gRPC when they were first asked; none for those of
+    /// our own.
+    pub fn listening(&self) -> [Vec<String>; 2] {
+        match self {
+            Self::Fresh(_) => Default::default(),
+            Self::Running(sides) => sides.each_ref().map(|side| side.listening.clone()),
+        }
+    }
+
+    /// Whether all processes that answer are known: a service that forwards to another hides some.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Fresh(_))
+    }
+
+    /// Why calls of `protocol` for `batch` greetings cannot be compared, if so: a service that runs
+    /// already does not answer them.
+    pub async fn lacks(&self, protocol: Protocol, batch: u32) -> Option<String> {
+        let Self::Running(sides) = self else {
+            return None;
+        };
+        let [rest, grpc] = sides;
+        let side = match protocol {
+            Protocol::Grpc => grpc,
+            _ => rest,
+        };
+        let endpoint = match side.target.reach(protocol).await {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Some(error.to_string()),
+        };
+        match look(protocol, batch, &endpoint).await {
+            Ok(_) => None,
+            Err(misfit) => Some(misfit.what),
+        }
+    }
+
+    /// Makes the system ready for a trial of `protocol`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or went away.
+    pub async fn begin(&self, protocol: Protocol) -> anyhow::Result<Session> {
+        let side = match self {
+            Self::Fresh(spec) => {
+                let own = Embedded::start(spec).await?;
+                let endpoint = match protocol {
+                    Protocol::Grpc => own.grpc.clone(),
+                    _ => own.rest.clone(),
+                };
+                return Ok(Session {
+                    endpoint,
+                    processes: own.id().into_iter().collect(),
+                    own: Some(own),
+                    connecting: Duration::ZERO,
+                });
+            }
+            Self::Running([_, grpc]) if protocol == Protocol::Grpc => grpc,
+            Self::Running([rest, _]) => rest,
+        };
+        let (endpoint, took) = still_there(&side.target, protocol)
+            .await
+            .context("the service went away")?;
+        Ok(Session {
+            own: None,
+            // Others than those of the last trial if it was started again since.
+            processes: usage::listening_processes(endpoint.address),
+            endpoint,
+            connecting: took * LIKE_THE_FIRST,
+        })
+    }
+}
+
+impl Side {
+    async fn reach(target: Target, protocol: Protocol) -> Result<Self, TargetError> {
+        let endpoint = target.reach(protocol).await?;
+        if let Err(misfit) = look(protocol, 1, &endpoint).await
+            && misfit.is_another_service
+        {
+            let reason = format!(
+                "answers a call for a greeting with: {}; is it another port or service, or one with TLS?",
+                misfit.what
+            );
+            return Err(target.unreachable(protocol, reason));
+        }
+        let listening = usage::listening_processes(endpoint.address).into_iter();
+        Ok(Self {
+            target,
+            listening: listening.filter_map(usage::name_of).collect(),
+        })
+    }
+}
+
+/// What came back instead of a good reply.
+pub(crate) struct Misfit {
+    /// In words.
+    pub(crate) what: String,
+    /// Whether it shows that something else is served there; a service that has trouble is another
+    /// matter.
+    pub(crate) is_another_service: bool,
+    /// Whether it is a reply with a good status, and not the one that was asked for.
+    pub(crate) is_wrong_reply: bool,
+}
+
+/// Makes one call for `batch` greetings and looks at the reply.
+pub(crate) async fn look(
+    protocol: Protocol,
+    batch: u32,
+    endpoint: &Endpoint,
+) -> Result<(PreparedRequest, Reply), Misfit> {
+    let request = greetings::request(protocol, batch);
+    match engine::probe(protocol.transport(), endpoint, &request, PROBE).await {
+        Ok(reply) if greetings::is_answered(protocol, batch, &reply) => Ok((request, reply)),
+        Ok(_) => Err(Misfit {
+            what: "not the greeting asked for".to_owned(),
+            is_another_service: false,
+            is_wrong_reply: true,
+        }),
+        Err(failure) => Err(Misfit {
+            what: failure.to_string(),
+            is_another_service: is_another_service(&failure),
+            is_wrong_reply: false,
+        }),
+    }
+}
+
+fn is_another_service(failure: &Failure) -> bool {
+    let status = match failure {
+        Failure::BadStatus(reply) => &reply.status,
+        failure => return matches!(failure, Failure::Broken(_) | Failure::NoGrpc(_)),
+    };
+    match status {
+        Status::Http(status) => {
+            let trouble = [401, 403, 408, 425, 429, 499].contains(&status.as_u16());
+            !trouble && (300..500).contains(&status.as_u16())
+        }
+        Status::Grpc(code, _) => *code == Code::Unimplemented,
+    }
+}
+
+/// The endpoint of `target`, if it answers now or soon, and how long it took to connect.
+async fn still_there(
+    target: &Target,
+    protocol: Protocol,
+) -> Result<(Endpoint, Duration), TargetError> {
+    let begun = Instant::now();
+    loop {
+        let asked = Instant::now();
+        match target.reach(protocol).await {
+            Ok(endpoint) => return Ok((endpoint, asked.elapsed())),
+            Err(error) if begun.elapsed() > AWAY => return Err(error),
+            Err(_) => sleep(AGAIN).await,
+        }
+    }
+}
+
+impl Session {
+    /// Ends it.
+    pub async fn end(self) -> Ended {
+        if let Some(own) = self.own {
+            return match own.stop().await {
+                Ok(account) => Ended {
+                    restarted: false,
+                    account,
+                },
+                Err(error) => {
+                    eprintln!("warning: {error:#}");
+                    Ended {
+                        restarted: true,
+                        account: None,
+                    }
+                }
+            };
+        }
+        let now = usage::listening_processes(self.endpoint.address);
+        Ended {
+            restarted: now != self.processes,
+            account: None,
+        }
+    }
+}
