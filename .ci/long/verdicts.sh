@@ -32,7 +32,9 @@ for number in $(seq -w "$runs"); do
     run=$directory/$beside-$number
     [ -e "$run" ] && continue
     begun=$SECONDS code=0
-    "$tool" --output-dir "$run" >"$run.txt" 2>"$run.log" || code=$?
+    rm -rf "$scratch/run"
+    "$tool" --output-dir "$scratch/run" >"$run.txt" 2>"$run.log" || code=$?
     printf '%s exit %s after %s s\n' "$beside-$number" "$code" "$((SECONDS - begun))" | tee "$run.code"
+    [ ! -e "$scratch/run" ] || mv "$scratch/run" "$run"
 done
 python3 .ci/long/table.py "$directory" "$beside"

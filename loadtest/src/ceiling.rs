@@ -17,7 +17,7 @@ use crate::{
     validity,
 };
 
-/// Measures the limit of each of `protocols` with so many users. One whose trial measures nothing is
+/// Measures the limit of each of `protocols` with so many users, in windows of `window_us`. One whose trial measures nothing is
 /// left out, which the executor says.
 ///
 /// # Errors
@@ -26,14 +26,11 @@ pub async fn measure(
     executor: &mut Executor,
     protocols: &[Protocol],
     users: u32,
+    window_us: u64,
 ) -> anyhow::Result<Vec<Ceiling>> {
     let system = null_server(&executor.config);
     let design = Design {
-        window_us: executor
-            .config
-            .design
-            .window_us
-            .min(Design::QUICK.window_us),
+        window_us,
         rounds: Some(1),
         ..Design::QUICK
     };
@@ -81,9 +78,9 @@ pub async fn command(config: Config) -> anyhow::Result<String> {
         [] => Protocol::ALL.to_vec(),
         named => named.to_vec(),
     };
-    let users = config.users;
+    let (users, window_us) = (config.users, config.design.window_us);
     let mut executor = Executor::new(config, folder.path(), shutdown_on_signal()?);
-    let found = measure(&mut executor, &protocols, users).await?;
+    let found = measure(&mut executor, &protocols, users, window_us).await?;
     anyhow::ensure!(!executor.stop.is_cancelled(), Interrupted);
     anyhow::ensure!(
         !found.is_empty(),

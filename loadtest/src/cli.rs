@@ -85,7 +85,8 @@ pub enum Command {
     /// Join runs that several machines made at once against one service
     ///
     /// All need the same options with the same --seed, --rate and --rounds, and to be started together,
-    /// so that each measures the same variant at the same time. The service has to be one: each machine's
+    /// so that each measures the same variant at the same time. Runs with --thorough find rates of their own
+    /// for the map, and cannot be joined. The service has to be one: each machine's
     /// localhost is another. The exit code is 0, or 6 if the joined run is inconclusive.
     Merge {
         /// Folders of the runs, two or more
@@ -316,7 +317,7 @@ pub struct ExtentArgs {
 /// What is written besides the report, and goose's own part in it.
 #[derive(Args, Clone, Default)]
 pub struct OutputArgs {
-    /// Folder of the report [default: reports/<start time>]
+    /// Folder of the report [default: one in reports/, named by the time]
     ///
     /// If it holds files already, DIR-2, DIR-3 and so on are taken.
     #[arg(help_heading = "Reports", long, value_name = "DIR")]

@@ -143,7 +143,7 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         Ok(()) => comparison.finish(folder),
         Err(error) => Err(error),
     };
-    ended.map_err(|error| match place.exists() {
+    ended.map_err(|error| match place.join(store::RUN).exists() {
         true => error.context(format!(
             "the run broke off; what it had measured stays in {}, and the next one makes its report",
             place.display()
@@ -212,7 +212,9 @@ impl Comparison {
         if matches!(question, Question::Protocols | Question::Original) {
             let users = self.executor.config.users;
             let protocols = self.protocols.clone();
-            self.run.ceiling = ceiling::measure(&mut self.executor, &protocols, users).await?;
+            let window_us = Design::QUICK.window_us;
+            let found = ceiling::measure(&mut self.executor, &protocols, users, window_us);
+            self.run.ceiling = found.await?;
         }
         let experiments = self.experiments(question).await?;
         self.run
@@ -280,13 +282,28 @@ impl Comparison {
                     None => self.pilot(&experiment).await?,
                 };
                 let Some(per_second) = rate else {
+                    self.without_a_rate(experiment.scenario);
                     continue;
                 };
                 experiment.scenario.load = Load::Open { per_second };
+                experiment.scenario.window_us = study::window(&experiment.scenario, per_second);
             }
             rated.push(experiment);
         }
         Ok(rated)
+    }
+
+    /// Says that `scenario` cannot be measured. It stays in the plan, as what the headline is about does not
+    /// follow from what came out.
+    fn without_a_rate(&mut self, scenario: Scenario) {
+        if !self.executor.is_over() {
+            self.executor.display.say(&format!(
+                "no rate is known that all variants bear on {} × {} in flight: a trial of one measured nothing that counts",
+                counted(scenario.shape.connections.into(), "connection"),
+                scenario.shape.in_flight
+            ));
+        }
+        self.run.plan.scenarios.push(scenario);
     }
 
     /// The common rate of `like`'s variants; none if one of them measured nothing.
@@ -306,6 +323,7 @@ impl Comparison {
             if let Some(trial) = self.executor.trial(&planned).await? {
                 pilots.push(trial.clone());
             }
+            self.save()?;
             if self.executor.is_over() {
                 return Ok(None);
             }
@@ -326,7 +344,9 @@ impl Comparison {
             let open: Vec<&Experiment> = self.undecided(experiments, round);
             let begun = Instant::now();
             let is_late = |deadline: Instant| begun + longest > deadline;
-            if open.is_empty() || self.deadline.is_some_and(is_late) {
+            // Two rounds are the least that an estimate takes.
+            let is_late = round > 2 && self.deadline.is_some_and(is_late);
+            if open.is_empty() || is_late {
                 break;
             }
             for experiment in open {
@@ -375,7 +395,9 @@ impl Comparison {
         let is_decided = |scenario: &Scenario| !self.undecided.contains(scenario);
         match mode {
             // The map gains by each round.
-            Mode::Thorough if done >= least_rounds && self.undecided.is_empty() => Vec::new(),
+            Mode::Thorough if is_look && done >= least_rounds && self.undecided.is_empty() => {
+                Vec::new()
+            }
             Mode::Thorough => experiments.iter().collect(),
             Mode::Quick => {
                 let open = experiments.iter();
@@ -497,7 +519,7 @@ fn publish(folder: Folder, recording: &Recording) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the reports of runs in `parent` whose tool was killed.
-fn complete_killed(parent: &Path) {
+pub(crate) fn complete_killed(parent: &Path) {
     for folder in Folder::left(parent) {
         if !folder.path().join(store::RUN).exists() {
             continue;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use engine::{Load, Shape};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use stats::LEAST_ROUNDS;
+use stats::{LEAST_ROUNDS, SAMPLES_BEYOND};
 
 use crate::{
     record::{Mode, Protocol, Purpose, Scenario, Trial, Variant},
     system::System,
+    validity,
 };
 
 /// How much is measured.
@@ -198,13 +199,24 @@ pub fn pilot(like: &Scenario) -> Scenario {
 /// The rate to offer every variant of the scenario that `pilots` were made for, in whole hundreds if it
 /// is large; none if a variant has no pilot that measured anything.
 pub fn common_rate<'a>(pilots: impl IntoIterator<Item = &'a Trial>) -> Option<f64> {
-    let rates = pilots
-        .into_iter()
-        .map(|trial| trial.measurement.requests_per_second());
-    let slowest = rates.filter(|rate| *rate > 0.0).min_by(f64::total_cmp)?;
+    let rates = pilots.into_iter().map(|trial| {
+        let rate = trial.measurement.requests_per_second();
+        (validity::is_usable(trial) && rate > 0.0).then_some(rate)
+    });
+    let rates: Vec<f64> = rates.collect::<Option<_>>()?;
+    let slowest = rates.into_iter().min_by(f64::total_cmp)?;
     let rate = slowest * SHARE_OF_SLOWEST;
     let step = if rate >= 1000.0 { 100.0 } else { 1.0 };
     Some(((rate / step).floor() * step).max(1.0))
+}
+
+/// The length of the window of `scenario` at its rate: such that a p99 is known, with a tenth to spare, if
+/// that takes no longer than three times as long.
+pub fn window(scenario: &Scenario, per_second: f64) -> u64 {
+    let needed = 1.1 * SAMPLES_BEYOND * 100.0 / per_second * 1e6;
+    scenario
+        .window_us
+        .max((needed as u64).min(3 * scenario.window_us))
 }
 
 /// The places of the map, each still without its rate: the first of `protocols` and the last, greetings

@@ -15,6 +15,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use crate::{
+    configuration,
     snapshot::Snapshot,
     spec::TrialSpec,
     steady::{REPLIES, SLICE, Slices},
@@ -107,6 +108,10 @@ impl Timekeeper {
     /// Breaks off what is open, and tells goose to stop until it has. It forgets that when an attack
     /// starts, which may be after this.
     fn send_users_home(&self, reason: &str) {
+        if configuration::leaves_nothing(&self.spec.goose) && self.window.has_all_users() {
+            // Nobody waits for goose.
+            return;
+        }
         while !self.window.is_over() {
             goose::trigger_killswitch(reason);
             for slot in &self.window.slots {

@@ -94,8 +94,8 @@ impl User {
         let from = Instant::now();
         let (result, begun) = self.exchange(slot, ready, &Begun { due, from }).await;
         let ended = Instant::now();
-        slot.end();
-        // The clock has stopped.
+        // The clock has stopped. The call is open until it is recorded: nobody may take it for one without
+        // a reply.
         let outcome = match &result {
             Ok(received) => Outcome::of(received, &request.expect),
             Err(outcome) => *outcome,
@@ -107,6 +107,7 @@ impl User {
             begun,
             ended,
         });
+        slot.end();
         if self.client.is_none() && window.end() == End::NotYet {
             sleep(RECONNECT_PAUSE).await;
         } else if result.is_err() && !self.client.as_ref().is_some_and(Client::outlives_calls) {

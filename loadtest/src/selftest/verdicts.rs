@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use super::Proof;
 use crate::{
     cli::{Config, UsageError},
     machine,
     record::{Purpose, Recording, Trial},
-    run::{self, Interrupted, Question},
+    run::{self, INTERRUPTED, Interrupted, Question},
     validity,
     verdict::{
         Verdict,
@@ -78,9 +78,17 @@ async fn one(
     question: Question,
     number: u32,
 ) -> anyhow::Result<Recording> {
+    // One that was killed takes its name here, and is no verdict.
+    run::complete_killed(place.parent().unwrap_or(Path::new("")));
     if place.exists() {
         let recording = Recording::read(&place)
             .with_context(|| format!("{} cannot be gone on with", place.display()))?;
+        if recording.run.cut_short.is_some() {
+            fs::remove_dir_all(&place)?;
+        }
+    }
+    if place.exists() {
+        let recording = Recording::read(&place)?;
         ensure!(
             recording.run.tool == machine::tool(),
             UsageError(format!(
@@ -97,12 +105,12 @@ async fn one(
         ..config.clone()
     };
     let finished = run::compare(config, question).await?;
-    let is_whole = finished.recording.run.cut_short.is_none();
-    if !is_whole {
+    if let Some(reason) = &finished.recording.run.cut_short {
         // It would be taken for a verdict when the campaign goes on.
         fs::remove_dir_all(&finished.folder)?;
+        ensure!(reason != INTERRUPTED, Interrupted);
+        bail!("a run of the campaign broke off: {reason}");
     }
-    ensure!(is_whole, Interrupted);
     Ok(finished.recording)
 }
 

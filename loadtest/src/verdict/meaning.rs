@@ -6,7 +6,7 @@ use super::{Verdict, claim::Claim, claim::Grade, sentence};
 use crate::{
     metric::Metric,
     numbers::{counted, decimals, ratio, thousands, three_digits},
-    record::{Purpose, Recording},
+    record::{Purpose, Recording, Service},
 };
 
 /// Handlers that a difference is set against, in milliseconds.
@@ -91,6 +91,7 @@ fn turns_around(claim: &Claim, map: &[Claim]) -> Option<String> {
         place.metric == claim.metric
             && place.grade.is_conclusive()
             && place.scenario != claim.scenario
+            && (&place.baseline, &place.candidate) == (&claim.baseline, &claim.candidate)
     });
     let told: Vec<&Claim> = told.collect();
     let turned = told
@@ -150,7 +151,11 @@ pub(super) fn busy(recording: &Recording) -> Option<String> {
             .iter()
             .filter(|trial| counts(trial.purpose))
     };
-    let others = trials().filter_map(|trial| trial.measurement.others_share);
+    // Behind a forwarder the service itself would be taken for another program.
+    let is_known = recording.run.service == Service::Embedded;
+    let others = trials()
+        .filter(|_| is_known)
+        .filter_map(|trial| trial.measurement.others_share);
     let steal = trials().filter_map(|trial| trial.measurement.steal_share);
     let [others, steal] = [
         (

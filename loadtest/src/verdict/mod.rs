@@ -143,7 +143,11 @@ impl Verdict {
                 .any(|look| look == rounds)
         };
         let open = |claim: &&Claim| !(claim.grade.is_conclusive() && is_look(claim.rounds_run));
-        let open = self.headline.iter().filter(open);
+        let deciding = match self.headline.is_empty() {
+            true => &self.original,
+            false => &self.headline,
+        };
+        let open = deciding.iter().filter(open);
         open.map(|claim| claim.scenario.clone()).collect()
     }
 
