@@ -80,6 +80,8 @@ impl CountedBody {
     pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
+        // Media types are the same in any case (RFC 9110 §8.3.1).
+        let kind = kind.to_ascii_lowercase();
         let form = kind.strip_prefix(b"application/grpc");
         let framing = match form {
             // In base64 it cannot be told where a message ends.
@@ -132,6 +134,11 @@ impl Body for CountedBody {
             // tonic looks for what is left of a message at the end of a body, and not at trailers: it would
             // drop it, and take the request for whole.
             let is_cut = matches!(self.framing, Framing::Messages(_)) && open > 0;
+            if is_cut && self.ends_whole && self.framing.is_cut_off() {
+                // Of a message of which nothing but the head has come it looks for nothing at all.
+                self.ends_whole = false;
+                return Poll::Ready(Some(Err(broken_off().into())));
+            }
             return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
         self.framing.follow(data);

@@ -4,7 +4,6 @@
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
-    os::fd::AsFd,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -12,11 +11,10 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use futures_util::future::BoxFuture;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 use tokio_rustls::server::TlsStream;
 
@@ -36,6 +34,10 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: u8 = 4;
 const FRAME_HEAD: usize = 9;
 
+/// How often the system is asked whether a connection is broken whose peer has closed its side: it tells
+/// that by no event of its own.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
+
 /// A socket whose writes must not stall.
 pub(crate) struct Socket {
     stream: TcpStream,
@@ -43,8 +45,8 @@ pub(crate) struct Socket {
     open: Arc<Open>,
     counters: Arc<Listener>,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Ends when the connection is broken in both directions.
-    broken: Option<BoxFuture<'static, io::Error>>,
+    /// When the system is asked again whether the connection is broken.
+    asked_again: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
@@ -60,27 +62,26 @@ impl Socket {
             open: Arc::clone(open),
             counters: Arc::clone(counters),
             stalled: None,
-            broken: None,
+            asked_again: None,
         }
     }
 
     /// Waits until the connection is broken in both directions. One whose peer has only closed its side is
-    /// always ready to be read, and never to be read from.
-    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let stream = &self.stream;
-        let broken = self.broken.get_or_insert_with(|| broken(stream));
-        broken.as_mut().poll(cx)
-    }
-
-    /// Ready if the peer has reset the connection. One that has only closed its side has not.
-    pub(crate) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let error = match ready!(self.stream.poll_read_ready(cx)) {
-            Ok(()) => self.stream.take_error(),
-            Err(error) => return Poll::Ready(error),
-        };
-        match error {
-            Ok(None) => Poll::Pending,
-            Ok(Some(error)) | Err(error) => Poll::Ready(error),
+    /// always ready to be read, and never to be read from: it is asked once in a while.
+    pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            if let Err(error) = ready!(self.stream.poll_read_ready(cx)) {
+                return Poll::Ready(error);
+            }
+            match self.stream.take_error() {
+                Ok(None) => {}
+                Ok(Some(error)) | Err(error) => return Poll::Ready(error),
+            }
+            let again = self
+                .asked_again
+                .get_or_insert_with(|| Box::pin(sleep(ASKED_EVERY)));
+            ready!(again.as_mut().poll(cx));
+            self.asked_again = None;
         }
     }
 
@@ -111,21 +112,6 @@ impl Socket {
         });
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
-}
-
-/// Ends when the system has an error to tell of `stream`.
-fn broken(stream: &TcpStream) -> BoxFuture<'static, io::Error> {
-    let twin = stream.as_fd().try_clone_to_owned();
-    let twin = twin.and_then(|twin| TcpStream::from_std(twin.into()));
-    Box::pin(async move {
-        let told = async {
-            let twin = twin?;
-            twin.ready(Interest::ERROR).await?;
-            twin.take_error()
-        };
-        let error = told.await.unwrap_or_else(Some);
-        error.unwrap_or_else(|| ErrorKind::ConnectionReset.into())
-    })
 }
 
 impl AsyncRead for Socket {

@@ -175,7 +175,7 @@ impl AsyncWrite for LingeringStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         if self.open.calls() > 0
-            && let Poll::Ready(error) = self.stream.socket().poll_reset(cx)
+            && let Poll::Ready(error) = self.stream.socket().poll_broken(cx)
         {
             return Poll::Ready(Err(error));
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 #[cfg(target_os = "linux")]
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -57,6 +57,13 @@ const CUT: Duration = Duration::from_millis(500);
 /// goes on: a steady reader on a slow line would be taken for one that stopped.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;
+
+/// A silent peer is probed after half a minute, longer than a call takes that anybody waits for, and given up
+/// after another one.
+const PROBED: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 
 /// A bound socket, and how it is to be served.
 #[derive(Debug)]
@@ -284,6 +291,9 @@ impl<V: Serve> Accepting<'_, V> {
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted; pausing");
                     self.shared.counters.hit(Limit::Descriptors);
+                    if let Some(idle) = self.peers.longest_idle() {
+                        idle.make_room();
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -339,6 +349,9 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
+    // A peer that closed while a call is open looks like one that waits for its answer. Its system answers
+    // the probe of a connection that it has forgotten with a reset.
+    SockRef::from(&stream).set_tcp_keepalive(&PROBED)?;
     Ok(stream)
 }
 
