@@ -268,6 +268,7 @@ impl Comparison {
     /// The same with the rate that each is measured at, where calls begin at a rate: the one that was
     /// named, or what a pilot of every variant finds.
     async fn rated(&mut self, experiments: Vec<Experiment>) -> anyhow::Result<Vec<Experiment>> {
+        let design = self.executor.config.design;
         let mut rated = Vec::new();
         for mut experiment in experiments {
             let purpose = experiment.scenario.purpose;
@@ -286,7 +287,8 @@ impl Comparison {
                     continue;
                 };
                 experiment.scenario.load = Load::Open { per_second };
-                experiment.scenario.window_us = study::window(&experiment.scenario, per_second);
+                experiment.scenario.window_us =
+                    study::window(&design, &experiment.scenario, per_second);
             }
             rated.push(experiment);
         }

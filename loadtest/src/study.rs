@@ -31,6 +31,8 @@ pub struct Design {
     pub least_rounds: u32,
     /// Length of what is measured of each trial, in microseconds.
     pub window_us: u64,
+    /// How long it may be, so that a p99 is known.
+    pub longest_us: u64,
     /// The shortest warm-up.
     pub warm_up_us: u64,
     /// How much longer the warm-up may take until the service is steady.
@@ -48,6 +50,7 @@ impl Design {
         rounds: None,
         least_rounds: 0,
         window_us: 1_000_000,
+        longest_us: 3_000_000,
         warm_up_us: 300_000,
         patience_us: 1_700_000,
         map_window_us: 1_000_000,
@@ -60,17 +63,19 @@ impl Design {
         rounds: None,
         least_rounds: 10,
         window_us: 5_000_000,
+        longest_us: 10_000_000,
         warm_up_us: 1_000_000,
         patience_us: 4_000_000,
         map_window_us: 2_000_000,
     };
 
-    /// The same with windows of `length`.
+    /// The same with windows of `length` and no others.
     #[must_use]
     pub fn with_window(self, length: Duration) -> Self {
         let window_us = u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
         Self {
             window_us,
+            longest_us: window_us,
             map_window_us: self.map_window_us.min(window_us),
             ..self
         }
@@ -210,13 +215,14 @@ pub fn common_rate<'a>(pilots: impl IntoIterator<Item = &'a Trial>) -> Option<f6
     Some(((rate / step).floor() * step).max(1.0))
 }
 
-/// The length of the window of `scenario` at its rate: such that a p99 is known, with a tenth to spare, if
-/// that takes no longer than three times as long.
-pub fn window(scenario: &Scenario, per_second: f64) -> u64 {
-    let needed = 1.1 * SAMPLES_BEYOND * 100.0 / per_second * 1e6;
-    scenario
-        .window_us
-        .max((needed as u64).min(3 * scenario.window_us))
+/// The length of the window of `scenario` at its rate in `design`: such that a p99 is known, with a tenth to
+/// spare, unless that takes too long.
+pub fn window(design: &Design, scenario: &Scenario, per_second: f64) -> u64 {
+    let needed = (1.1 * SAMPLES_BEYOND * 100.0 / per_second * 1e6) as u64;
+    match needed <= design.longest_us {
+        true => scenario.window_us.max(needed),
+        false => scenario.window_us,
+    }
 }
 
 /// The places of the map, each still without its rate: the first of `protocols` and the last, greetings
