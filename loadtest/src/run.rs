@@ -513,7 +513,6 @@ fn has_measured(trials: &[Trial]) -> bool {
 
 /// Gives a folder that holds `recording` all that is computed from it, and its name.
 fn publish(folder: Folder, recording: &Recording) -> anyhow::Result<PathBuf> {
-    recording.write_logs(folder.path())?;
     write_page(folder.path(), recording)?;
     let library = folder.path().join(report::goose::ECHARTS_FILE);
     folder::write(&library, report::goose::ECHARTS)?;
