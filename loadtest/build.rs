@@ -1,9 +1,12 @@
 //! Tells the program which commit it is built from: a report names that, and not what the checkout holds
-//! when it runs.
+//! when it runs. And compiles the contract of examples/shop with protox, so that no protoc is needed.
 
-use std::process::Command;
+use std::{env, error::Error, fs, path::PathBuf, process::Command};
 
-fn main() {
+use protox::Compiler;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    compile_shop()?;
     // A new commit, another branch, or a commit to the one that is checked out.
     for path in ["HEAD", "logs/HEAD", "index"] {
         if let Some(path) = git(&["rev-parse", "--git-path", path]) {
@@ -17,6 +20,26 @@ fn main() {
         let mark = if changed.is_empty() { "" } else { "+" };
         println!("cargo::rustc-env=LOADTEST_COMMIT={commit}{mark}");
     }
+    Ok(())
+}
+
+/// The code and the descriptors of the shop's contract. The descriptors keep what the compiler itself does
+/// not know: the HTTP annotations.
+fn compile_shop() -> Result<(), Box<dyn Error>> {
+    const CONTRACT: &str = "examples/shop/proto";
+    println!("cargo::rerun-if-changed={CONTRACT}");
+    let mut compiler = Compiler::new([CONTRACT])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_file("shop/v1/orders.proto")?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("shop.bin"), compiler.encode_file_descriptor_set())?;
+    let mut descriptors = compiler.file_descriptor_set();
+    // What describes HTTP and descriptors themselves needs no code.
+    descriptors.file.retain(|file| file.package() == "shop.v1");
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
 }
 
 /// What git says; nothing outside of a checkout.
