@@ -8,14 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+. .ci/servers.sh
+
 suites=$(.ci/service/build.sh)
-work=$(mktemp -d)
-server=
-cleanup() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
     -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
@@ -29,24 +24,11 @@ cases=(empty_unary large_unary client_streaming server_streaming ping_pong empty
 # The client collects reports of load only under this policy.
 orca='{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}'
 
-# start OPTIONS: serves TestService, and sets port.
-start() {
-    "$suites/suite-service" testing --grpc-port 0 "$@" >"$work/address" 2>>"$work/log" &
-    server=$!
-    for _ in $(seq 300); do # 30 s
-        port=$(sed -n 's/^gRPC on 127.0.0.1://p' "$work/address")
-        [ -z "$port" ] || return 0
-        sleep 0.1
-    done
-    cat "$work/log" >&2
-    echo 'suite-service did not say where it listens' >&2
-    exit 1
-}
-
 # run NAME CLIENT-OPTIONS: every case, one line each.
 failed=0 passed=0
 run() {
-    local over=$1
+    local over=$1 port
+    port=$(port testing gRPC)
     shift
     for case in "${cases[@]}"; do
         options=() outcome=passes
@@ -65,14 +47,13 @@ run() {
         esac
         printf '%-10s %-28s %s\n' "$over" "$case" "$outcome"
     done
-    kill "$server"
-    wait "$server" || true
-    server=
+    stop testing
 }
 
-start "$@"
+testing=("$suites/suite-service" testing --grpc-port 0 "$@")
+serve testing "${testing[@]}"
 run cleartext
-start --tls-cert "$work/cert.pem" --tls-key "$work/key.pem" "$@"
+serve testing "${testing[@]}" --tls-cert "$work/cert.pem" --tls-key "$work/key.pem"
 run TLS --use_tls --use_test_ca --ca_file "$work/cert.pem" --server_host_override localhost
 
 echo "interop: $passed of $((2 * ${#cases[@]})) cases pass"
