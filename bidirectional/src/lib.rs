@@ -16,9 +16,10 @@ use proto::bidirectional::{
 };
 use serving::{
     CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations, operations,
-    refusal::GrpcStatus, server::Listener,
+    refusal::GrpcStatus, server::Listener, status_mapping::StatusMappingLayer,
 };
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding::Gzip};
+use tower::Layer;
 
 /// The service: sends every message back, in the order it came, at a time that `order` chooses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,9 +56,12 @@ pub async fn serve(
     let listener = listener.into();
     let (operations, shutdown) =
         operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
-    let service =
-        BidirectionalServer::new(Echo { order }).max_decoding_message_size(listener.limits.message);
-    let service = WithOperations::new(service, operations);
+    let service = BidirectionalServer::new(Echo { order })
+        .max_decoding_message_size(listener.limits.message)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip);
+    let mapping = StatusMappingLayer::new(listener.limits.message).contract(FILE_DESCRIPTOR_SET);
+    let service = mapping.layer(WithOperations::new(service, operations));
     listener
         .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
         .await

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use serving::refusal::{RETRY_AFTER, Refusal};
+use serving::{
+    refusal::{RETRY_AFTER, Refusal},
+    status_mapping::Rejection,
+};
 use thiserror::Error;
 use tonic::Code;
 
@@ -61,6 +64,15 @@ pub enum Fault {
     /// The rest of the request did not come.
     #[error("the request paused for too long, or broke off")]
     Incomplete,
+    /// The method takes one message, and another number of them came.
+    #[error("{}", if *.came_more { Rejection::ManyMessages } else { Rejection::NoMessage }.message())]
+    NotOneMessage {
+        /// Whether it was more than one.
+        came_more: bool,
+    },
+    /// A message says that it is compressed, and nothing says how.
+    #[error("{}", Rejection::CompressedWithoutEncoding.message())]
+    CompressedWithoutEncoding,
     /// The deadline passed, the caller's or the server's own.
     #[error("the deadline passed before the call was finished")]
     DeadlinePassed,
@@ -70,6 +82,9 @@ pub enum Fault {
     /// The server is going away.
     #[error("the server is going away; call another one")]
     Draining,
+    /// What the server needs is away. Which, is in the log, and nowhere else.
+    #[error("{}", Rejection::Unavailable.message())]
+    Unavailable,
     /// A fault of the server. Its cause is in the log, and nowhere else.
     #[error("internal error")]
     Internal,
@@ -131,6 +146,17 @@ impl Fault {
                 StatusCode::FORBIDDEN,
             ),
             Self::Incomplete => ("INCOMPLETE", Code::Cancelled, StatusCode::REQUEST_TIMEOUT),
+            Self::NotOneMessage { .. } => (
+                "NOT_ONE_MESSAGE",
+                Code::Unimplemented,
+                StatusCode::BAD_REQUEST,
+            ),
+            // gRPC fixes the code (compression.md). It is the caller's fault all the same.
+            Self::CompressedWithoutEncoding => (
+                "COMPRESSED_WITHOUT_ENCODING",
+                Code::Internal,
+                StatusCode::BAD_REQUEST,
+            ),
             Self::DeadlinePassed => (
                 "DEADLINE_PASSED",
                 Code::DeadlineExceeded,
@@ -146,13 +172,19 @@ impl Fault {
                 Code::Unavailable,
                 StatusCode::SERVICE_UNAVAILABLE,
             ),
+            Self::Unavailable => (
+                "UNAVAILABLE",
+                Code::Unavailable,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ),
             Self::Internal => (
                 "INTERNAL",
                 Code::Internal,
                 StatusCode::INTERNAL_SERVER_ERROR,
             ),
         };
-        let retry = matches!(self, Self::Overloaded | Self::Draining).then_some(RETRY_AFTER);
+        let may_retry = matches!(self, Self::Overloaded | Self::Draining | Self::Unavailable);
+        let retry = may_retry.then_some(RETRY_AFTER);
         Row {
             reason,
             code,
@@ -188,6 +220,34 @@ impl From<Refusal> for Fault {
     }
 }
 
+/// What the layer around the gRPC service finds.
+impl From<Rejection> for Fault {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::MethodNotAllowed => Self::MethodNotAllowed { allow: "POST" },
+            Rejection::UnsupportedMediaType { sent } => Self::UnsupportedMediaType {
+                form: sent,
+                accept: "application/grpc, application/grpc-web",
+            },
+            Rejection::UnknownMethod => Self::UnknownMethod,
+            Rejection::UnsupportedEncoding => Self::UnsupportedMediaType {
+                form: "this compression".to_owned(),
+                accept: "gzip or identity",
+            },
+            Rejection::TooLarge { limit } => Self::TooLarge { limit },
+            Rejection::Malformed { reason } => Self::Malformed(reason),
+            Rejection::Incomplete => Self::Incomplete,
+            Rejection::Overloaded => Self::Overloaded,
+            Rejection::NoMessage => Self::NotOneMessage { came_more: false },
+            Rejection::ManyMessages => Self::NotOneMessage { came_more: true },
+            Rejection::CompressedWithoutEncoding => Self::CompressedWithoutEncoding,
+            Rejection::Unavailable => Self::Unavailable,
+            // A later one is a fault of the server until it has a row.
+            _ => Self::Internal,
+        }
+    }
+}
+
 /// The id by which the log knows the call that is being answered. There is none where no server
 /// stands around the service.
 pub(crate) fn request_id() -> Option<String> {
@@ -218,9 +278,12 @@ mod tests {
             Fault::UnknownHost,
             Fault::ForeignOrigin,
             Fault::Incomplete,
+            Fault::NotOneMessage { came_more: true },
+            Fault::CompressedWithoutEncoding,
             Fault::DeadlinePassed,
             Fault::Overloaded,
             Fault::Draining,
+            Fault::Unavailable,
             Fault::Internal,
         ]
     }
@@ -238,7 +301,7 @@ mod tests {
             let ours = matches!(
                 row.code,
                 Code::DeadlineExceeded | Code::Unavailable | Code::Internal
-            );
+            ) && fault != Fault::CompressedWithoutEncoding;
             let overloaded = row.reason == "OVERLOADED";
             assert_eq!(row.status.is_server_error(), ours || overloaded, "{row:?}");
             assert_eq!(

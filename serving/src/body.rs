@@ -23,7 +23,7 @@ const PAUSED: &str = "the request body paused for too long";
 const BROKE_OFF: &str = "the request body broke off";
 
 /// How a body says so whose pieces are not cut as HTTP/1 has it.
-const MALFORMED: &str = "the request body is not in chunks as HTTP/1.1 has them";
+pub(crate) const MALFORMED: &str = "the request body is not in chunks as HTTP/1.1 has them";
 
 /// Whether an error says that a body did not come whole.
 pub fn is_incomplete(message: &str) -> bool {

@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
 
 use crate::{
     client::causes,
@@ -25,7 +26,7 @@ use crate::{
         call,
         metrics::{Limit, Listener},
     },
-    unpacked::broken_off,
+    unpacked::WrongMessage,
 };
 
 /// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
@@ -126,7 +127,7 @@ impl Body for CountedBody {
             // tonic passes over a message of which nothing but the head has come.
             None if self.ends_whole && self.framing.is_cut_off() => {
                 self.ends_whole = false;
-                return Poll::Ready(Some(Err(broken_off().into())));
+                return Poll::Ready(Some(Err(cut_off().into())));
             }
             None => return Poll::Ready(None),
         };
@@ -137,7 +138,7 @@ impl Body for CountedBody {
             if is_cut && self.ends_whole && self.framing.is_cut_off() {
                 // Of a message of which nothing but the head has come it looks for nothing at all.
                 self.ends_whole = false;
-                return Poll::Ready(Some(Err(broken_off().into())));
+                return Poll::Ready(Some(Err(cut_off().into())));
             }
             return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
@@ -157,6 +158,11 @@ impl Body for CountedBody {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// What is said of a body that ends within a message, to whatever codec reads it.
+fn cut_off() -> Status {
+    Status::internal(WrongMessage::CutOff.to_string())
 }
 
 /// Whether a body broke off because it is not written as HTTP/1 has it, which its sender can be told.

@@ -10,7 +10,7 @@ use tower::Service;
 use crate::intake::CountedBody;
 
 /// Why a body broke off.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An HTTP service that any number of connections may use at once. It answers every request: what
 /// went wrong is an answer too. tonic's services and axum's routers are such services, and whatever

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, HeaderName, Request};
 use http_body::{Body, Frame};
-use tonic::Status;
+use thiserror::Error;
 
 use crate::service::BoxError;
 
@@ -26,9 +26,30 @@ pub fn is_gzip(headers: &HeaderMap) -> bool {
         .any(|(name, value)| *name == NAME && value == "gzip")
 }
 
+/// What is wrong with messages, in the words of stock codecs.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WrongMessage {
+    /// A message unpacks to more than the limit.
+    #[error("Error decompressing: size limit of {limit} bytes exceeded")]
+    TooLarge {
+        /// The most bytes of a message.
+        limit: usize,
+    },
+    /// A message cannot be unpacked.
+    #[error("Error decompressing: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The body ends within a message.
+    #[error("Unexpected EOF decoding stream.")]
+    CutOff,
+}
+
 pin_project_lite::pin_project! {
     /// A body of gRPC messages, none of which is in gzip any more. It fails where bytes are left that are no
     /// message, and where a message unpacks to more than the limit.
+    #[derive(Debug)]
     pub struct Unpacked<B> {
         #[pin]
         body: B,
@@ -46,12 +67,20 @@ impl<B> Unpacked<B> {
     pub fn of(request: Request<B>, limit: usize) -> Request<Self> {
         let is_gzip = is_gzip(request.headers());
         request.map(|body| Self {
+            is_gzip,
+            ..Self::gzip(body, limit)
+        })
+    }
+
+    /// `body`, whose messages have at most `limit` bytes, and may be in gzip.
+    pub fn gzip(body: B, limit: usize) -> Self {
+        Self {
             body,
             limit,
-            is_gzip,
+            is_gzip: true,
             come: BytesMut::new(),
             rest: 0,
-        })
+        }
     }
 }
 
@@ -60,7 +89,7 @@ fn next(
     come: &mut BytesMut,
     rest: &mut usize,
     (is_gzip, limit): (bool, usize),
-) -> Option<Result<Bytes, Status>> {
+) -> Option<Result<Bytes, WrongMessage>> {
     if *rest == 0 {
         let [flag, length @ ..] = *come.first_chunk::<HEAD>()?;
         let length = u32::from_be_bytes(length) as usize;
@@ -80,9 +109,10 @@ fn next(
 }
 
 /// `message` without gzip, and with its head.
-fn unpack(message: &[u8], limit: usize) -> Result<Bytes, Status> {
-    let wrong =
-        |reason: &dyn std::fmt::Display| Status::internal(format!("Error decompressing: {reason}"));
+fn unpack(message: &[u8], limit: usize) -> Result<Bytes, WrongMessage> {
+    let wrong = |reason: &dyn std::fmt::Display| WrongMessage::Malformed {
+        reason: reason.to_string(),
+    };
     let mut unpacked = vec![0; HEAD];
     let most = limit as u64 + 1;
     let read = MultiGzDecoder::new(message)
@@ -90,8 +120,7 @@ fn unpack(message: &[u8], limit: usize) -> Result<Bytes, Status> {
         .read_to_end(&mut unpacked);
     let length = read.map_err(|error| wrong(&error))?;
     if length > limit {
-        let text = format!("Error decompressing: size limit of {limit} bytes exceeded");
-        return Err(Status::resource_exhausted(text));
+        return Err(WrongMessage::TooLarge { limit });
     }
     let length = u32::try_from(length).map_err(|error| wrong(&error))?;
     (&mut unpacked[1..]).put_u32(length);
@@ -124,16 +153,15 @@ where
                 None => {
                     this.come.clear();
                     *this.rest = 0;
-                    return Poll::Ready(Some(Err(broken_off().into())));
+                    return Poll::Ready(Some(Err(WrongMessage::CutOff.into())));
                 }
             }
         }
     }
-}
 
-/// What is said of a body that ends within a message, as tonic says it.
-pub(crate) fn broken_off() -> Status {
-    Status::internal("Unexpected EOF decoding stream.")
+    fn is_end_stream(&self) -> bool {
+        self.come.is_empty() && self.rest == 0 && self.body.is_end_stream()
+    }
 }
 
 #[cfg(test)]

@@ -14,13 +14,15 @@ use serving::{
     client::{self, CallError},
     connection::Protocol,
     drain::ServeError,
-    grpc::WithOperations,
+    grpc::{self, WORTH_COMPRESSING, WithOperations},
     operations,
     refusal::GrpcStatus,
     retry::Retry,
     server::Listener,
+    status_mapping::StatusMappingLayer,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
+use tower::Layer;
 
 /// The service: tells the caller that the server is up, quoting the message it received.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,12 +34,14 @@ impl Unary for Greeter {
         &self,
         request: Request<Message>,
     ) -> Result<Response<MessageResponse>, Status> {
-        let Message { message } = request.into_inner();
+        let (metadata, _, Message { message }) = request.into_parts();
         tracing::debug!(text = message, "received");
-        Ok(Response::new(MessageResponse {
+        let answer = MessageResponse {
             message: format!("Hello I am up and running received \"{message}\" message from you"),
             received: true,
-        }))
+        };
+        let headers = metadata.into_headers();
+        Ok(grpc::written(answer, &headers, WORTH_COMPRESSING))
     }
 }
 
@@ -54,8 +58,12 @@ pub async fn serve(
     let listener = listener.into();
     let (operations, shutdown) =
         operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
-    let service = UnaryServer::new(Greeter).max_decoding_message_size(listener.limits.message);
-    let service = WithOperations::new(service, operations);
+    let service = UnaryServer::new(Greeter)
+        .max_decoding_message_size(listener.limits.message)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip);
+    let mapping = StatusMappingLayer::new(listener.limits.message).contract(FILE_DESCRIPTOR_SET);
+    let service = mapping.layer(WithOperations::new(service, operations));
     listener
         .serve("gRPC", Protocol::Http2, service, GrpcStatus, shutdown)
         .await
@@ -81,7 +89,8 @@ pub async fn ask(
         // What the attempts before have left of it.
         let left = deadline.saturating_sub(begin.elapsed());
         let request = client::with_deadline(message, left);
-        match UnaryClient::new(channel).get_server_response(request).await {
+        let mut client = UnaryClient::new(channel).accept_compressed(Gzip);
+        match client.get_server_response(request).await {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(client::call_error(&status, deadline)),
         }

@@ -98,3 +98,27 @@ async fn the_server_is_told_the_deadline() {
     }
     server.abort();
 }
+
+#[tokio::test]
+async fn a_call_may_be_compressed_and_so_is_its_answer() {
+    use proto::unary::unary_client::UnaryClient;
+    use tonic::{codec::CompressionEncoding::Gzip, transport::Endpoint};
+
+    let (listener, address) = listen().await;
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(unary::serve(listener, shutdown.clone()));
+    let endpoint = Endpoint::try_from(format!("http://{address}")).unwrap();
+    let client = UnaryClient::new(endpoint.connect().await.unwrap()).send_compressed(Gzip);
+    for length in [10, 10_000] {
+        let message = "x".repeat(length);
+        let request = Message { message };
+        let mut client = client.clone().accept_compressed(Gzip);
+        let answer = client.get_server_response(request.clone()).await.unwrap();
+        assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), "gzip");
+        assert!(answer.get_ref().message.contains(&request.message));
+    }
+    drop(client);
+    shutdown.cancel();
+    let ended = timeout(PATIENCE, server).await;
+    ended.expect("the server should end").unwrap().unwrap();
+}

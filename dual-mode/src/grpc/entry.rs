@@ -6,29 +6,33 @@ use std::{
     time::Duration,
 };
 
-use axum::http::{HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
-use futures_util::future::{BoxFuture, Either};
+use axum::{
+    body::HttpBody,
+    http::{HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE},
+};
+use bytes::Bytes;
+use futures_util::{
+    TryFutureExt,
+    future::{BoxFuture, Either, MapOk},
+};
+use http_body_util::Either as EitherBody;
 use serving::{
-    body::Unpaused,
-    intake::CountedBody,
-    limits::Limits,
-    unpacked::{Unpacked, is_gzip},
+    body::Unpaused, intake::CountedBody, limits::Limits, service::BoxError, status_mapping::is_grpc,
 };
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 use crate::{faults::Fault, rest::problem};
 
-type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+/// An answer of the gRPC service, or another one.
+type Answer<C> = Response<EitherBody<C, Body>>;
 
-/// A gRPC service, for browsers too.
+/// A gRPC service, which says itself what is no call, for browsers too.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<S> {
     grpc: S,
     body_pause: Duration,
-    /// The most bytes that a message may have.
-    limit: usize,
 }
 
 impl<S> Entry<S> {
@@ -37,26 +41,25 @@ impl<S> Entry<S> {
         Self {
             grpc,
             body_pause: limits.body_pause,
-            limit: limits.message,
         }
     }
 }
 
-impl<S> Service<Request<CountedBody>> for Entry<S>
+impl<S, C> Service<Request<CountedBody>> for Entry<S>
 where
-    S: Service<Request<CountedBody>, Response = Response<Body>, Error = Infallible>
-        + Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
+    S: Service<Request<CountedBody>, Response = Response<C>, Error = Infallible>
+        + Service<Request<Body>, Response = Response<C>, Error = Infallible, Future: Send + 'static>
+        + Clone
         + Send
         + 'static,
+    C: HttpBody<Data = Bytes, Error: Into<BoxError> + std::fmt::Display> + Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Answer<C>;
     type Error = Infallible;
-    type Future = Either<<S as Service<Request<CountedBody>>>::Future, Answer>;
+    type Future = Either<
+        MapOk<<S as Service<Request<CountedBody>>>::Future, fn(Response<C>) -> Answer<C>>,
+        BoxFuture<'static, Result<Answer<C>, Infallible>>,
+    >;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -65,48 +68,28 @@ where
     fn call(&mut self, mut request: Request<CountedBody>) -> Self::Future {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
-        // PROTOCOL-HTTP2.md and PROTOCOL-WEB.md.
-        let kind = content_type.strip_prefix(b"application/grpc");
-        match kind {
-            Some(_) if request.method() != Method::POST => {
-                refused(&Fault::MethodNotAllowed { allow: "POST" })
-            }
-            Some(b"" | [b'+' | b';', ..]) if request.version() == Version::HTTP_2 => {
-                if is_gzip(request.headers()) {
-                    let limit = self.limit;
-                    let request = Unpacked::of(request, limit).map(Body::new);
-                    Either::Right(Box::pin(Service::<Request<Body>>::call(
-                        &mut self.grpc,
-                        request,
-                    )))
-                } else {
-                    Either::Left(self.grpc.call(request))
-                }
-            }
-            _ => match web_form(content_type) {
-                Some(form) => {
-                    request.headers_mut().insert(CONTENT_TYPE, form);
-                    Either::Right(self.browser(request))
-                }
-                None => {
-                    let form = match (kind, content_type) {
-                        (Some(b"" | [b'+' | b';', ..]), _) => {
-                            "application/grpc over HTTP/1.1 and not HTTP/2".to_owned()
-                        }
-                        (_, b"") => "a request without a content type".to_owned(),
-                        (_, other) => String::from_utf8_lossy(other).chars().take(80).collect(),
-                    };
-                    let accept = "application/grpc, application/grpc-web";
-                    refused(&Fault::UnsupportedMediaType { form, accept })
-                }
-            },
+        let form = web_form(content_type).filter(|_| request.method() == Method::POST);
+        if let Some(form) = form {
+            request.headers_mut().insert(CONTENT_TYPE, form);
+            return Either::Right(self.browser(request));
         }
+        if is_grpc(content_type) && request.version() != Version::HTTP_2 {
+            let fault = Fault::UnsupportedMediaType {
+                form: "application/grpc over HTTP/1.1 and not HTTP/2".to_owned(),
+                accept: "application/grpc, application/grpc-web",
+            };
+            let answer = problem(&fault).map(Body::new).map(EitherBody::Right);
+            return Either::Right(Box::pin(async { Ok(answer) }));
+        }
+        let answer = self.grpc.call(request);
+        Either::Left(answer.map_ok(|answer| answer.map(EitherBody::Left)))
     }
 }
 
 /// The form of gRPC-Web that `content_type` names, as tonic-web knows it: without parameters.
 fn web_form(content_type: &[u8]) -> Option<HeaderValue> {
     let form = content_type.split(|byte| *byte == b';').next()?;
+    let form = form.trim_ascii();
     let known = [
         "application/grpc-web",
         "application/grpc-web+proto",
@@ -115,37 +98,28 @@ fn web_form(content_type: &[u8]) -> Option<HeaderValue> {
     ];
     let known = known
         .into_iter()
-        .find(|known| known.as_bytes() == form.trim_ascii());
+        .find(|known| form.eq_ignore_ascii_case(known.as_bytes()));
     known.map(HeaderValue::from_static)
 }
 
-/// What is no call is answered as HTTP answers it.
-fn refused<F>(fault: &Fault) -> Either<F, Answer> {
-    let answer = problem(fault).map(Body::new);
-    Either::Right(Box::pin(async { Ok(answer) }))
-}
-
-impl<S> Entry<S>
+impl<S, C> Entry<S>
 where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
+    S: Service<Request<Body>, Response = Response<C>, Error = Infallible, Future: Send + 'static>
+        + Clone
         + Send
         + 'static,
+    C: HttpBody<Data = Bytes, Error: Into<BoxError> + std::fmt::Display> + Send + 'static,
 {
-    fn browser(&self, request: Request<CountedBody>) -> Answer {
+    fn browser(
+        &self,
+        request: Request<CountedBody>,
+    ) -> BoxFuture<'static, Result<Answer<C>, Infallible>> {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
-        // What is behind base64, or in gzip, is read to its end here.
-        let limit = self.limit;
-        let grpc = self
-            .grpc
-            .clone()
-            .map_request(move |request: Request<Body>| Unpacked::of(request, limit).map(Body::new));
-        let mut web = GrpcWebLayer::new().layer(grpc);
-        Box::pin(web.call(request))
+        let mut web = GrpcWebLayer::new().layer(self.grpc.clone());
+        Box::pin(
+            web.call(request)
+                .map_ok(|answer| answer.map(EitherBody::Right)),
+        )
     }
 }

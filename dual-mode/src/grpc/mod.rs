@@ -2,10 +2,9 @@
 
 mod batch;
 mod entry;
-mod reworded;
 mod status;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderMap;
 use prost::Message;
 use proto::rest_grpc_dual_mode::{
     BatchRequestMessage, BatchResponseMessage, FILE_DESCRIPTOR_SET, RequestMessage,
@@ -15,14 +14,14 @@ use proto::rest_grpc_dual_mode::{
 use serving::{
     CancellationToken, connection::Protocol, cors::Origins, drain::ServeError,
     grpc::WithOperations, limits::Limits, operations, server::Listener, service::HttpService,
-    side::Side,
+    side::Side, status_mapping::StatusMappingLayer,
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
+use tower::Layer;
 
 use crate::{COMPRESSED_FROM, greetings, messages};
 use batch::CountedBatch;
 use entry::Entry;
-use reworded::Reworded;
 use status::{Refused, status};
 
 /// How the adapter names itself in the log where the caller does not.
@@ -61,17 +60,8 @@ fn refused(fault: greetings::Fault) -> Status {
     status(&fault.into())
 }
 
-/// `message` as the answer to a request with `headers`. Many clients take compressed messages
-/// whatever their size; a short one would only grow.
 fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {
-    // Looked up in every call: a name that is ready costs a quarter of one that is parsed.
-    static ACCEPTED: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-    let short = headers.contains_key(&ACCEPTED) && message.encoded_len() < COMPRESSED_FROM.into();
-    let mut response = Response::new(message);
-    if short {
-        response.disable_compression();
-    }
-    response
+    serving::grpc::written(message, headers, COMPRESSED_FROM.into())
 }
 
 /// The service with what operators expect beside it, for browsers of `origins` too. The token that
@@ -87,7 +77,9 @@ pub(crate) async fn side(
         .accept_compressed(Gzip)
         .send_compressed(Gzip);
     let service = CountedBatch::new(service, limits.message);
-    let service = Reworded::new(WithOperations::new(service, operations), limits.message);
+    let mapping =
+        StatusMappingLayer::with_words(limits.message, Refused).contract(FILE_DESCRIPTOR_SET);
+    let service = mapping.layer(WithOperations::new(service, operations));
     let side = Side {
         service: Entry::new(service, limits),
         refuse: Refused,

@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use serving::{
     refusal::{Refusal, Refuse},
+    status_mapping::{Reject, Rejection},
     telemetry::codes::Transport,
 };
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::faults::{self, DOMAIN, Fault};
+use crate::{
+    faults::{self, DOMAIN, Fault},
+    rest::rendered,
+};
 
 /// The status of `fault`, in the call that is being answered.
 pub(crate) fn status(fault: &Fault) -> Status {
@@ -37,7 +41,7 @@ pub(crate) struct Refused;
 impl Refuse for Refused {
     const TRANSPORT: Transport = Transport::Grpc;
 
-    fn answer(&self, refusal: Refusal) -> axum::http::Response<Full<Bytes>> {
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
         status(&refusal.into()).into_http()
     }
 
@@ -46,5 +50,17 @@ impl Refuse for Refused {
         let status = status(&refusal.into());
         status.add_header(&mut trailers).ok()?;
         Some(trailers)
+    }
+}
+
+/// How gRPC words what the layer around the service finds.
+impl Reject for Refused {
+    fn status(&self, rejection: &Rejection) -> Status {
+        status(&rejection.clone().into())
+    }
+
+    /// What is no call is answered as HTTP answers it.
+    fn answer(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
+        rendered(&rejection.clone().into()).map(Full::from)
     }
 }

@@ -44,7 +44,7 @@ pub(crate) use json::{AnswerBody, BatchBody};
 pub(crate) use media::Form;
 pub use pages::GrpcWeb;
 use problem::Refused;
-pub(crate) use problem::{Details, problem};
+pub(crate) use problem::{Details, problem, render as rendered};
 
 /// The paths that metrics count by name.
 const PATHS: [&str; 3] = ["/v1/get_greetings", "/v1/get_greetings:batch", "/rpc"];

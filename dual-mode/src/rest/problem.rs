@@ -85,7 +85,7 @@ impl<'a> Details<'a> {
 }
 
 /// The answer itself, with its whole body.
-pub(super) fn render(fault: &Fault) -> Response<Bytes> {
+pub(crate) fn render(fault: &Fault) -> Response<Bytes> {
     let row = fault.row();
     let problem = Problem {
         title: row.status.canonical_reason().unwrap_or_default(),

@@ -74,6 +74,16 @@ pub(crate) async fn table() -> String {
         let zstd = [("content-encoding", "zstd"), ("grpc-encoding", "zstd")];
         each(wire, ONE, &zstd, b"{}", METHOD, HOLI).await
     });
+    row("none or two messages in one call", {
+        let none = framed(wire, Vec::new()).await;
+        let two = framed(wire, frame(0, HOLI).repeat(2)).await;
+        assert_eq!(none, two);
+        two
+    });
+    row(
+        "a compressed message without a compression",
+        framed(wire, frame(1, HOLI)).await,
+    );
     let large = [HOLI, b"\x22\xff\x07", &[b' '; 1023]].concat();
     row(
         "a request that is too large",
@@ -159,6 +169,16 @@ async fn each(
     let grpc = wire.grpc(method, &id, message).await;
     let web = wire.grpc_web(method, &id, message).await;
     [said(&rest), said(&grpc), said(&web)]
+}
+
+/// A call whose messages are `body`, over the transports that have messages.
+async fn framed(wire: &mut Wire, body: Vec<u8>) -> [String; 3] {
+    let post = format!("POST {METHOD}");
+    let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
+    let grpc = wire.send(To::Grpc2, &post, &grpc, body.clone()).await;
+    let web = [("content-type", "application/grpc-web")];
+    let web = wire.send(To::Grpc1, &post, &web, body).await;
+    ["–".to_owned(), said(&grpc), said(&web)]
 }
 
 /// A call whose request never ends.

@@ -114,6 +114,8 @@ struct Call {
     whole: bool,
     /// Whether the caller went before the request was whole.
     gone: bool,
+    /// Whether the code, whatever it is, says what the caller did wrong.
+    callers_fault: bool,
 }
 
 /// What a line of the log or a span shows beside. Kept only for the calls that have one.
@@ -180,6 +182,12 @@ pub(crate) fn gone() {
     current(|call| call.gone = true);
 }
 
+/// Notes that the call that is being polled fails for what its caller did wrong, whatever the code: gRPC has
+/// INTERNAL for some of it.
+pub(crate) fn is_callers_fault() {
+    current(|call| call.callers_fault = true);
+}
+
 impl Call {
     fn begin(line: &Arc<Line>, request: &Request<Received>) -> Self {
         let begun = Instant::now();
@@ -221,6 +229,7 @@ impl Call {
             code: None,
             whole: false,
             gone: false,
+            callers_fault: false,
         }
     }
 
@@ -319,7 +328,7 @@ impl Drop for Call {
         };
         let took = self.begun.elapsed();
         transport.end(watcher.shard, self.path, code, took);
-        let internal = kind.is_internal(code);
+        let internal = kind.is_internal(code) && !self.callers_fault;
         if internal || self.shown.is_some() {
             self.say(&kind.label(code), internal);
         }

@@ -203,6 +203,10 @@ fn meaning(fault: &Fault) -> &'static str {
         Fault::UnknownHost => "The server does not answer to this host",
         Fault::ForeignOrigin => "A page of another origin asks, and CORS does not name it",
         Fault::Incomplete => "The rest of the body did not come",
+        Fault::NotOneMessage { .. } | Fault::CompressedWithoutEncoding => {
+            "The messages are not those of one call over gRPC"
+        }
+        Fault::Unavailable => "What the server needs is away",
         Fault::DeadlinePassed => "The deadline passed",
         Fault::Overloaded => "The server has as much work as it takes",
         Fault::Draining => "The server is going away",

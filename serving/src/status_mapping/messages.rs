@@ -1,0 +1,414 @@
+//! The messages of a request on their way to the service: read as far as the five bytes before each.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tonic::{Code, Status};
+
+use super::{
+    Rules,
+    rejection::{Reject, Rejection},
+};
+use crate::{
+    body::{self, is_incomplete},
+    intake::{self, FULL},
+    service::BoxError,
+    unpacked::{Unpacked, WrongMessage},
+};
+
+/// The flag and the length before each message.
+const HEAD: usize = 5;
+
+/// How far the messages of a call have come, which says who means what its answer says.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The service was given bytes of the request, and has not waited for anything since.
+    fresh: AtomicBool,
+    /// What is wrong with the request, and what the service was told of it.
+    found: OnceLock<(Rejection, String)>,
+}
+
+impl Progress {
+    /// Notes that the service waits.
+    pub(super) fn waits(&self) {
+        self.fresh.store(false, Relaxed);
+    }
+
+    /// Whether what the service says now may be of the bytes that it was given last.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh.load(Relaxed)
+    }
+
+    /// What is wrong with the request, if `text` is how the service was told of it.
+    pub(super) fn found(&self, text: &str) -> Option<&Rejection> {
+        let (rejection, told) = self.found.get()?;
+        (told == text).then_some(rejection)
+    }
+}
+
+/// What the messages of a call may be.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// There is one.
+    pub(super) takes_one: bool,
+    /// The most bytes of one.
+    pub(super) limit: usize,
+    /// Whether they may be compressed.
+    pub(super) is_encoded: bool,
+    /// By gzip: it is unpacked here. Stock codecs stop at the end of its first member (RFC 1952 §2.2).
+    pub(super) is_gzip: bool,
+}
+
+pin_project_lite::pin_project! {
+    /// The body of a request that fails as soon as it is not what gRPC and the contract have.
+    #[derive(Debug)]
+    pub struct Messages<B, W> {
+        #[pin]
+        body: Source<B>,
+        reader: Reader,
+        progress: Arc<Progress>,
+        rules: Arc<Rules<W>>,
+        // What is wrong with what comes after the bytes that were passed on.
+        wrong: Option<Rejection>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = SourceProjection]
+    #[derive(Debug)]
+    enum Source<B> {
+        Plain { #[pin] body: B },
+        Gzip { #[pin] body: Unpacked<B> },
+    }
+}
+
+impl<B, W> Messages<B, W> {
+    pub(super) fn new(
+        body: B,
+        bounds: Bounds,
+        progress: Arc<Progress>,
+        rules: Arc<Rules<W>>,
+    ) -> Self {
+        let body = match bounds.is_gzip {
+            false => Source::Plain { body },
+            true => Source::Gzip {
+                body: Unpacked::gzip(body, bounds.limit),
+            },
+        };
+        let reader = Reader {
+            bounds,
+            head: [0; HEAD],
+            begun: 0,
+            left: 0,
+            whole: 0,
+        };
+        Self {
+            body,
+            reader,
+            progress,
+            rules,
+            wrong: None,
+        }
+    }
+}
+
+impl<B, W> Body for Messages<B, W>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    W: Reject,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        if let Some(wrong) = this.wrong.take() {
+            return Poll::Ready(Some(Err(tell(wrong, this.progress, this.rules))));
+        }
+        let frame = match this.body.as_mut().project() {
+            SourceProjection::Plain { body } => {
+                ready!(body.poll_frame(cx)).map(|frame| frame.map_err(Into::into))
+            }
+            SourceProjection::Gzip { body } => ready!(body.poll_frame(cx)),
+        };
+        let found = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(mut data) => match this.reader.read(&data) {
+                    Ok(()) => {
+                        this.progress.fresh.store(true, Relaxed);
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    // What came before is whole, and the service may have it.
+                    Err((good @ 1.., wrong)) => {
+                        *this.wrong = Some(wrong);
+                        data.truncate(good);
+                        this.progress.fresh.store(true, Relaxed);
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    Err((0, wrong)) => Err(wrong),
+                },
+                Err(trailers) => this.reader.end().map(|()| Some(Ok(trailers))),
+            },
+            Some(Err(error)) => Err(broken(&error)),
+            None => this.reader.end().map(|()| None),
+        };
+        this.progress.waits();
+        Poll::Ready(match found {
+            Ok(end) => end,
+            Err(wrong) => Some(Err(tell(wrong, this.progress, this.rules))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let is_end = match &self.body {
+            Source::Plain { body } => body.is_end_stream(),
+            Source::Gzip { body } => body.is_end_stream(),
+        };
+        is_end && self.wrong.is_none() && self.reader.end().is_ok()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Source::Plain { body } => body.size_hint(),
+            Source::Gzip { .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// `wrong` as an error of the body, which a handler that reads messages sees as its status.
+fn tell<W: Reject>(wrong: Rejection, progress: &Progress, rules: &Rules<W>) -> BoxError {
+    let mut status = rules.words.status(&wrong);
+    // tonic takes a request that ends with CANCELLED for one that ends well.
+    if status.code() == Code::Cancelled {
+        status = Status::unknown(status.message());
+    }
+    let _ = progress.found.set((wrong, status.message().to_owned()));
+    status.into()
+}
+
+/// What is wrong with a request whose body ends with `error`.
+fn broken(error: &BoxError) -> Rejection {
+    if let Some(wrong) = error.downcast_ref::<WrongMessage>() {
+        return wrong.into();
+    }
+    let text = error.to_string();
+    if text.contains(FULL) {
+        return Rejection::Overloaded;
+    }
+    // tonic-web tells the error of a body in its own words.
+    let is_said_by_a_codec = error.is::<Status>() && !is_incomplete(&text);
+    if is_said_by_a_codec && let Some(status) = error.downcast_ref::<Status>() {
+        return malformed(status.message());
+    }
+    match intake::is_malformed(error) {
+        true => malformed(body::MALFORMED),
+        false => Rejection::Incomplete,
+    }
+}
+
+fn malformed(reason: &str) -> Rejection {
+    Rejection::Malformed {
+        reason: reason.to_owned(),
+    }
+}
+
+impl From<&WrongMessage> for Rejection {
+    fn from(wrong: &WrongMessage) -> Self {
+        match wrong {
+            WrongMessage::TooLarge { limit } => Self::TooLarge { limit: *limit },
+            WrongMessage::Malformed { .. } | WrongMessage::CutOff => malformed(&wrong.to_string()),
+        }
+    }
+}
+
+/// Where a request stands among its messages.
+#[derive(Debug)]
+struct Reader {
+    bounds: Bounds,
+    head: [u8; HEAD],
+    /// Bytes of the head that have come.
+    begun: usize,
+    /// Bytes of the message that are to come.
+    left: usize,
+    /// Messages that are whole.
+    whole: usize,
+}
+
+impl Reader {
+    /// Reads `data`; if it is wrong, also how many of its bytes may be passed on.
+    fn read(&mut self, data: &[u8]) -> Result<(), (usize, Rejection)> {
+        // One whole message: a unary call, as a rule.
+        if self.begun == 0
+            && self.left == 0
+            && let Some((head, message)) = data.split_first_chunk::<HEAD>()
+            && length(*head) == message.len()
+        {
+            self.begin(*head).map_err(|wrong| (0, wrong))?;
+            self.left = 0;
+            return self.is_whole().map_err(|wrong| (0, wrong));
+        }
+        // Where the message begins that is being read.
+        let (mut at, mut start) = (0, 0);
+        while at < data.len() {
+            if self.left > 0 {
+                let taken = self.left.min(data.len() - at);
+                self.left -= taken;
+                at += taken;
+            } else {
+                if self.begun == 0 {
+                    start = at;
+                }
+                let taken = (HEAD - self.begun).min(data.len() - at);
+                self.head[self.begun..self.begun + taken].copy_from_slice(&data[at..at + taken]);
+                self.begun += taken;
+                at += taken;
+                if self.begun < HEAD {
+                    return Ok(());
+                }
+                self.begun = 0;
+                self.begin(self.head).map_err(|wrong| (start, wrong))?;
+            }
+            if self.left == 0 {
+                self.is_whole().map_err(|wrong| (start, wrong))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a message.
+    fn is_whole(&mut self) -> Result<(), Rejection> {
+        self.whole += 1;
+        match self.bounds.takes_one && self.whole > 1 {
+            true => Err(Rejection::ManyMessages),
+            false => Ok(()),
+        }
+    }
+
+    /// Begins a message.
+    fn begin(&mut self, head: [u8; HEAD]) -> Result<(), Rejection> {
+        let Bounds {
+            limit, is_encoded, ..
+        } = self.bounds;
+        let length = length(head);
+        match head[0] {
+            0 | 1 if length > limit => Err(Rejection::TooLarge { limit }),
+            1 if !is_encoded => Err(Rejection::CompressedWithoutEncoding),
+            0 | 1 => {
+                self.left = length;
+                Ok(())
+            }
+            flag => Err(malformed(&format!(
+                "the bytes are no gRPC messages: the compressed flag of one is {flag}, and neither 0 \
+                 nor 1"
+            ))),
+        }
+    }
+
+    /// Whether the request may end here.
+    fn end(&self) -> Result<(), Rejection> {
+        if self.begun > 0 || self.left > 0 {
+            Err(malformed(&WrongMessage::CutOff.to_string()))
+        } else if self.bounds.takes_one && self.whole == 0 {
+            Err(Rejection::NoMessage)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn length([_, length @ ..]: [u8; HEAD]) -> usize {
+    u32::from_be_bytes(length) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Bounds, Reader, Rejection};
+
+    fn reader(takes_one: bool) -> Reader {
+        Reader {
+            bounds: Bounds {
+                takes_one,
+                limit: 300,
+                is_encoded: false,
+                is_gzip: false,
+            },
+            head: [0; 5],
+            begun: 0,
+            left: 0,
+            whole: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_counted_however_they_are_cut(
+            lengths in prop::collection::vec(0_usize..=300, 0..8),
+            cut in 1_usize..64,
+        ) {
+            let mut bytes = Vec::new();
+            for length in &lengths {
+                bytes.push(0);
+                bytes.extend((*length as u32).to_be_bytes());
+                bytes.resize(bytes.len() + length, 7);
+            }
+            let mut stream = reader(false);
+            for piece in bytes.chunks(cut) {
+                prop_assert_eq!(stream.read(piece), Ok(()));
+            }
+            prop_assert_eq!(stream.end(), Ok(()));
+            prop_assert_eq!(stream.whole, lengths.len());
+
+            let mut call = reader(true);
+            let wrong = bytes.chunks(cut).find_map(|piece| call.read(piece).err());
+            let wrong = wrong.map(|(_, wrong)| wrong).or(call.end().err());
+            let right = match lengths.len() {
+                0 => Some(Rejection::NoMessage),
+                1 => None,
+                _ => Some(Rejection::ManyMessages),
+            };
+            prop_assert_eq!(wrong, right);
+        }
+
+        #[test]
+        fn what_is_right_before_what_is_wrong_is_passed_on(
+            lengths in prop::collection::vec(0_usize..=300, 0..4),
+            cut in 1_usize..2000,
+        ) {
+            let mut bytes = Vec::new();
+            for length in &lengths {
+                bytes.push(0);
+                bytes.extend((*length as u32).to_be_bytes());
+                bytes.resize(bytes.len() + length, 7);
+            }
+            let right = bytes.len();
+            bytes.extend([9; 5]);
+            let (mut stream, mut passed) = (reader(false), 0);
+            let mut wrong = None;
+            for piece in bytes.chunks(cut) {
+                match stream.read(piece) {
+                    Ok(()) => passed += piece.len(),
+                    Err((good, _)) => {
+                        wrong = Some(passed + good);
+                        break;
+                    }
+                }
+            }
+            // Of a head that came in two pieces the first is passed on.
+            let wrong = wrong.expect("it is found");
+            prop_assert!((right..right + 5).contains(&wrong), "{wrong} of {right}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What may be wrong with a call, and how a service says it.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::ALLOW};
+use http_body_util::Full;
+use tonic::{Code, Status};
+
+use crate::refusal::{GrpcStatus, Refusal, Refuse};
+
+/// What is wrong with a call, whoever finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// gRPC calls by POST.
+    MethodNotAllowed,
+    /// It is not gRPC with protobuf messages.
+    UnsupportedMediaType {
+        /// The media type that was sent, or that there was none. At most 80 characters of it.
+        sent: String,
+    },
+    /// There is no such service or method.
+    UnknownMethod,
+    /// Its messages are compressed in a way that the service does not read.
+    UnsupportedEncoding,
+    /// A message has more than `limit` bytes, unpacked or not.
+    TooLarge {
+        /// The most bytes that a message may have.
+        limit: usize,
+    },
+    /// Its bytes are no message of the contract.
+    Malformed {
+        /// Why. It speaks of the caller's bytes alone.
+        reason: String,
+    },
+    /// The rest of the request did not come.
+    Incomplete,
+    /// The requests on their way in hold too much memory.
+    Overloaded,
+    /// The contract has one message, and none came.
+    NoMessage,
+    /// The contract has one message, and more came.
+    ManyMessages,
+    /// A message says that it is compressed, and no header says how.
+    CompressedWithoutEncoding,
+    /// A fault of the server. Its cause is in the log.
+    Internal,
+    /// What the handler needs is away. Which, is in the log.
+    Unavailable,
+}
+
+impl Rejection {
+    /// What a caller is told. It never says anything about the inside of the server.
+    pub fn message(&self) -> String {
+        match self {
+            Self::MethodNotAllowed => "gRPC calls by POST".to_owned(),
+            Self::UnsupportedMediaType { sent } => {
+                format!("{sent} is not read here; send application/grpc over HTTP/2")
+            }
+            Self::UnknownMethod => "this server has no such service or method".to_owned(),
+            Self::UnsupportedEncoding => "this compression is not read here; send what \
+                                          grpc-accept-encoding names, or identity"
+                .to_owned(),
+            Self::TooLarge { limit } => {
+                format!("a message has more than the {limit} bytes that the server takes")
+            }
+            Self::Malformed { reason } => reason.clone(),
+            Self::Incomplete => "the request paused for too long, or broke off".to_owned(),
+            Self::Overloaded => Refusal::Overloaded.message().to_owned(),
+            Self::NoMessage => "this method takes one message, and none came".to_owned(),
+            Self::ManyMessages => "this method takes one message, and more came".to_owned(),
+            Self::CompressedWithoutEncoding => {
+                "a message has its compressed flag set, and no grpc-encoding says how it is \
+                 compressed"
+                    .to_owned()
+            }
+            Self::Internal => Refusal::Panicked.message().to_owned(),
+            Self::Unavailable => {
+                "a service that this one needs does not answer; try again later".to_owned()
+            }
+        }
+    }
+
+    /// Its gRPC code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::MethodNotAllowed
+            | Self::UnsupportedMediaType { .. }
+            | Self::UnknownMethod
+            | Self::UnsupportedEncoding
+            // statuscodes.md: cardinality violations.
+            | Self::NoMessage
+            | Self::ManyMessages => Code::Unimplemented,
+            Self::TooLarge { .. } | Self::Overloaded => Code::ResourceExhausted,
+            Self::Malformed { .. } => Code::InvalidArgument,
+            Self::Incomplete => Code::Cancelled,
+            // compression.md: test case 3.
+            Self::CompressedWithoutEncoding | Self::Internal => Code::Internal,
+            Self::Unavailable => Code::Unavailable,
+        }
+    }
+
+    /// Its HTTP status, if it is found by the head of a request: whoever sent it may know no gRPC.
+    pub fn http_status(&self) -> Option<StatusCode> {
+        match self {
+            Self::MethodNotAllowed => Some(StatusCode::METHOD_NOT_ALLOWED),
+            Self::UnsupportedMediaType { .. } => Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            _ => None,
+        }
+    }
+}
+
+/// How a service says what is wrong with a call. [`GrpcStatus`] says it in few words.
+pub trait Reject: Send + Sync + 'static {
+    /// The status for `rejection`.
+    fn status(&self, rejection: &Rejection) -> Status {
+        match rejection {
+            Rejection::Overloaded => Status::from_header_map(
+                &GrpcStatus.trailers(Refusal::Overloaded).unwrap_or_default(),
+            )
+            .unwrap_or_else(|| Status::resource_exhausted(rejection.message())),
+            _ => Status::new(rejection.code(), rejection.message()),
+        }
+    }
+
+    /// The whole answer to a call whose head is rejected already.
+    fn answer(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
+        let mut answer: Response<Full<Bytes>> = self.status(rejection).into_http();
+        if let Some(status) = rejection.http_status() {
+            *answer.status_mut() = status;
+        }
+        if *rejection == Rejection::MethodNotAllowed {
+            let post = HeaderValue::from_static("POST");
+            answer.headers_mut().insert(ALLOW, post);
+        }
+        answer
+    }
+}
+
+impl Reject for GrpcStatus {}
+
+/// What a handler's caller is told of a call that the handler made itself and that failed with `status`:
+/// UNAVAILABLE where it may help to try again, and INTERNAL otherwise. It is not the caller's fault, whatever
+/// the code, and the text is for the log alone.
+///
+/// ```
+/// # use serving::status_mapping::downstream;
+/// # use tonic::{Code, Status};
+/// let failed = Status::invalid_argument("no column \"nmae\" in table users");
+/// assert_eq!(downstream(&failed).code(), Code::Internal);
+/// assert!(!downstream(&failed).message().contains("users"));
+/// ```
+pub fn downstream(status: &Status) -> Status {
+    super::log(status.code(), &status.message());
+    let rejection = behind(status.code());
+    Status::new(rejection.code(), rejection.message())
+}
+
+/// What a failure with `code`, of something behind the handler, is to the handler's caller.
+pub(super) fn behind(code: Code) -> Rejection {
+    match code {
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted => {
+            Rejection::Unavailable
+        }
+        _ => Rejection::Internal,
+    }
+}
