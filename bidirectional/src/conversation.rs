@@ -6,7 +6,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use proto::bidirectional::{Message, bidirectional_client::BidirectionalClient};
 use serving::{
     CancellationToken,
-    client::{self, CallError},
+    client::{self, CallError, Witness},
     retry::Retry,
 };
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codec::CompressionEncoding::Gzip;
 
 /// The messages that the client sends when it is given no others.
 pub const MESSAGES: [&str; 5] = [
@@ -67,18 +68,24 @@ where
 {
     let connected = waits.retry.run(waits.silence, || client::connect(address));
     let channel = connected.await?;
-    let mut stub = BidirectionalClient::new(channel);
+    let half_closed = CancellationToken::new();
+    let (channel, witness) = client::watched(channel);
+    let mut stub = BidirectionalClient::new(channel).accept_compressed(Gzip);
+    let waiting = Waiting {
+        half_closed: &half_closed,
+        silence: waits.silence,
+        witness: &witness,
+    };
     let (to_server, outgoing) = mpsc::channel(1);
     let (answers, answered) = watch::channel(0);
-    let half_closed = CancellationToken::new();
 
     let write = write(messages, to_server, answered, &half_closed, waits, &tell);
     // The call itself returns when the server sends its headers, which a server may hold back until
     // it has something to answer: so the writer must not wait for the call.
     let read = async {
         let call = stub.get_server_response(ReceiverStream::new(outgoing));
-        let mut incoming = quiet(call, &half_closed, waits.silence).await?.into_inner();
-        while let Some(answer) = quiet(incoming.message(), &half_closed, waits.silence).await? {
+        let mut incoming = waiting.quiet(call).await?.into_inner();
+        while let Some(answer) = waiting.quiet(incoming.message()).await? {
             tell(Event::Answered(answer.message));
             answers.send_modify(|count| *count += 1);
         }
@@ -141,20 +148,29 @@ where
     Ok(sent)
 }
 
-/// Awaits the server, without an end while the client is still writing, and for `silence` from then
-/// on.
-async fn quiet<T>(
-    answer: impl Future<Output = Result<T, tonic::Status>>,
-    half_closed: &CancellationToken,
+/// How the server is awaited.
+struct Waiting<'a> {
+    half_closed: &'a CancellationToken,
     silence: Duration,
-) -> Result<T, CallError> {
-    let end = async {
-        half_closed.cancelled().await;
-        sleep(silence).await;
-    };
-    tokio::select! {
-        answer = answer => answer.map_err(|status| client::call_error(&status, silence)),
-        () = end => Err(CallError::Deadline { deadline: silence }),
+    witness: &'a Witness,
+}
+
+impl Waiting<'_> {
+    /// Awaits the server, without an end while the client is still writing, and for the time of silence from
+    /// then on.
+    async fn quiet<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tonic::Status>>,
+    ) -> Result<T, CallError> {
+        let deadline = self.silence;
+        let end = async {
+            self.half_closed.cancelled().await;
+            sleep(deadline).await;
+        };
+        tokio::select! {
+            answer = answer => answer.map_err(|status| self.witness.error(&status, deadline)),
+            () = end => Err(CallError::Deadline { deadline }),
+        }
     }
 }
 

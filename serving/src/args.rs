@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsString,
+    io::{self, ErrorKind, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -147,9 +148,28 @@ pub fn parse<P: Parser>() -> P {
             false => arg,
         }
     });
-    let matches = command.clone().get_matches();
-    let parsed = P::from_arg_matches(&matches);
-    parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+    let matches = command.clone().try_get_matches();
+    let parsed = matches.and_then(|matches| {
+        let parsed = P::from_arg_matches(&matches);
+        parsed.map_err(|error| error.format(&mut command))
+    });
+    parsed.unwrap_or_else(|error| end(&error))
+}
+
+/// Prints `error`, or the help that was asked for, and ends the process: with 1 where that cannot be printed,
+/// unless its reader has seen enough.
+fn end(error: &clap::Error) -> ! {
+    let code = match error.print() {
+        Err(broken) if broken.kind() != ErrorKind::BrokenPipe && !error.use_stderr() => {
+            let _ = writeln!(
+                io::stderr(),
+                "error: standard output cannot be written: {broken}"
+            );
+            1
+        }
+        _ => error.exit_code(),
+    };
+    std::process::exit(code)
 }
 
 /// Whether `value` says of a flag that it is not set.

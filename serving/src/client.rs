@@ -1,12 +1,15 @@
 //! What the clients here share: a connection with an end to every wait, and errors a person can
 //! act on.
 
+mod witness;
+
 use std::{
     error::Error,
     fmt::Display,
     future::Future,
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     iter,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -15,6 +18,9 @@ use tonic::{
     Code, Request, Status,
     transport::{Channel, Endpoint, Uri},
 };
+use tonic_types::StatusExt;
+
+pub use witness::{Watched, WatchedBody, Witness, watched};
 
 #[cfg(doc)]
 use crate::retry::Retry;
@@ -89,6 +95,15 @@ pub enum CallError {
         code: Code,
         /// The server's message on one line, or that it gave none.
         message: String,
+        /// How long the server wants the caller to wait before it tries again, if it wants it to
+        /// (`google.rpc.RetryInfo`).
+        retry_after: Option<Duration>,
+    },
+    /// The server answered, and the client cannot read or take the answer.
+    #[error("the client cannot use what the server answered: {reason}")]
+    Unusable {
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
@@ -107,6 +122,16 @@ impl CallError {
                     ..
                 }
         )
+    }
+}
+
+impl CallError {
+    /// How long the server wants the caller to wait before it tries again, if it wants it to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 
@@ -148,12 +173,58 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Writes `line` to standard output. When its reader has gone, as `head` does, there is nobody left
-/// to work for: the process ends.
+/// Writes `line` to standard output. Control characters are escaped: they are a peer's, and a terminal would
+/// obey them. When its reader has gone, as `head` does, there is nobody left to work for: the process ends
+/// well. When it cannot be written for another reason, the process ends with an error.
 pub fn say(line: impl Display) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    match writeln!(io::stdout(), "{}", escaped(&line.to_string())) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            let _ = writeln!(
+                io::stderr(),
+                "error: standard output cannot be written: {error}"
+            );
+            std::process::exit(1);
+        }
     }
+}
+
+/// Writes `line` to standard error, as [`say`] does. If it cannot be written, the process ends with 1.
+pub fn note(line: impl Display) {
+    if writeln!(io::stderr(), "{}", escaped(&line.to_string())).is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// Writes `error` to standard error, if anybody takes it, and is how the process is to end.
+pub fn fail(error: &CallError) -> ExitCode {
+    let error = escaped(&error.to_string());
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+/// Whether a terminal may take `letter` for more than a letter: controls, and what turns the direction of the
+/// text around (UAX #9).
+fn is_active(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` with escapes for what a terminal would obey.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match is_active(letter) {
+            true => escaped.extend(letter.escape_default()),
+            false => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// `text` of a peer, on one line.
+fn on_one_line(text: &str) -> String {
+    text.replace(is_active, " ")
 }
 
 /// How often an open connection with a call on it is asked for a sign of life: below the idle time
@@ -216,21 +287,23 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         return CallError::Status {
             code: status.code(),
             message: format!("it ended the call with {reason:?}"),
+            retry_after: None,
         };
     }
     if let Some(cause) = causes(status).last() {
         return CallError::Broken {
-            reason: cause.to_string(),
+            reason: on_one_line(&cause.to_string()),
         };
     }
     if let Some(http) = http_status(status).filter(|http| *http != "200 OK") {
-        let reason = format!("HTTP {http}");
+        let reason = on_one_line(&format!("HTTP {http}"));
         // A gateway says so of a server that it cannot reach.
         let number = http.get(..3).and_then(|number| number.parse().ok());
         return match number.map(codes::of_http) {
             Some(Code::Unavailable) => CallError::Status {
                 code: Code::Unavailable,
                 message: reason,
+                retry_after: None,
             },
             _ => CallError::NotGrpc { reason },
         };
@@ -241,9 +314,11 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         ("", _) => "it gave no reason",
         (message, _) => message,
     };
+    let details = status.get_error_details();
     CallError::Status {
         code: status.code(),
-        message: message.replace(char::is_control, " "),
+        message: on_one_line(message),
+        retry_after: details.retry_info().and_then(|info| info.retry_delay),
     }
 }
 

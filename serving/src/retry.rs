@@ -1,4 +1,4 @@
-//! Trying again: only where the server is unavailable, a bounded number of times, and not all
+//! Trying again: only where the server is unavailable or asks for it, a bounded number of times, and not all
 //! callers at once.
 
 use std::time::Duration;
@@ -13,8 +13,9 @@ use crate::{
 /// How often, and how long after the last attempt, a call is tried again.
 ///
 /// The pause doubles from attempt to attempt, give or take a fifth, as gRPC's retry design has it
-/// (gRFC A6). Only what is UNAVAILABLE is tried again, a broken connection included, so use it for
-/// calls that may be done twice.
+/// (gRFC A6). Only what is UNAVAILABLE is tried again, a broken connection included, and what the server
+/// itself says may be tried again (`google.rpc.RetryInfo`), not before it says: so use it for calls that may
+/// be done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts after the first.
@@ -69,14 +70,23 @@ impl Retry {
         loop {
             let result = timeout_at(end, attempt()).await;
             let result = result.unwrap_or(Err(CallError::Deadline { deadline }));
-            let next = Instant::now() + jittered(pause, JITTER);
-            let again = retried < self.retries && next < end;
-            match result {
-                // Where the pause does not fit, what happened says more than that the time is over.
-                Err(error) if error.is_unavailable() && again => {}
+            let error = match result {
+                Err(error) if retried < self.retries => error,
                 result => return result,
+            };
+            let next = match error.retry_after() {
+                Some(asked) => Instant::now().checked_add(asked),
+                None if error.is_unavailable() => Some(Instant::now()),
+                None => return Err(error),
+            };
+            // Nobody comes before the time that the server asked for.
+            let spread = jittered(pause, JITTER);
+            let next = next.and_then(|next| next.checked_add(spread));
+            match next.filter(|next| *next < end) {
+                Some(next) => sleep_until(next).await,
+                // Where the pause does not fit, what happened says more than that the time is over.
+                None => return Err(error),
             }
-            sleep_until(next).await;
             retried += 1;
             pause = (pause * 2).min(self.longest_pause);
         }

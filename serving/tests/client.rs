@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serving::client::{CallError, call_error, code_name, connect, with_deadline};
+use serving::client::{CallError, call_error, code_name, connect, watched, with_deadline};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket},
@@ -224,6 +224,85 @@ async fn error_of_http(head: &[u8]) -> CallError {
     let mut health = HealthClient::new(connect(&address).await.expect("somebody listens"));
     let status = health.check(HealthCheckRequest::default()).await;
     call_error(&status.expect_err("it is no gRPC"), PATIENCE)
+}
+
+/// A header as HPACK has it without an index, by a name of its static table or of its own.
+fn header(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+    [&[0][..], &text(name), &text(value)].concat()
+}
+
+/// What a client that watches its call makes of an answer over HTTP/2 with these headers beside `:status: 200`,
+/// this body, and these trailers.
+async fn watched_error(
+    headers: &[(&str, &str)],
+    body: &'static [u8],
+    trailers: &[(&str, &str)],
+) -> CallError {
+    let block = |fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(name, value)| header(name, value));
+        fields.collect::<Vec<_>>().concat()
+    };
+    let (head, trailers) = ([vec![0x88], block(headers)].concat(), block(trailers));
+    let address = answering(move |stream| {
+        let head = wire::frame(1, 0x4, stream, &head);
+        let last = u8::from(trailers.is_empty());
+        let body = wire::frame(0, last, stream, body);
+        match last {
+            1 => [head, body].concat(),
+            _ => [head, body, wire::frame(1, 0x5, stream, &trailers)].concat(),
+        }
+    })
+    .await;
+    let channel = connect(&address).await.expect("somebody listens");
+    let (channel, witness) = watched(channel);
+    let status = HealthClient::new(channel)
+        .check(HealthCheckRequest::default())
+        .await;
+    witness.error(&status.expect_err("it is no answer"), PATIENCE)
+}
+
+#[tokio::test]
+async fn a_page_with_200_is_no_grpc() {
+    let html = [("content-type", "text/html")];
+    let error = watched_error(&html, b"<html>Welcome</html>", &[]).await;
+    assert!(!error.is_unavailable());
+    assert!(
+        error
+            .to_string()
+            .starts_with("what came back is no gRPC (HTTP 200 OK with text/html); is it the port"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_client_finds_is_not_said_to_be_the_servers_word() {
+    let grpc = [("content-type", "application/grpc")];
+    // A message that is no protobuf: the text is that of the client's own codec.
+    let error = watched_error(&grpc, b"\0\0\0\0\x01\xff", &[("grpc-status", "0")]).await;
+    let said = error.to_string();
+    let begin = "the client cannot use what the server answered: failed to decode";
+    assert!(said.starts_with(begin), "{said}");
+    // The same text, if it is the server that says it.
+    let text = "failed to decode Protobuf message";
+    let trailers = [("grpc-status", "3"), ("grpc-message", text)];
+    let error = watched_error(&grpc, b"", &trailers).await;
+    assert_eq!(
+        error.to_string(),
+        format!("the server answered INVALID_ARGUMENT: {text}")
+    );
+}
+
+#[tokio::test]
+async fn the_time_that_a_server_asks_for_comes_with_its_status() {
+    use tonic_types::{ErrorDetails, StatusExt};
+    let asked = Duration::from_secs(7);
+    let details = ErrorDetails::with_retry_info(Some(asked));
+    let status = Status::with_error_details(Code::ResourceExhausted, "later", details);
+    let error = call_error(&status, PATIENCE);
+    assert_eq!(error.retry_after(), Some(asked), "{error}");
+    let status = Status::resource_exhausted("never");
+    assert_eq!(call_error(&status, PATIENCE).retry_after(), None);
 }
 
 #[tokio::test]

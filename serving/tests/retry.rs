@@ -14,6 +14,7 @@ fn status(code: Code) -> CallError {
     CallError::Status {
         code,
         message: String::new(),
+        retry_after: None,
     }
 }
 
@@ -108,5 +109,31 @@ async fn an_attempt_that_never_ends_is_given_up_when_the_deadline_passes() {
             "after {failures} that failed"
         );
         assert!((deadline..deadline * 2).contains(&start.elapsed()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_asks_for_is_waited_for_whatever_the_code() {
+    for (code, asked, tries) in [
+        (Code::ResourceExhausted, Duration::from_secs(3), 6),
+        (Code::Unavailable, Duration::from_secs(3), 6),
+        // Longer than the caller has.
+        (Code::Unavailable, Duration::from_secs(600), 1),
+        (Code::Unavailable, Duration::MAX, 1),
+    ] {
+        let times = RefCell::new(Vec::new());
+        let result = RETRY.run(Duration::from_secs(60), || {
+            times.borrow_mut().push(Instant::now());
+            ready(Err::<(), _>(CallError::Status {
+                code,
+                message: String::new(),
+                retry_after: Some(asked),
+            }))
+        });
+        result.await.unwrap_err();
+        let times = times.into_inner();
+        assert_eq!(times.len(), tries, "{code:?} {asked:?}");
+        let pauses: Vec<_> = times.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(pauses.iter().all(|pause| *pause >= asked), "{pauses:?}");
     }
 }

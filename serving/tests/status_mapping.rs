@@ -47,7 +47,9 @@ const LIST: &[u8] = b"\x3a\x01*";
 
 /// One message with its head.
 fn message(flag: u8, bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    let length = u32::try_from(bytes.len())
+        .expect("it is short")
+        .to_be_bytes();
     [&[flag][..], &length, bytes].concat()
 }
 
@@ -69,13 +71,13 @@ impl Lines {
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("it is text")
     }
 }
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -113,8 +115,10 @@ async fn serve() -> (std::net::SocketAddr, impl Future<Output = ()>) {
             std::future::ready(Ok(Status::unimplemented("").into_http()))
         }
     }
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("loopback works");
+    let address = socket.local_addr().expect("it works");
     let shutdown = CancellationToken::new();
     let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
     let (operations, told) = routes("a.Service", descriptors, shutdown.clone()).await;
@@ -124,7 +128,10 @@ async fn serve() -> (std::net::SocketAddr, impl Future<Output = ()>) {
     let stop = async move {
         shutdown.cancel();
         let ended = timeout(PATIENCE, server).await;
-        ended.expect("the server should end").unwrap().unwrap();
+        ended
+            .expect("the server should end")
+            .expect("no panic")
+            .expect("nothing is cut");
     };
     (address, stop)
 }
@@ -143,30 +150,45 @@ async fn ask(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .expect("it works");
     let exchange = async {
-        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let stream = TokioIo::new(TcpStream::connect(address).await.expect("loopback works"));
         let (mut client, driver) = http2::handshake(TokioExecutor::new(), stream)
             .await
-            .unwrap();
+            .expect("it works");
         tokio::spawn(driver);
-        let (head, body) = client.send_request(request).await.unwrap().into_parts();
+        let (head, body) = client
+            .send_request(request)
+            .await
+            .expect("loopback works")
+            .into_parts();
         let mut headers = head.headers;
-        let body = body.collect().await.unwrap();
+        let body = body.collect().await.expect("loopback works");
         headers.extend(body.trailers().cloned().unwrap_or_default());
         (head.status, headers)
     };
     timeout(PATIENCE, exchange).await.expect("an answer")
 }
 
+/// Its name, the path, headers, the body, and the code that comes of it.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    Vec<u8>,
+    &'static str,
+);
+
 #[tokio::test]
 async fn what_a_caller_does_wrong_has_the_code_of_grpcs_documents_and_no_line_in_the_log() {
     let (lines, _guard) = Lines::of_this_thread();
     let (address, stop) = serve().await;
     let one = message(0, ALL);
-    let plain = ("content-type", "application/grpc");
-    let cases: &[(&str, &str, &[(&str, &str)], Vec<u8>, &str)] = &[
-        ("one message", CHECK, &[plain], one.clone(), "0"),
+    const PLAIN: (&str, &str) = ("content-type", "application/grpc");
+    let cases: &[Case] = &[
+        ("one message", CHECK, &[PLAIN], one.clone(), "0"),
         (
             "capitals",
             CHECK,
@@ -181,99 +203,99 @@ async fn what_a_caller_does_wrong_has_the_code_of_grpcs_documents_and_no_line_in
             one.clone(),
             "0",
         ),
-        ("no message", CHECK, &[plain], Vec::new(), "12"),
-        ("two messages", CHECK, &[plain], one.repeat(2), "12"),
+        ("no message", CHECK, &[PLAIN], Vec::new(), "12"),
+        ("two messages", CHECK, &[PLAIN], one.repeat(2), "12"),
         (
             "no method",
             "/grpc.health.v1.Health/Ask",
-            &[plain],
+            &[PLAIN],
             one.clone(),
             "12",
         ),
         (
             "the compressed flag without an encoding",
             CHECK,
-            &[plain],
+            &[PLAIN],
             message(1, ALL),
             "13",
         ),
         (
             "the compressed flag with identity",
             CHECK,
-            &[plain, ("grpc-encoding", "identity")],
+            &[PLAIN, ("grpc-encoding", "identity")],
             message(1, ALL),
             "13",
         ),
         (
             "an encoding that is not read",
             CHECK,
-            &[plain, ("grpc-encoding", "zstd")],
+            &[PLAIN, ("grpc-encoding", "zstd")],
             message(1, ALL),
             "12",
         ),
-        ("another flag", CHECK, &[plain], message(2, ALL), "3"),
+        ("another flag", CHECK, &[PLAIN], message(2, ALL), "3"),
         (
             "bytes that are no protobuf",
             CHECK,
-            &[plain],
+            &[PLAIN],
             message(0, b"\xff"),
             "3",
         ),
         (
             "a message cut off",
             CHECK,
-            &[plain],
+            &[PLAIN],
             message(0, b"\x0a\x01x")[..7].to_vec(),
             "3",
         ),
-        ("a head cut off", CHECK, &[plain], vec![0, 0, 0], "3"),
+        ("a head cut off", CHECK, &[PLAIN], vec![0, 0, 0], "3"),
         (
             "a message above the limit",
             CHECK,
-            &[plain],
+            &[PLAIN],
             message(0, &[0; LIMIT + 1]),
             "8",
         ),
         (
             "its head alone",
             CHECK,
-            &[plain],
+            &[PLAIN],
             message(0, &[0; LIMIT + 1])[..5].to_vec(),
             "8",
         ),
         (
             "a stream",
             REFLECTION,
-            &[plain],
+            &[PLAIN],
             message(0, LIST).repeat(3),
             "0",
         ),
-        ("an empty stream", REFLECTION, &[plain], Vec::new(), "0"),
+        ("an empty stream", REFLECTION, &[PLAIN], Vec::new(), "0"),
         (
             "a stream that is no protobuf",
             REFLECTION,
-            &[plain],
+            &[PLAIN],
             [message(0, LIST), message(0, b"\xff")].concat(),
             "3",
         ),
         (
             "a stream cut off",
             REFLECTION,
-            &[plain],
+            &[PLAIN],
             [message(0, LIST), vec![0, 0]].concat(),
             "3",
         ),
         (
             "a stream with the compressed flag",
             REFLECTION,
-            &[plain],
+            &[PLAIN],
             [message(0, LIST), message(1, LIST)].concat(),
             "13",
         ),
         (
             "a stream with a message above the limit",
             REFLECTION,
-            &[plain],
+            &[PLAIN],
             [message(0, LIST), message(0, &[0; LIMIT + 1])].concat(),
             "8",
         ),
@@ -283,7 +305,7 @@ async fn what_a_caller_does_wrong_has_the_code_of_grpcs_documents_and_no_line_in
         assert_eq!(status, StatusCode::OK, "{name}: {headers:?}");
         assert_eq!(headers["grpc-status"], *code, "{name}: {headers:?}");
     }
-    let (status, headers) = ask(address, Method::GET, CHECK, &[plain], Vec::new()).await;
+    let (status, headers) = ask(address, Method::GET, CHECK, &[PLAIN], Vec::new()).await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(headers["allow"], "POST");
     let wrong: [&[(&str, &str)]; 4] = [
@@ -314,11 +336,11 @@ async fn mapped(own: Status, waits: bool) -> Status {
         }
     });
     let request = Request::post(CHECK).header("content-type", "application/grpc");
-    let request = request.body(Full::from(message(0, ALL))).unwrap();
+    let request = request.body(Full::from(message(0, ALL))).expect("it works");
     let answer = StatusMappingLayer::new(LIMIT)
         .layer(service)
         .oneshot(request);
-    Status::from_header_map(answer.await.unwrap().headers()).unwrap()
+    Status::from_header_map(answer.await.expect("it works").headers()).expect("it works")
 }
 
 #[tokio::test]

@@ -89,10 +89,11 @@ pub async fn ask(
         // What the attempts before have left of it.
         let left = deadline.saturating_sub(begin.elapsed());
         let request = client::with_deadline(message, left);
+        let (channel, witness) = client::watched(channel);
         let mut client = UnaryClient::new(channel).accept_compressed(Gzip);
         match client.get_server_response(request).await {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(client::call_error(&status, deadline)),
+            Err(status) => Err(witness.error(&status, deadline)),
         }
     };
     retry.run(deadline, attempt).await

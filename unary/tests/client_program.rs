@@ -158,3 +158,72 @@ async fn a_deadline_that_is_no_time_is_refused_with_an_example() {
         assert!(ended.stderr.contains("--deadline"), "{}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_is_an_error_and_no_panic() {
+    use std::{fs::File, io::pipe, process::Stdio};
+    let full = || File::options().write(true).open("/dev/full");
+    if full().is_err() {
+        // Only Linux has it.
+        return;
+    }
+    let nobody = [PATIENT, "--address", "localhost:1", "--retries", "0"];
+    for args in [&nobody[..], &["--help"]] {
+        let mut client = program(CLIENT, args);
+        client.stdout(full().expect("it was there"));
+        let ended = client.spawn().expect("cargo built it").wait_with_output();
+        let ended = ended.await.expect("it ends");
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("standard output cannot be written"), "{said}");
+    }
+    let (reader, writer) = pipe().expect("there are descriptors");
+    drop(reader);
+    for stderr in [Stdio::from(full().expect("it was there")), writer.into()] {
+        let mut client = program(CLIENT, &nobody);
+        client.stderr(stderr);
+        let ended = client.spawn().expect("cargo built it").wait_with_output();
+        let ended = ended.await.expect("it ends");
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    }
+}
+
+/// A server that tries to have the terminal of its caller do something.
+struct Painting;
+
+const PAINT: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\ranswer: received: false";
+
+#[tonic::async_trait]
+impl Unary for Painting {
+    async fn get_server_response(
+        &self,
+        request: Request<Message>,
+    ) -> Result<Response<MessageResponse>, Status> {
+        match request.into_inner().message.as_str() {
+            "fail" => Err(Status::not_found(PAINT)),
+            _ => Ok(Response::new(MessageResponse {
+                message: PAINT.to_owned(),
+                received: true,
+            })),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_a_server_says_is_obeyed_by_the_terminal() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = Server::builder()
+        .add_service(UnaryServer::new(Painting))
+        .serve_with_incoming(TcpIncoming::from(listener));
+    let server = tokio::spawn(server);
+    for asked in ["answer", "fail"] {
+        let ended = run(program(CLIENT, &["--address", &address, PATIENT, asked])).await;
+        for letter in ended.stdout.chars().chain(ended.stderr.chars()) {
+            let is_active = (letter.is_control() && letter != '\n') || letter == '\u{202e}';
+            assert!(!is_active, "{ended:?}");
+        }
+        assert!(format!("{ended:?}").contains("owned"), "{ended:?}");
+    }
+    server.abort();
+}

@@ -71,10 +71,7 @@ fn main() -> ExitCode {
     };
     match client::block_on(conversation::hold(&args.address, messages, waits, print)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => client::fail(&error),
     }
 }
 
@@ -86,7 +83,9 @@ fn print(event: Event) {
                 "Hello from the server received your {message}"
             ));
         }
-        Event::HalfClosed => eprintln!("(all sent: the client has half-closed, and still listens)"),
+        Event::HalfClosed => {
+            client::note("(all sent: the client has half-closed, and still listens)");
+        }
     }
 }
 

@@ -48,9 +48,6 @@ fn main() -> ExitCode {
             client::say(format_args!("answer: received: {}", answer.received));
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => client::fail(&error),
     }
 }

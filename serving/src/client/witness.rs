@@ -1,0 +1,149 @@
+//! What the server said of a call, beside what the client makes of it: tonic's client has one type for both.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{
+    TryFutureExt,
+    future::{BoxFuture, FutureExt},
+};
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body::{Frame, SizeHint};
+use tonic::{Code, Status, body::Body, transport::Channel};
+use tower::Service;
+
+use super::{CallError, call_error, on_one_line};
+use crate::telemetry::codes;
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The server said how the call ended.
+    said: AtomicBool,
+    /// What answered does not speak gRPC.
+    foreign: OnceLock<(StatusCode, String)>,
+}
+
+impl Seen {
+    fn look(&self, headers: &HeaderMap) {
+        if headers.contains_key(Status::GRPC_STATUS) {
+            self.said.store(true, Relaxed);
+        }
+    }
+}
+
+/// What was seen of the answer to one call.
+#[derive(Clone, Debug)]
+pub struct Witness(Arc<Seen>);
+
+/// A channel that is watched. One call is to be made over it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    channel: Channel,
+    seen: Arc<Seen>,
+}
+
+/// `channel` for one call, and what will be seen of its answer.
+pub fn watched(channel: Channel) -> (Watched, Witness) {
+    let seen = Arc::new(Seen::default());
+    let witness = Witness(Arc::clone(&seen));
+    (Watched { channel, seen }, witness)
+}
+
+impl Witness {
+    /// What `status` means to the caller who set `deadline`: [`call_error`], and whether the server said it.
+    pub fn error(&self, status: &Status, deadline: Duration) -> CallError {
+        let has_cause = std::error::Error::source(status).is_some();
+        if self.0.said.load(Relaxed) || has_cause {
+            return call_error(status, deadline);
+        }
+        if let Some((http, kind)) = self.0.foreign.get() {
+            // A gateway says so of a server that it cannot reach.
+            if codes::of_http(http.as_u16()) == Code::Unavailable {
+                return CallError::Status {
+                    code: Code::Unavailable,
+                    message: format!("HTTP {http}"),
+                    retry_after: None,
+                };
+            }
+            let reason = format!("HTTP {http} with {kind}");
+            return CallError::NotGrpc { reason };
+        }
+        match call_error(status, deadline) {
+            CallError::Status { message, .. } => CallError::Unusable { reason: message },
+            other => other,
+        }
+    }
+}
+
+impl Service<Request<Body>> for Watched {
+    type Response = Response<WatchedBody>;
+    type Error = tonic::transport::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let seen = Arc::clone(&self.seen);
+        let answer = self.channel.call(request).map_ok(move |answer| {
+            seen.look(answer.headers());
+            let kind = answer.headers().get(CONTENT_TYPE);
+            let is_grpc = kind.is_some_and(|kind| {
+                const GRPC: &[u8] = b"application/grpc";
+                let start = kind.as_bytes().get(..GRPC.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+            });
+            if !is_grpc {
+                let kind = kind.map_or_else(
+                    || "no content type".to_owned(),
+                    |kind| on_one_line(&String::from_utf8_lossy(kind.as_bytes())),
+                );
+                let _ = seen.foreign.set((answer.status(), kind));
+            }
+            answer.map(|body| WatchedBody { body, seen })
+        });
+        answer.boxed()
+    }
+}
+
+/// An answer that is watched.
+#[derive(Debug)]
+pub struct WatchedBody {
+    body: Body,
+    seen: Arc<Seen>,
+}
+
+impl http_body::Body for WatchedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.seen.look(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
