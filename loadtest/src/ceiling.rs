@@ -34,7 +34,8 @@ pub async fn measure(
         rounds: Some(1),
         ..Design::QUICK
     };
-    let scenario = study::scenario(&design, Purpose::Ceiling, protocols, users, Load::Closed);
+    let variants = study::variants(protocols);
+    let scenario = study::scenario(&design, Purpose::Ceiling, &variants, users, Load::Closed);
     let mut found = Vec::new();
     for variant in &scenario.variants {
         let planned = Planned {

@@ -2,6 +2,7 @@
 
 mod config;
 mod outputs;
+mod service;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use thiserror::Error;
 
 pub use config::{Config, MOST_USERS, typed};
 pub use outputs::of_trial;
+pub use service::ServiceArgs;
 
 use crate::{
     capacity,
@@ -110,6 +112,9 @@ pub struct Comparison {
     /// Where the service is.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// What is called there, if it is another contract than that of greetings.
+    #[command(flatten)]
+    pub service: ServiceArgs,
     /// The load.
     #[command(flatten)]
     pub load: LoadArgs,

@@ -19,12 +19,17 @@ use crate::{
     progress::Display,
     record::{FORMAT, Protocol, Purpose, Scenario, Trial, Variant, store},
     report,
+    service::Served,
     system::{self, System, embedded::Account},
     validity::{self, Evidence},
 };
 
 /// How often a trial is made that measures nothing: a disturbance passes, a cause stays.
 const ATTEMPTS: u32 = 3;
+
+/// Calls per second that a closed loop is taken for before its rate is known, where each call has to be
+/// another: a service that does something is slower.
+const UNKNOWN_RATE: f64 = 5_000.0;
 
 /// Makes trials, and keeps them.
 pub struct Executor {
@@ -42,6 +47,8 @@ pub struct Executor {
     pub broken_off: Option<String>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
+    /// The variants of a service of another contract: a null server is sent their requests.
+    pub served: Vec<Served>,
     /// Good replies that were looked at, so that those of trials can be compared with them: of a null server
     /// or not, by protocol and batch.
     replies: HashMap<(bool, Protocol, u32), Bytes>,
@@ -70,6 +77,7 @@ impl Executor {
             trials: Vec::new(),
             broken_off: None,
             thresholds_missed: Vec::new(),
+            served: Vec::new(),
             replies: HashMap::new(),
         }
     }
@@ -227,6 +235,9 @@ impl Executor {
         session: &system::Session,
     ) -> engine::Workload {
         let (protocol, batch) = (planned.variant.protocol, planned.scenario.batch);
+        if let Some(foreign) = self.foreign(planned) {
+            return foreign;
+        }
         let key = (
             planned.scenario.purpose == Purpose::Ceiling,
             protocol,
@@ -246,6 +257,46 @@ impl Executor {
             Err(_) => None,
         };
         greetings::workload(request, reply)
+    }
+
+    /// The requests of a service of another contract, if it is one.
+    fn foreign(&self, planned: &Planned<'_>) -> Option<engine::Workload> {
+        if let System::Foreign(served) = planned.system {
+            return Some(served.workload(self.expected_calls(planned)));
+        }
+        let is_ceiling = planned.scenario.purpose == Purpose::Ceiling;
+        let protocol = planned.variant.protocol;
+        let mut served = self.served.iter().filter(|_| is_ceiling);
+        let mut workload = served.find(|one| one.protocol() == protocol)?.workload(0);
+        for request in &mut workload.requests {
+            request.expect = engine::Expect::Status;
+        }
+        Some(workload)
+    }
+
+    /// How many calls a trial makes at most, about, its warm-up included.
+    fn expected_calls(&self, planned: &Planned<'_>) -> u64 {
+        let Planned {
+            scenario, variant, ..
+        } = *planned;
+        let per_second = match scenario.load {
+            engine::Load::Open { per_second } => per_second,
+            engine::Load::Closed => {
+                let alike = self.trials.iter().filter(|trial| {
+                    trial.variant.protocol == variant.protocol && trial.shape == scenario.shape
+                });
+                let rates = alike.map(|trial| trial.measurement.requests_per_second());
+                // Half as much again, as the rate of a closed loop varies.
+                rates
+                    .max_by(f64::total_cmp)
+                    .map_or(UNKNOWN_RATE, |rate| rate * 1.5)
+            }
+        };
+        let longest = self
+            .config
+            .timing(scenario.window_us, scenario.warm_up_us, Duration::ZERO);
+        let length_us = longest.longest_warm_up_us + longest.window_us + longest.connecting_us;
+        (per_second * length_us as f64 / 1e6) as u64 + u64::from(self.config.users)
     }
 
     async fn run(

@@ -78,6 +78,7 @@ pub fn request(protocol: Protocol, batch: u32) -> PreparedRequest {
 pub fn workload(request: PreparedRequest, reply: Option<Bytes>) -> Workload {
     let expect = reply.map_or(Expect::Status, Expect::Body);
     Workload {
+        accept: Vec::new(),
         requests: vec![PreparedRequest { expect, ..request }],
     }
 }

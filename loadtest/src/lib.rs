@@ -30,6 +30,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod selftest;
+pub mod service;
 pub mod study;
 pub mod summary;
 pub mod system;

@@ -15,7 +15,9 @@ use loadtest::{
     cli::{Cli, Command, Config, UsageError},
     commands,
     run::{self, INTERRUPTED, Interrupted, Question},
-    selftest, summary,
+    selftest,
+    service::ServiceError,
+    summary,
     system::embedded,
     target::TargetError,
 };
@@ -121,6 +123,12 @@ fn say(text: &str) {
 
 /// The exit code of a command that failed, as `--help` lists them.
 fn code_of(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref() {
+        return match error {
+            ServiceError::Input(_) => 2,
+            ServiceError::Service(_) => 5,
+        };
+    }
     match error.downcast_ref() {
         Some(TargetError::Unreachable { .. }) => 5,
         Some(TargetError::Unreadable { .. }) => 2,

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::{
         record::Protocol,
-        study::{Design, scenario},
+        study::{Design, scenario, variants},
         system::{System, embedded},
     };
 
@@ -172,7 +172,7 @@ mod tests {
         let scenario = scenario(
             &Design::QUICK,
             Purpose::Open,
-            &[Protocol::JsonHttp1],
+            &variants(&[Protocol::JsonHttp1]),
             32,
             Load::Closed,
         );

@@ -73,6 +73,7 @@ impl Run {
     /// connections is one of them, and not what answers.
     pub fn whose_cpu(&self) -> Option<String> {
         let [rest, grpc] = &self.listening;
+        let [of_rest, of_grpc] = self.service.names();
         let named = |side: &[String]| match side {
             [] => "a process that cannot be seen".to_owned(),
             some => some.join(", "),
@@ -81,7 +82,7 @@ impl Run {
             (true, true) => None,
             _ if rest == grpc => Some(named(rest)),
             _ => Some(format!(
-                "{} for REST, {} for gRPC",
+                "{} for {of_rest}, {} for {of_grpc}",
                 named(rest),
                 named(grpc)
             )),
@@ -169,6 +170,42 @@ pub enum Service {
         /// Where its gRPC listens.
         grpc: String,
     },
+    /// A service of another contract, which was running already.
+    Foreign {
+        /// Its variants, the baseline first.
+        variants: Vec<Measured>,
+        /// Rows of data that the requests were made of.
+        rows: u64,
+        /// Fields of the answers that were not compared: two calls of one variant differ in them, or the
+        /// user left them out.
+        left_out: Vec<String>,
+        /// Fields in which the answers of variants differ, which the user allowed.
+        differences: Vec<String>,
+    },
+}
+
+/// A variant of a service of another contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+    /// What was called, such as `POST /v1/orders/{id}`, or `shop.v1.Orders/CreateOrder`.
+    pub call: String,
+}
+
+impl Service {
+    /// The names of the two that are compared: REST and gRPC, or those of the variants.
+    pub fn names(&self) -> [&str; 2] {
+        match self {
+            Self::Foreign { variants, .. } => match (variants.first(), variants.last()) {
+                (Some(first), Some(last)) => [&first.name, &last.name],
+                _ => ["", ""],
+            },
+            _ => ["REST", "gRPC"],
+        }
+    }
 }
 
 /// The generator's own limit on one protocol.

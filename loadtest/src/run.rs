@@ -24,8 +24,11 @@ use crate::{
     executor::{Executor, Planned},
     folder::{self, Folder},
     machine, original,
-    record::{FORMAT, Mode, Plan, Protocol, Purpose, Recording, Run, Scenario, Trial, store},
+    record::{
+        FORMAT, Mode, Plan, Protocol, Purpose, Recording, Run, Scenario, Trial, Variant, store,
+    },
     report,
+    service::{self, Subject},
     study::{self, Design, Experiment},
     system::{
         System,
@@ -85,14 +88,20 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         cores: config.cores.server.clone(),
         kind: Kind::DualMode,
     });
-    let system = match config.targets.clone() {
-        None => fresh,
-        Some(targets) => System::running(targets).await?,
+    let subject = match &config.service {
+        Some(options) => Some(service::prepare(options, &config).await?),
+        None => None,
     };
-    let protocols = match question {
-        Question::Protocols => protocols(&config, &system).await,
-        Question::Original => vec![Protocol::JsonHttp1, Protocol::Grpc],
-        Question::Same | Question::MoreWork => vec![Protocol::JsonHttp1],
+    let system = match (&subject, config.targets.clone()) {
+        (Some(subject), _) => subject.baseline(),
+        (None, Some(targets)) => System::running(targets).await?,
+        (None, None) => fresh,
+    };
+    let variants = match (&subject, question) {
+        (Some(subject), _) => subject.variants(),
+        (None, Question::Protocols) => study::variants(&protocols(&config, &system).await),
+        (None, Question::Original) => study::variants(&[Protocol::JsonHttp1, Protocol::Grpc]),
+        (None, Question::Same | Question::MoreWork) => study::variants(&[Protocol::JsonHttp1]),
     };
     let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
     let name = config
@@ -110,10 +119,20 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
             scenarios: Vec::new(),
         },
         objective: config.objective,
-        service: system.service(),
-        listening: system.listening(),
+        service: match &subject {
+            Some(subject) => subject.record.clone(),
+            None => system.service(),
+        },
+        listening: match &subject {
+            Some(subject) => subject.listening.clone(),
+            None => system.listening(),
+        },
         ceiling: Vec::new(),
-        codec: crate::codec::costs().into(),
+        codec: match &subject {
+            // Its messages have no types here.
+            Some(_) => Vec::new(),
+            None => crate::codec::costs().into(),
+        },
         capacity: Vec::new(),
         thresholds_missed: Vec::new(),
         cut_short: None,
@@ -128,11 +147,16 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
     }
     complete_killed(name.parent().unwrap_or(Path::new("")));
     let folder = Folder::begin(&name)?;
+    let mut executor = Executor::new(config.clone(), folder.path(), shutdown_on_signal()?);
+    if let Some(subject) = &subject {
+        executor.served = subject.served();
+    }
     let mut comparison = Comparison {
         deadline: config.design.budget.map(|budget| Instant::now() + budget),
-        executor: Executor::new(config, folder.path(), shutdown_on_signal()?),
+        executor,
         system,
-        protocols,
+        systems: subject.as_ref().map(Subject::systems).unwrap_or_default(),
+        variants,
         random: ChaCha8Rng::seed_from_u64(run.seed),
         run,
         undecided: Vec::new(),
@@ -180,7 +204,9 @@ async fn protocols(config: &Config, system: &System) -> Vec<Protocol> {
 struct Comparison {
     executor: Executor,
     system: System,
-    protocols: Vec<Protocol>,
+    /// That of each variant by its name, if they are of one service and not alike.
+    systems: Vec<(String, System)>,
+    variants: Vec<Variant>,
     random: ChaCha8Rng,
     run: Run,
     /// When no round is begun any more, if there is a budget.
@@ -192,7 +218,7 @@ struct Comparison {
 impl Comparison {
     fn announce(&mut self) {
         let display = &mut self.executor.display;
-        let names: Vec<_> = self.protocols.iter().map(|one| one.name()).collect();
+        let names: Vec<_> = self.variants.iter().map(|one| one.name.as_str()).collect();
         let design = &self.executor.config.design;
         let extent = match (design.budget, design.rounds) {
             (Some(budget), _) => {
@@ -211,7 +237,12 @@ impl Comparison {
     async fn measure(&mut self, question: Question) -> anyhow::Result<()> {
         if matches!(question, Question::Protocols | Question::Original) {
             let users = self.executor.config.users;
-            let protocols = self.protocols.clone();
+            let mut protocols: Vec<Protocol> = Vec::new();
+            for Variant { protocol, .. } in &self.variants {
+                if !protocols.contains(protocol) {
+                    protocols.push(*protocol);
+                }
+            }
             let window_us = Design::QUICK.window_us;
             let found = ceiling::measure(&mut self.executor, &protocols, users, window_us);
             self.run.ceiling = found.await?;
@@ -240,29 +271,44 @@ impl Comparison {
             let closed = study::scenario(
                 &design,
                 Purpose::Closed,
-                &self.protocols,
+                &self.variants,
                 users,
                 Load::Closed,
             );
-            return Ok(vec![Experiment::on(&self.system, closed)]);
+            return Ok(vec![self.on_its_system(closed)]);
         }
-        let headline = study::headline(&design, &self.protocols, users, 1.0);
+        let headline = study::headline(&design, &self.variants, users, 1.0);
         let mut experiments: Vec<Experiment> = headline
             .into_iter()
-            .map(|scenario| Experiment::on(&self.system, scenario))
+            .map(|scenario| self.on_its_system(scenario))
             .collect();
         if question == Question::Same {
             itself::twice(&mut experiments);
         } else if design.mode == Mode::Thorough {
             let known: Vec<_> = experiments.iter().map(|one| one.scenario.clone()).collect();
             let batches = self.takes_batches().await;
-            let map = study::map(&design, &self.protocols, users, batches, &known);
-            experiments.extend(
-                map.into_iter()
-                    .map(|place| Experiment::on(&self.system, place)),
-            );
+            let map = study::map(&design, &self.variants, users, batches, &known);
+            experiments.extend(map.into_iter().map(|place| self.on_its_system(place)));
         }
         self.rated(experiments).await
+    }
+
+    /// `scenario` with the system of each of its variants.
+    fn on_its_system(&self, scenario: Scenario) -> Experiment {
+        let mut experiment = Experiment::on(&self.system, scenario);
+        let pairs = experiment
+            .scenario
+            .variants
+            .iter()
+            .zip(&mut experiment.systems);
+        for (variant, system) in pairs {
+            // A twin is on the baseline's.
+            let named = self.systems.iter().find(|(name, _)| *name == variant.name);
+            if let Some((_, found)) = named {
+                *system = found.clone();
+            }
+        }
+        experiment
     }
 
     /// The same with the rate that each is measured at, where calls begin at a rate: the one that was
@@ -422,16 +468,19 @@ impl Comparison {
 
     /// Whether calls of the map may ask for several greetings at once; says if not.
     async fn takes_batches(&self) -> bool {
+        if !self.systems.is_empty() {
+            // A row is a call.
+            return false;
+        }
         let ends = self
-            .protocols
+            .variants
             .first()
             .into_iter()
-            .chain(self.protocols.last());
-        for protocol in ends {
+            .chain(self.variants.last());
+        for Variant { protocol, name, .. } in ends {
             if let Some(why) = self.system.lacks(*protocol, 2).await {
                 self.executor.display.say(&format!(
-                    "calls for more than one greeting are left out of the map: {}: {why}",
-                    protocol.name()
+                    "calls for more than one greeting are left out of the map: {name}: {why}"
                 ));
                 return false;
             }

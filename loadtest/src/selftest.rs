@@ -165,7 +165,13 @@ impl Bench {
             },
             window_us: window_us.unwrap_or(design.window_us.max(3_000_000)),
             rounds: Some(1),
-            ..study::scenario(&design, Purpose::Closed, &[protocol], connections, load)
+            ..study::scenario(
+                &design,
+                Purpose::Closed,
+                &study::variants(&[protocol]),
+                connections,
+                load,
+            )
         };
         let system = System::Fresh(embedded::Spec {
             cores: self.executor.config.cores.server.clone(),

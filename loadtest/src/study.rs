@@ -141,15 +141,15 @@ pub fn twin(baseline: &Variant) -> Variant {
     }
 }
 
-/// A scenario of `protocols` in `design`, with one call in flight on each of `connections`.
+/// A scenario of `compared` in `design`, with one call in flight on each of `connections`.
 pub fn scenario(
     design: &Design,
     purpose: Purpose,
-    protocols: &[Protocol],
+    compared: &[Variant],
     connections: u32,
     load: Load,
 ) -> Scenario {
-    let mut variants = variants(protocols);
+    let mut variants = compared.to_vec();
     // Of so few rounds nothing can be said, with a floor or without, and of one variant neither.
     let is_compared = design
         .rounds
@@ -177,14 +177,14 @@ pub fn scenario(
 /// The headline: server CPU at a common rate, and latency with one call in flight.
 pub fn headline(
     design: &Design,
-    protocols: &[Protocol],
+    compared: &[Variant],
     users: u32,
     per_second: f64,
 ) -> Vec<Scenario> {
     let open = Load::Open { per_second };
     vec![
-        scenario(design, Purpose::Open, protocols, users, open),
-        scenario(design, Purpose::Single, protocols, 1, Load::Closed),
+        scenario(design, Purpose::Open, compared, users, open),
+        scenario(design, Purpose::Single, compared, 1, Load::Closed),
     ]
 }
 
@@ -225,25 +225,25 @@ pub fn window(design: &Design, scenario: &Scenario, per_second: f64) -> u64 {
     }
 }
 
-/// The places of the map, each still without its rate: the first of `protocols` and the last, greetings
+/// The places of the map, each still without its rate: the first of `compared` and the last, items
 /// in a call by connections; and all calls in flight on a single connection, of those that can. Without
-/// `batches` a call asks for one greeting. `known` is in the map too, and is not measured twice.
+/// `batches` a call asks for one item. `known` is in the map too, and is not measured twice.
 pub fn map(
     design: &Design,
-    protocols: &[Protocol],
+    compared: &[Variant],
     users: u32,
     batches: bool,
     known: &[Scenario],
 ) -> Vec<Scenario> {
-    let [first, .., last] = protocols else {
+    let [first, .., last] = compared else {
         return Vec::new();
     };
-    let place = |protocols: &[Protocol], batch: u32, shape: Shape| Scenario {
+    let place = |compared: &[Variant], batch: u32, shape: Shape| Scenario {
         shape,
         batch,
         window_us: design.map_window_us,
         warm_up_us: Design::QUICK.warm_up_us.min(design.warm_up_us),
-        ..scenario(design, Purpose::Map, protocols, 1, Load::Closed)
+        ..scenario(design, Purpose::Map, compared, 1, Load::Closed)
     };
     let mut columns: Vec<u32> = CONNECTIONS.into_iter().filter(|n| *n < users).collect();
     columns.push(users);
@@ -264,12 +264,11 @@ pub fn map(
     };
     let mut map: Vec<Scenario> = places
         .filter(is_new)
-        .map(|(batch, shape)| place(&[*first, *last], batch, shape))
+        .map(|(batch, shape)| place(&[first.clone(), last.clone()], batch, shape))
         .collect();
-    let multiplexing: Vec<Protocol> = protocols
+    let multiplexing: Vec<&Variant> = compared
         .iter()
-        .copied()
-        .filter(|protocol| protocol.multiplexes())
+        .filter(|variant| variant.protocol.multiplexes())
         .collect();
     if let [first, .., last] = multiplexing[..]
         && users > 1
@@ -278,7 +277,7 @@ pub fn map(
             connections: 1,
             in_flight: users.min(STREAMS),
         };
-        map.push(place(&[first, last], 1, shape));
+        map.push(place(&[first.clone(), last.clone()], 1, shape));
     }
     map
 }
@@ -295,7 +294,7 @@ mod tests {
     #[test]
     fn a_round_has_every_variant_once_and_the_seed_alone_decides_the_order() {
         let system = System::Fresh(embedded::Spec::default());
-        let [open, _] = &headline(&THOROUGH, &Protocol::ALL, 32, 1000.0)[..] else {
+        let [open, _] = &headline(&THOROUGH, &variants(&Protocol::ALL), 32, 1000.0)[..] else {
             panic!("two scenarios");
         };
         let experiment = Experiment::on(&system, open.clone());
@@ -325,7 +324,7 @@ mod tests {
         let scenario = scenario(
             &THOROUGH,
             Purpose::Single,
-            &[Protocol::Grpc, Protocol::JsonHttp1],
+            &variants(&[Protocol::Grpc, Protocol::JsonHttp1]),
             1,
             Load::Closed,
         );
@@ -339,8 +338,8 @@ mod tests {
     #[test]
     fn the_map_has_every_size_at_every_number_of_connections_once() {
         let places = |users, batches| {
-            let known = headline(&THOROUGH, &Protocol::ALL, users, 100.0);
-            let mut map = map(&THOROUGH, &Protocol::ALL, users, batches, &known);
+            let known = headline(&THOROUGH, &variants(&Protocol::ALL), users, 100.0);
+            let mut map = map(&THOROUGH, &variants(&Protocol::ALL), users, batches, &known);
             map.retain(|place| place.shape.in_flight == 1);
             let all = known.iter().filter(|known| known.purpose == Purpose::Open);
             let mut places: Vec<_> = all
@@ -363,7 +362,7 @@ mod tests {
     #[test]
     fn one_connection_has_every_call_in_flight_of_the_protocols_that_can() {
         let shared = |protocols: &[Protocol], users| {
-            let map = map(&THOROUGH, protocols, users, true, &[]);
+            let map = map(&THOROUGH, &variants(protocols), users, true, &[]);
             let shared = map.into_iter().filter(|place| place.shape.in_flight > 1);
             shared
                 .map(|place| {
@@ -377,6 +376,6 @@ mod tests {
         assert_eq!(shared(&Protocol::ALL, 32), [both]);
         assert!(shared(&[Protocol::JsonHttp1, Protocol::Grpc], 32).is_empty());
         assert!(shared(&Protocol::ALL, 1).is_empty());
-        assert!(map(&THOROUGH, &[Protocol::Grpc], 32, true, &[]).is_empty());
+        assert!(map(&THOROUGH, &variants(&[Protocol::Grpc]), 32, true, &[]).is_empty());
     }
 }

@@ -135,16 +135,24 @@ impl Target {
     /// # Errors
     /// [`TargetError::Unreachable`], within a few seconds.
     pub async fn reach(&self, protocol: Protocol) -> Result<Endpoint, TargetError> {
-        let unreachable = |reason| self.unreachable(protocol, reason);
+        let found = self.find().await;
+        found.map_err(|reason| self.unreachable(protocol, reason))
+    }
+
+    /// The same, with the reason as the rest of a sentence.
+    ///
+    /// # Errors
+    /// When nothing accepts a connection, within a few seconds.
+    pub async fn find(&self) -> Result<Endpoint, String> {
         let seconds = REACH.as_secs();
         let host = self.host.trim_matches(['[', ']']);
         match timeout(REACH, lookup_host((host, self.port))).await {
             Ok(Ok(_)) => {}
-            Ok(Err(_)) => return Err(unreachable("is at a host that is unknown".to_owned())),
+            Ok(Err(_)) => return Err("is at a host that is unknown".to_owned()),
             Err(_) => {
-                return Err(unreachable(format!(
+                return Err(format!(
                     "has a host that no name server knew within {seconds} s"
-                )));
+                ));
             }
         }
         match timeout(REACH, TcpStream::connect((host, self.port))).await {
@@ -154,11 +162,11 @@ impl Target {
                     authority: self.authority(),
                 }),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                    Err(unreachable("refused the connection".to_owned()))
+                    Err("refused the connection".to_owned())
                 }
-                Err(error) => Err(unreachable(format!("cannot be reached: {error}"))),
+                Err(error) => Err(format!("cannot be reached: {error}")),
             },
-            Err(_) => Err(unreachable(format!("did not answer within {seconds} s"))),
+            Err(_) => Err(format!("did not answer within {seconds} s")),
         }
     }
 }

@@ -133,6 +133,7 @@ async fn engine(
             authority: address.to_string(),
         },
         workload: Workload {
+            accept: Vec::new(),
             requests: vec![PreparedRequest {
                 method: "POST".to_owned(),
                 path: path.to_owned(),

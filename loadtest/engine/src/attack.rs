@@ -14,7 +14,7 @@ use crate::{
     client::{Client, ConnectError, Sharing, Use},
     configuration,
     prepared::{InvalidRequest, Prepared},
-    spec::{Endpoint, Transport, TrialSpec},
+    spec::{Accepted, Endpoint, Transport, TrialSpec},
     window::Window,
 };
 
@@ -26,6 +26,10 @@ pub(crate) struct Attack {
     transport: Transport,
     endpoint: Endpoint,
     pub(crate) requests: Vec<Prepared>,
+    /// Outcomes that are good besides success.
+    pub(crate) accept: Vec<Accepted>,
+    /// All users that there will be.
+    pub(crate) all_users: usize,
     longest_body: usize,
     /// Method and name of the requests in goose's figures.
     pub(crate) method: String,
@@ -53,6 +57,8 @@ impl Attack {
             transport: spec.transport,
             endpoint: spec.endpoint.clone(),
             requests: requests.iter().map(prepare).collect::<Result<_, _>>()?,
+            accept: spec.workload.accept.clone(),
+            all_users: spec.shape.users(),
             longest_body: requests
                 .iter()
                 .map(|request| request.body.len())

@@ -41,7 +41,8 @@ pub use prepared::InvalidRequest;
 pub use probe::{Failure, Reply, Status, probe};
 pub use process::Program;
 pub use spec::{
-    Endpoint, Expect, Load, PreparedRequest, Shape, Timing, Transport, TrialSpec, Workload,
+    Accepted, Endpoint, Expect, Load, PreparedRequest, Shape, Timing, Transport, TrialSpec,
+    Workload,
 };
 pub use timekeeper::INTERRUPTED;
 pub use trial::{Progress, TrialError, blank, run_trial};

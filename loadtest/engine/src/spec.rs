@@ -58,6 +58,19 @@ pub struct Endpoint {
 pub struct Workload {
     /// At least one.
     pub requests: Vec<PreparedRequest>,
+    /// Outcomes that are good besides 2xx, and OK over gRPC.
+    #[serde(default)]
+    pub accept: Vec<Accepted>,
+}
+
+/// An outcome that is good because the caller says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accepted {
+    /// A status of HTTP.
+    Http(u16),
+    /// A code of gRPC, by its number.
+    Grpc(i32),
 }
 
 /// One request and what its reply must be.
@@ -82,6 +95,9 @@ pub struct PreparedRequest {
 pub enum Expect {
     /// Any body.
     Status,
+    /// JSON, or nothing. Of every 64 replies of a user one is read in whole, the others by their first
+    /// byte.
+    Json,
     /// Exactly these bytes; over gRPC those of the message.
     Body(#[serde(with = "crate::spec::base64")] Bytes),
 }

@@ -169,6 +169,7 @@ pub(crate) fn example() -> TrialSpec {
             authority: "localhost:1".to_owned(),
         },
         workload: Workload {
+            accept: Vec::new(),
             requests: vec![PreparedRequest {
                 method: "GET".to_owned(),
                 path: "/".to_owned(),

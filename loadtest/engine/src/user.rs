@@ -25,6 +25,9 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Rest of a user that is to make no call any more, and that goose has not stopped yet.
 const REST: Duration = Duration::from_millis(5);
 
+/// Of so many replies of a user one is looked at closely: its cost is then below a hundredth of a call's.
+const SAMPLED: usize = 64;
+
 /// A user.
 pub(crate) struct User {
     pub(crate) attack: Arc<Attack>,
@@ -84,8 +87,11 @@ impl User {
             return None;
         }
         let due = self.turn().await?;
-        let request = self.number.wrapping_add(self.calls) % attack.requests.len();
+        // As many apart as there are users: none sends what another has sent before all were sent.
+        let turn = self.calls.wrapping_mul(attack.all_users);
+        let request = self.number.wrapping_add(turn) % attack.requests.len();
         let request = &attack.requests[request];
+        let is_sample = self.calls % SAMPLED == 0;
         self.calls = self.calls.wrapping_add(1);
         let ready = request.ready();
 
@@ -97,7 +103,7 @@ impl User {
         // The clock has stopped. The call is open until it is recorded: nobody may take it for one without
         // a reply.
         let outcome = match &result {
-            Ok(received) => Outcome::of(received, &request.expect),
+            Ok(received) => Outcome::of(received, &request.expect, &attack.accept, is_sample),
             Err(outcome) => *outcome,
         };
         let latency = window.record(&Call {

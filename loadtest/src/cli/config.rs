@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cores,
     record::{Objective, Protocol},
+    service,
     study::Design,
     target::{GRPC_PORT, Target},
 };
@@ -55,6 +56,8 @@ pub struct Config {
     pub command: String,
     /// REST and gRPC of a running service; none if dual-mode is to be started.
     pub targets: Option<[Target; 2]>,
+    /// A service of another contract.
+    pub service: Option<service::Options>,
     /// Protocols to compare, the baseline first; empty means the design's own choice.
     pub protocols: Vec<Protocol>,
     /// How much is measured.
@@ -95,6 +98,7 @@ impl Config {
             config.targets = Some([rest, grpc]);
         }
         config.take_verdict(args.verdict)?;
+        config.service = super::service::read(args.service)?;
         Ok(config)
     }
 
@@ -165,6 +169,7 @@ impl Config {
         Ok(Self {
             command: typed(),
             targets: None,
+            service: None,
             protocols: Vec::new(),
             design,
             users,
@@ -308,7 +313,9 @@ pub fn typed() -> String {
     let separator = by_cargo.then(|| "--".to_owned());
     let words = std::env::args_os()
         .skip(1)
-        .map(|word| quote(&word.to_string_lossy()));
+        .map(|word| word.to_string_lossy().into_owned());
+    let words = service::secrets::masked(words);
+    let words = words.iter().map(|word| quote(word));
     std::iter::once(started.to_owned())
         .chain(separator)
         .chain(words)

@@ -59,7 +59,7 @@ fn join(parts: &[(&Path, &Recording)]) -> anyhow::Result<Recording> {
         }
     }
     ensure!(
-        matches!(one.run.service, Service::Host { .. }),
+        !matches!(one.run.service, Service::Embedded),
         "{} cannot be merged: each run started a dual-mode of its own, so their loads did not meet; \
          use --host with one service on every machine",
         first.display()

@@ -47,7 +47,7 @@ pub(super) async fn with_more_work(comparison: &mut Comparison) -> anyhow::Resul
             kind: Kind::AddedWork { cpu_ns },
         })
     };
-    let [open, _] = &study::headline(&config.design, &comparison.protocols, config.users, 1.0)[..]
+    let [open, _] = &study::headline(&config.design, &comparison.variants, config.users, 1.0)[..]
     else {
         return Ok(Vec::new());
     };

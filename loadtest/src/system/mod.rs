@@ -8,14 +8,14 @@ mod work;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use engine::{Endpoint, Failure, PreparedRequest, Reply, Status, usage};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
 use crate::{
     greetings,
-    record::{Protocol, Service},
+    record::{Measured, Protocol, Service},
+    service::Served,
     target::{Target, TargetError},
 };
 use embedded::{Account, Embedded};
@@ -42,6 +42,8 @@ pub enum System {
     Fresh(embedded::Spec),
     /// A service that runs already: its REST and its gRPC.
     Running([Side; 2]),
+    /// One variant of a service of another contract, which runs already.
+    Foreign(Served),
 }
 
 /// One side of a service that runs already.
@@ -93,6 +95,16 @@ impl System {
                 rest: rest.target.url(),
                 grpc: grpc.target.url(),
             },
+            Self::Foreign(served) => Service::Foreign {
+                variants: vec![Measured {
+                    name: served.protocol().name().to_owned(),
+                    address: served.target().url(),
+                    call: String::new(),
+                }],
+                rows: 0,
+                left_out: Vec::new(),
+                differences: Vec::new(),
+            },
         }
     }
 
@@ -100,7 +112,7 @@ impl System {
     /// our own.
     pub fn listening(&self) -> [Vec<String>; 2] {
         match self {
-            Self::Fresh(_) => Default::default(),
+            Self::Fresh(_) | Self::Foreign(_) => Default::default(),
             Self::Running(sides) => sides.each_ref().map(|side| side.listening.clone()),
         }
     }
@@ -136,7 +148,7 @@ impl System {
     /// # Errors
     /// When it cannot be started, or went away.
     pub async fn begin(&self, protocol: Protocol) -> anyhow::Result<Session> {
-        let side = match self {
+        let target = match self {
             Self::Fresh(spec) => {
                 let own = Embedded::start(spec).await?;
                 let endpoint = match protocol {
@@ -150,12 +162,13 @@ impl System {
                     connecting: Duration::ZERO,
                 });
             }
-            Self::Running([_, grpc]) if protocol == Protocol::Grpc => grpc,
-            Self::Running([rest, _]) => rest,
+            Self::Running([_, grpc]) if protocol == Protocol::Grpc => &grpc.target,
+            Self::Running([rest, _]) => &rest.target,
+            Self::Foreign(served) => served.target(),
         };
-        let (endpoint, took) = still_there(&side.target, protocol)
-            .await
-            .context("the service went away")?;
+        let (endpoint, took) = still_there(target).await.map_err(|reason| {
+            anyhow::anyhow!("the service went away: {} {reason}", target.url())
+        })?;
         Ok(Session {
             own: None,
             // Others than those of the last trial if it was started again since.
@@ -234,16 +247,13 @@ fn is_another_service(failure: &Failure) -> bool {
 }
 
 /// The endpoint of `target`, if it answers now or soon, and how long it took to connect.
-async fn still_there(
-    target: &Target,
-    protocol: Protocol,
-) -> Result<(Endpoint, Duration), TargetError> {
+async fn still_there(target: &Target) -> Result<(Endpoint, Duration), String> {
     let begun = Instant::now();
     loop {
         let asked = Instant::now();
-        match target.reach(protocol).await {
+        match target.find().await {
             Ok(endpoint) => return Ok((endpoint, asked.elapsed())),
-            Err(error) if begun.elapsed() > AWAY => return Err(error),
+            Err(reason) if begun.elapsed() > AWAY => return Err(reason),
             Err(_) => sleep(AGAIN).await,
         }
     }

@@ -163,6 +163,7 @@ pub(crate) fn trial(address: SocketAddr, load: Load) -> TrialSpec {
             authority: "no-such-host.invalid:1".to_owned(),
         },
         workload: Workload {
+            accept: Vec::new(),
             requests: vec![request()],
         },
         shape: Shape {

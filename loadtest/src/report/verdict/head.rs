@@ -21,12 +21,13 @@ pub(super) fn header(recording: &Recording, verdict: &Verdict) -> Markup {
         Some((plainly, rest)) => (plainly, Some(rest)),
         None => (sentence.as_str(), None),
     };
+    let [of_rest, of_grpc] = recording.run.service.names();
     html! {
-        p.eyebrow { "REST and gRPC, compared" }
+        p.eyebrow { (of_rest) " and " (of_grpc) ", compared" }
         h1 { (plainly) @if let Some(rest) = rest { " " span { "(" (rest) } } }
         ul.meaning { @for line in verdict.meaning() { li { (line) } } }
         div.claims { @for claim in &verdict.headline { (both_sides(claim)) } }
-        p.notes { (extent(recording)) ". CI: confidence interval, over rounds. A/A floor: by how much REST differs from its twin, which is REST once more in the same rounds." }
+        p.notes { (extent(recording)) ". CI: confidence interval, over rounds. A/A floor: by how much " (of_rest) " differs from its twin, which is " (of_rest) " once more in the same rounds." }
         (banners(&recording.run))
     }
 }

@@ -54,7 +54,7 @@ pub fn render(recording: &Recording, directory: &Path) -> String {
         ),
     ];
     page(
-        &format!("REST and gRPC, {}", run.started_at),
+        &format!("{}, {}", run.service.names().join(" and "), run.started_at),
         &html! {
             header { (head::header(recording, &verdict)) }
             main {

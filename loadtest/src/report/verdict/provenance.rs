@@ -58,9 +58,9 @@ fn method(recording: &Recording) -> Markup {
                     " (in other scenarios for " (other) ")"
                 }
                 ", "
-                @match run.service {
+                @match &run.service {
                     Service::Embedded => "against a fresh dual-mode of its own. ",
-                    Service::Host { .. } => "against a service that was running already. ",
+                    Service::Host { .. } | Service::Foreign { .. } => "against a service that was running already. ",
                 }
                 "A round holds one trial of every variant"
                 @if twins { ", the baseline's twin included" }
@@ -112,6 +112,24 @@ fn facts(recording: &Recording) -> Markup {
             @if let Service::Host { rest, grpc } = &run.service {
                 dt { "REST" } dd { (rest) }
                 dt { "gRPC" } dd { (grpc) }
+            }
+            @if let Service::Foreign { variants, rows, left_out, differences } = &run.service {
+                @for variant in variants {
+                    dt { (variant.name) } dd { (variant.address) ", " (variant.call) }
+                }
+                dt { "Data" } dd { (counted(*rows, "row")) ", the same for all variants" }
+                dt { "Answers" }
+                dd {
+                    @if differences.is_empty() {
+                        "Before the run the answers of all variants to the first rows were the same"
+                    } @else {
+                        strong { "Not the same work: " } "the answers of the variants differ in " (differences.join(", "))
+                    }
+                    @if !left_out.is_empty() {
+                        ". Not compared, as two calls of one variant differ in it, or as --ignore says: " (left_out.join(", "))
+                    }
+                    ". While it was measured they were checked by their status, and those in JSON by their form."
+                }
             }
             @for (index, machine) in run.machines.iter().enumerate() {
                 dt { "Machine" @if run.machines.len() > 1 { " " (index + 1) } }
@@ -176,7 +194,7 @@ fn shared_out(pinned: &Pinned, service: &Service) -> String {
     let generator = format!("generator {}", on(&pinned.generator));
     match service {
         Service::Embedded => format!("server {}, {generator}", on(&pinned.server)),
-        Service::Host { .. } => generator,
+        Service::Host { .. } | Service::Foreign { .. } => generator,
     }
 }
 
