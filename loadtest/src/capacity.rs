@@ -171,6 +171,7 @@ pub async fn search(
     let is_empty = bracket.met.is_none() && bracket.missed.is_none() && !disturbed;
     Ok((!is_empty).then_some(Capacity {
         protocol: variant.protocol,
+        variant: (variant.name != variant.protocol.name()).then(|| variant.name.clone()),
         shape: like.shape,
         batch: like.batch,
         met_per_second: bracket.met,

@@ -3,6 +3,7 @@
 mod config;
 mod outputs;
 mod service;
+mod study;
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use thiserror::Error;
 
 pub use config::{Config, MOST_USERS, typed};
 pub use outputs::of_trial;
-pub use service::ServiceArgs;
+pub use service::{ContractArgs, ServiceArgs};
 
 use crate::{
     capacity,
@@ -69,6 +70,38 @@ pub enum Command {
     Report {
         /// Folder of the run, such as reports/reference; its index.html is written anew
         directory: PathBuf,
+    },
+    /// Make the comparison that a study file says, or write such a file from the options
+    ///
+    /// A study is TOML, and is kept in a repository. A key is an option without its dashes, and each
+    /// [[variant]] is a rest or a grpc. Options on the command line stand for those of the file.
+    Study {
+        /// The file, such as orders.toml
+        file: PathBuf,
+        /// Write FILE from the options, and measure nothing
+        #[arg(long)]
+        init: bool,
+        /// The options.
+        #[command(flatten)]
+        options: Box<Comparison>,
+    },
+    /// List the methods of a gRPC server, by its reflection
+    List {
+        /// Its address, such as localhost:50051
+        address: String,
+        /// How it is asked.
+        #[command(flatten)]
+        contract: ContractArgs,
+    },
+    /// Describe a method of a gRPC server: an example of what it takes, and how to measure it
+    Describe {
+        /// Its address, such as localhost:50051
+        address: String,
+        /// The method, such as shop.v1.Orders/CreateOrder
+        method: String,
+        /// How it is asked.
+        #[command(flatten)]
+        contract: ContractArgs,
     },
     /// Set two runs side by side
     ///
@@ -365,10 +398,34 @@ pub struct OutputArgs {
 
 impl Cli {
     /// The command line of this process; clap itself ends it for help, version and mistakes.
-    pub fn read() -> Self {
+    ///
+    /// # Errors
+    /// When a study cannot be read.
+    pub fn read() -> Result<Self, UsageError> {
         let table = format!("{EXIT_CODES}\n\n{}", validity::explained());
         let matches = Self::command().after_long_help(table).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (
+            Some(Command::Study {
+                file,
+                init: false,
+                options,
+            }),
+            Some(("study", given)),
+        ) = (&mut cli.command, matches.subcommand())
+        {
+            **options = study::read(file, given)?;
+        }
+        if let (
+            Some(Command::Study {
+                file, init: true, ..
+            }),
+            Some(("study", given)),
+        ) = (&cli.command, matches.subcommand())
+        {
+            study::init(file, given)?;
+        }
+        Ok(cli)
     }
 }
 

@@ -12,11 +12,14 @@ use std::{
 
 use loadtest::{
     ceiling,
-    cli::{Cli, Command, Config, UsageError},
+    cli::{Cli, Command, Config, ContractArgs, UsageError},
     commands,
     run::{self, INTERRUPTED, Interrupted, Question},
     selftest,
-    service::ServiceError,
+    service::{
+        ServiceError,
+        describe::{self, Asked},
+    },
     summary,
     system::embedded,
     target::TargetError,
@@ -30,7 +33,13 @@ fn main() -> ExitCode {
     let Cli {
         command,
         comparison,
-    } = Cli::read();
+    } = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let result = match command {
         None => Config::of_comparison(comparison)
             .map_err(Into::into)
@@ -48,6 +57,32 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Server => embedded::main().map(|()| 0),
         Command::Trial => engine::worker::main().map(|()| 0),
         Command::Report { directory } => report(&directory),
+        Command::Study {
+            file, init: true, ..
+        } => {
+            say(&format!(
+                "{0} says it all: loadtest study {0}",
+                file.display()
+            ));
+            Ok(0)
+        }
+        Command::Study { options, .. } => {
+            compare(Config::of_comparison(*options)?, Question::Protocols)
+        }
+        Command::List { address, contract } => {
+            let asked = asked(address, &contract);
+            say(serving::client::block_on(describe::list(&asked))?.trim_end());
+            Ok(0)
+        }
+        Command::Describe {
+            address,
+            method,
+            contract,
+        } => {
+            let asked = asked(address, &contract);
+            say(serving::client::block_on(describe::describe(&asked, &method))?.trim_end());
+            Ok(0)
+        }
         Command::Compare {
             first,
             second,
@@ -68,6 +103,14 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
             say(&selftest::table(&proofs));
             Ok(selftest::exit_code(&proofs))
         }
+    }
+}
+
+fn asked(address: String, contract: &ContractArgs) -> Asked {
+    Asked {
+        address,
+        source: contract.source(),
+        headers: contract.header.clone(),
     }
 }
 

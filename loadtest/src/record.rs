@@ -230,11 +230,14 @@ pub struct CodecCost {
     pub cpu_us_per_call: f64,
 }
 
-/// What the search for the highest rate found on one protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// What the search for the highest rate found on one variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// The protocol.
     pub protocol: Protocol,
+    /// The name of the variant, if it is another than that of its protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// Connections, and calls in flight on each.
     pub shape: Shape,
     /// Items in one call.
@@ -248,6 +251,13 @@ pub struct Capacity {
     /// Whether the search ended where trials told nothing: the machine was disturbed.
     #[serde(default)]
     pub disturbed: bool,
+}
+
+impl Capacity {
+    /// The name of the variant.
+    pub fn name(&self) -> &str {
+        self.variant.as_deref().unwrap_or(self.protocol.name())
+    }
 }
 
 /// The program that measured.

@@ -207,7 +207,7 @@ fn notes(recording: &Recording) -> Vec<String> {
             |rate: Option<f64>| rate.map_or("none".to_owned(), |rate| format!("{rate} requests/s"));
         notes.push(format!(
             "Capacity of {}: {} met the objective, {} missed it{}",
-            found.protocol.name(),
+            found.name(),
             rate(found.met_per_second),
             rate(found.missed_per_second),
             match (found.disturbed, found.generator_bound) {

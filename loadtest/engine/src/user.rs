@@ -91,7 +91,7 @@ impl User {
         let turn = self.calls.wrapping_mul(attack.all_users);
         let request = self.number.wrapping_add(turn) % attack.requests.len();
         let request = &attack.requests[request];
-        let is_sample = self.calls % SAMPLED == 0;
+        let is_sample = self.calls.is_multiple_of(SAMPLED);
         self.calls = self.calls.wrapping_add(1);
         let ready = request.ready();
 

@@ -51,6 +51,49 @@ pub struct ServiceArgs {
     #[arg(help_heading = "Any service", long, value_name = "N", requires = "data", value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: Option<u64>,
 
+    /// The contract.
+    #[command(flatten)]
+    pub contract: ContractArgs,
+
+    /// Header of the calls of REST alone; repeatable
+    #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
+    pub rest_header: Vec<String>,
+
+    /// Header of the calls of gRPC alone; repeatable
+    #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
+    pub grpc_header: Vec<String>,
+
+    /// Send protobuf as the body of REST, by the contract of the gRPC method
+    #[arg(help_heading = "Any service", long, requires = "rest")]
+    pub rest_protobuf: bool,
+
+    /// Call REST over HTTP/2, without TLS and with prior knowledge; h2c:// in an address does it for one
+    #[arg(help_heading = "Any service", long, requires = "rest")]
+    pub rest_http2: bool,
+
+    /// Leave FIELD out when answers are compared, such as items.price; repeatable
+    ///
+    /// Before anything is measured each variant is called with the first rows, twice. Fields that differ
+    /// between two calls of one variant are left out anyway.
+    #[arg(help_heading = "Any service", long, value_name = "FIELD")]
+    pub ignore: Vec<String>,
+
+    /// Measure variants although their answers differ
+    #[arg(help_heading = "Any service", long)]
+    pub answers_differ: bool,
+
+    /// Outcomes that are good besides success, such as 409,ALREADY_EXISTS
+    #[arg(help_heading = "Any service", long, value_name = "OUTCOMES", value_delimiter = ',', value_parser = accept::parse)]
+    pub accept: Vec<engine::Accepted>,
+
+    /// Call a service beyond this machine: a load test makes real calls
+    #[arg(help_heading = "Any service", long)]
+    pub yes: bool,
+}
+
+/// Where a contract comes from, and what a server is asked with.
+#[derive(Args, Clone, Default)]
+pub struct ContractArgs {
     /// The contract as a .proto file; repeatable
     #[arg(
         help_heading = "Any service",
@@ -81,37 +124,20 @@ pub struct ServiceArgs {
     /// Example: --header 'authorization: Bearer ${env:TOKEN}'
     #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
     pub header: Vec<String>,
+}
 
-    /// Header of the calls of REST alone; repeatable
-    #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
-    pub rest_header: Vec<String>,
-
-    /// Header of the calls of gRPC alone; repeatable
-    #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
-    pub grpc_header: Vec<String>,
-
-    /// Call REST over HTTP/2, without TLS and with prior knowledge
-    #[arg(help_heading = "Any service", long, requires = "rest")]
-    pub rest_http2: bool,
-
-    /// Leave FIELD out when answers are compared, such as items.price; repeatable
-    ///
-    /// Before anything is measured each variant is called with the first rows, twice. Fields that differ
-    /// between two calls of one variant are left out anyway.
-    #[arg(help_heading = "Any service", long, value_name = "FIELD")]
-    pub ignore: Vec<String>,
-
-    /// Measure variants although their answers differ
-    #[arg(help_heading = "Any service", long)]
-    pub answers_differ: bool,
-
-    /// Outcomes that are good besides success, such as 409,ALREADY_EXISTS
-    #[arg(help_heading = "Any service", long, value_name = "OUTCOMES", value_delimiter = ',', value_parser = accept::parse)]
-    pub accept: Vec<engine::Accepted>,
-
-    /// Call a service beyond this machine: a load test makes real calls
-    #[arg(help_heading = "Any service", long)]
-    pub yes: bool,
+impl ContractArgs {
+    /// Where the contract comes from.
+    pub fn source(&self) -> Source {
+        match (self.proto.is_empty(), &self.protoset) {
+            (false, _) => Source::Proto {
+                files: self.proto.clone(),
+                include: self.include.clone(),
+            },
+            (true, Some(path)) => Source::Protoset(path.clone()),
+            (true, None) => Source::Reflection,
+        }
+    }
 }
 
 /// The options about a service; none if no service is named.
@@ -136,7 +162,7 @@ fn parse(args: ServiceArgs) -> Result<Option<Options>, ServiceError> {
         _ => {}
     }
     let mut secrets = Secrets::default();
-    let common = headers::read("--header", &args.header, &mut secrets)?;
+    let common = headers::read("--header", &args.contract.header, &mut secrets)?;
     let mut of = |option, given: &[String]| {
         let own = headers::read(option, given, &mut secrets)?;
         // Its own stands for the common one of the same name.
@@ -161,14 +187,8 @@ fn parse(args: ServiceArgs) -> Result<Option<Options>, ServiceError> {
             .map(|given| address::grpc(given))
             .collect::<Result<_, _>>()?,
         http2: args.rest_http2,
-        source: match (args.proto.is_empty(), args.protoset) {
-            (false, _) => Source::Proto {
-                files: args.proto,
-                include: args.include,
-            },
-            (true, Some(path)) => Source::Protoset(path),
-            (true, None) => Source::Reflection,
-        },
+        protobuf: args.rest_protobuf,
+        source: args.contract.source(),
         data: match args.data {
             Some(path) => Data::File(path),
             None => Data::Body(args.body.unwrap_or_else(|| "{}".to_owned())),
@@ -193,9 +213,9 @@ fn without(args: &ServiceArgs) -> Result<Option<Options>, ServiceError> {
     let given = [
         ("--data", args.data.is_some()),
         ("--body", args.body.is_some()),
-        ("--proto", !args.proto.is_empty()),
-        ("--protoset", args.protoset.is_some()),
-        ("--header", !args.header.is_empty()),
+        ("--proto", !args.contract.proto.is_empty()),
+        ("--protoset", args.contract.protoset.is_some()),
+        ("--header", !args.contract.header.is_empty()),
         ("--rest-header", !args.rest_header.is_empty()),
         ("--grpc-header", !args.grpc_header.is_empty()),
         ("--ignore", !args.ignore.is_empty()),

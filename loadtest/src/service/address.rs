@@ -28,6 +28,8 @@ pub struct RestCall {
     pub call: Option<(String, Template)>,
     /// The path as it was written, without a slash at its end.
     pub path: String,
+    /// Whether it travels over HTTP/2: h2c:// names that.
+    pub http2: bool,
 }
 
 /// Reads the value of `--grpc`.
@@ -66,6 +68,15 @@ pub fn grpc(given: &str) -> Result<GrpcCall, ServiceError> {
     })
 }
 
+/// Reads an address of gRPC alone, such as `localhost:50051`.
+///
+/// # Errors
+/// A sentence that says how to write it.
+pub fn grpc_address(option: &'static str, given: &str) -> Result<Target, ServiceError> {
+    let (scheme, authority) = given.split_once("://").unwrap_or(("http", given));
+    target(option, scheme, authority.trim_end_matches('/'))
+}
+
 const GRPC_EXAMPLE: &str = "write it like 'localhost:50051 shop.v1.Orders/CreateOrder'";
 
 /// Reads the value of `--rest`.
@@ -90,6 +101,8 @@ pub fn rest(given: &str) -> Result<RestCall, ServiceError> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(wrong("has no scheme"));
     };
+    let http2 = scheme.eq_ignore_ascii_case("h2c");
+    let scheme = if http2 { "http" } else { scheme };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if path.contains('#') {
@@ -113,6 +126,7 @@ pub fn rest(given: &str) -> Result<RestCall, ServiceError> {
         target: target("--rest", scheme, authority)?,
         call,
         path: path.trim_end_matches('/').to_owned(),
+        http2,
     })
 }
 
@@ -183,8 +197,8 @@ mod tests {
             (Some("old"), "/api")
         );
         assert!(call.call.is_none());
-        let call = rest("GET http://localhost?x={a}").unwrap();
-        assert_eq!(call.path, "/?x={a}");
+        let call = rest("GET h2c://localhost?x={a}").unwrap();
+        assert!(call.path == "/?x={a}" && call.http2);
         for (given, what) in [
             ("localhost:5000", "no scheme"),
             ("FETCH http://localhost", "no method of HTTP"),

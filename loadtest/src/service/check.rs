@@ -12,6 +12,7 @@ use super::{
     explain,
     requests::{Call, Form},
 };
+use crate::record::Protocol;
 
 /// Rows whose answers are compared.
 const ROWS: usize = 3;
@@ -182,9 +183,13 @@ impl Asked<'_> {
     fn fields(&self, reply: &Reply) -> Result<Fields, ServiceError> {
         let inner = &self.served.0;
         let output = inner.call.messages.as_ref().map(|(_, output)| output);
+        let is_protobuf = matches!(
+            inner.call.protocol,
+            Protocol::ProtobufHttp1 | Protocol::ProtobufHttp2
+        );
         let is_json = || inner.is_json.get_or_init(|| true);
         let value = match (&inner.call.form, output) {
-            (Form::Grpc(_), Some(output)) => {
+            (form, Some(output)) if is_protobuf || matches!(form, Form::Grpc(_)) => {
                 answers::of_protobuf(&reply.body, output).map_err(|what| {
                     ServiceError::service(format!("{}: the answer {what}", inner.name))
                 })?
@@ -202,7 +207,7 @@ impl Asked<'_> {
                     Err(_) => self.no_json(reply)?,
                 }
             }
-            (Form::Grpc(_), None) => json!({}),
+            (Form::Grpc(_), _) => json!({}),
         };
         Ok(answers::fields(&value, output))
     }

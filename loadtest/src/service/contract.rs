@@ -110,6 +110,14 @@ pub fn is_of_grpc(service: &str) -> bool {
 /// # Errors
 /// When there is none such, with the nearest; or when it streams.
 pub fn method(pool: &DescriptorPool, name: &str) -> Result<MethodDescriptor, ServiceError> {
+    unary(&any_method(pool, name)?)
+}
+
+/// The same, even if it streams.
+///
+/// # Errors
+/// When there is none such, with the nearest.
+pub fn any_method(pool: &DescriptorPool, name: &str) -> Result<MethodDescriptor, ServiceError> {
     let all = || {
         services(pool)
             .into_iter()
@@ -131,7 +139,7 @@ pub fn method(pool: &DescriptorPool, name: &str) -> Result<MethodDescriptor, Ser
         found = all().filter(ends).collect();
     }
     match &found[..] {
-        [one] => unary(one),
+        [one] => Ok(one.clone()),
         [] => Err(unknown(
             name,
             &all().map(|method| called(&method)).collect::<Vec<_>>(),

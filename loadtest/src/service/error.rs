@@ -26,10 +26,7 @@ impl ServiceError {
 }
 
 /// The one of `known` whose spelling is the nearest to `given`, if any is near.
-pub(super) fn nearest<'a>(
-    given: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Jaro-Winkler: typing errors and other cases are above it, other words below.
     const NEAR: f64 = 0.7;
     let given = given.to_ascii_lowercase();

@@ -102,6 +102,7 @@ fn http_status(place: &Place<'_>, status: StatusCode, reply: &Reply) -> String {
             "; is the token right? {} 'authorization: Bearer ${{env:TOKEN}}' sends one",
             place.header_option()
         ),
+        400 | 422 => "; is the row right?".to_owned(),
         404 => "; is the path right?".to_owned(),
         405 => {
             header(header::ALLOW).map_or_else(String::new, |allow| format!("; it takes {allow}"))
@@ -128,6 +129,7 @@ fn grpc_status(place: &Place<'_>, code: Code, message: &str, reply: &Reply) -> S
             "; is the token right? {} 'authorization: Bearer ${{env:TOKEN}}' sends one",
             place.header_option()
         ),
+        Code::InvalidArgument => "; is the row right?".to_owned(),
         Code::Unimplemented => {
             "; the server knows no such method: is it another version?".to_owned()
         }
@@ -193,9 +195,26 @@ pub(super) async fn no_contract(
 ) -> ServiceError {
     const FILES: &str = "give its contract by --proto FILE -I DIR, or --protoset FILE";
     match why {
-        NoContract::NoReflection => ServiceError::service(format!(
-            "gRPC: {url} has no server reflection, v1 or v1alpha; switch it on, or {FILES}"
-        )),
+        NoContract::NoReflection => {
+            // A server of REST that speaks HTTP/2 too knows no such path either.
+            let perhaps = match speaks(endpoint.address).await {
+                Speaks::Http1 => "; is it the port of REST? If not,",
+                _ => ";",
+            };
+            ServiceError::service(format!(
+                "gRPC: {url} has no server reflection, v1 or v1alpha{perhaps} switch it on, or {FILES}"
+            ))
+        }
+        // What another protocol answers is no status of gRPC.
+        NoContract::Refused(status)
+            if status.code() != Code::Unauthenticated
+                && speaks(endpoint.address).await == Speaks::Http1 =>
+        {
+            ServiceError::service(format!(
+                "gRPC: {url} speaks HTTP/1.1 too, and answers reflection with {}; is it the port of REST?",
+                code_name(status.code())
+            ))
+        }
         NoContract::Refused(status) => {
             let message = secrets.shown(status.message());
             let code = code_name(status.code());

@@ -11,7 +11,9 @@ pub mod address;
 pub mod answers;
 pub mod check;
 pub mod contract;
+pub mod describe;
 mod error;
+pub mod example;
 pub mod explain;
 pub mod headers;
 pub mod reflection;
@@ -38,7 +40,7 @@ use crate::{
 };
 use address::{GrpcCall, RestCall};
 use contract::{RuleBody, Source};
-pub use error::ServiceError;
+pub use error::{ServiceError, nearest};
 use headers::Header;
 use requests::{Call, Form, Rows};
 use secrets::Secrets;
@@ -56,6 +58,8 @@ pub struct Options {
     pub grpc: Vec<GrpcCall>,
     /// Whether those over HTTP travel over HTTP/2.
     pub http2: bool,
+    /// Whether their bodies are protobuf.
+    pub protobuf: bool,
     /// Where the contract comes from.
     pub source: Source,
     /// Where the rows come from.
@@ -358,10 +362,13 @@ fn load(config: &Config) -> String {
     };
     match config.rate {
         Some(rate) => {
-            let most = design.budget.map_or_else(String::new, |budget| {
-                format!(", {:.0} calls at most", rate * budget.as_secs_f64())
+            let calls = design.budget.map_or_else(String::new, |budget| {
+                format!(", up to {:.0} calls", rate * budget.as_secs_f64())
             });
-            format!("{rate} calls/s {extent}{most}, and before it a few calls one by one")
+            format!(
+                "{rate} calls/s {extent}{calls}, and in turn with that one call after the other on one \
+                 connection"
+            )
         }
         None => format!(
             "{} connections call as fast as it answers to find a rate, and then at 40% of that rate, {extent}; \
@@ -399,12 +406,15 @@ async fn by_reflection(
     let metadata = headers::metadata(&options.grpc_headers);
     let url = call.target.url();
     // `package.Service/Method` or `package.Service.Method`.
-    let service = match call.method.rsplit_once(['/', '.']) {
-        Some((service, _)) => service,
-        None => call.method.as_str(),
-    };
+    let service = call
+        .method
+        .rsplit_once(['/', '.'])
+        .map(|(service, _)| service);
     let asked = async {
         let mut server = reflection::Server::connect(&url, metadata).await?;
+        let Some(service) = service else {
+            return by_method(&mut server, &call.method).await;
+        };
         match server.contract(service).await {
             // Only the end of its name was given.
             Err(reflection::NoContract::NoService(known)) => {
@@ -428,6 +438,22 @@ async fn by_reflection(
     }
 }
 
+/// The contract of the service that has a method called `method`.
+async fn by_method(
+    server: &mut reflection::Server,
+    method: &str,
+) -> Result<DescriptorPool, reflection::NoContract> {
+    let known = server.services().await?;
+    for service in known.iter().filter(|name| !contract::is_of_grpc(name)) {
+        let pool = server.contract(service).await?;
+        let found = pool.get_service_by_name(service);
+        if found.is_some_and(|found| found.methods().any(|one| one.name() == method)) {
+            return Ok(pool);
+        }
+    }
+    Err(reflection::NoContract::NoService(known))
+}
+
 /// Name, target and call of each variant: those over HTTP first.
 fn calls(
     options: &Options,
@@ -435,10 +461,11 @@ fn calls(
     files: Option<&DescriptorPool>,
 ) -> Result<Vec<(String, Target, Call)>, ServiceError> {
     let contract = methods.first();
-    let rest_protocol = match options.http2 {
-        true => Protocol::JsonHttp2,
-        false => Protocol::JsonHttp1,
-    };
+    if options.protobuf && contract.is_none() {
+        return Err(ServiceError::input(
+            "--rest-protobuf needs the contract of a gRPC method to encode by; name one by --grpc",
+        ));
+    }
     let mut calls = Vec::new();
     for call in &options.rest {
         let form = match &call.call {
@@ -454,7 +481,12 @@ fn calls(
             call.name.clone(),
             call.target.clone(),
             Call {
-                protocol: rest_protocol,
+                protocol: match (options.protobuf, options.http2 || call.http2) {
+                    (false, false) => Protocol::JsonHttp1,
+                    (false, true) => Protocol::JsonHttp2,
+                    (true, false) => Protocol::ProtobufHttp1,
+                    (true, true) => Protocol::ProtobufHttp2,
+                },
                 messages: contract.map(|method| (method.input(), method.output())),
                 form,
                 headers: options.rest_headers.clone(),

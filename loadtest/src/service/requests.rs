@@ -14,6 +14,9 @@ use super::{
 };
 use crate::record::Protocol;
 
+/// The media type of messages over HTTP.
+const PROTOBUF: &str = "application/protobuf";
+
 /// A call that a row fills.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -85,10 +88,17 @@ impl Call {
             .iter()
             .map(|(name, value)| (name.clone(), fill(value)))
             .collect();
-        if let Some(media) = media
-            && !headers.iter().any(|(name, _)| name == "content-type")
-        {
-            headers.insert(0, ("content-type".to_owned(), media.to_owned()));
+        if let Some(media) = media {
+            let mut names = vec!["content-type"];
+            if media == PROTOBUF {
+                // A service that takes both answers with JSON else.
+                names.push("accept");
+            }
+            for name in names {
+                if !headers.iter().any(|(known, _)| known == name) {
+                    headers.push((name.to_owned(), media.to_owned()));
+                }
+            }
         }
         Ok(PreparedRequest {
             method: method.to_owned(),
@@ -150,7 +160,7 @@ impl Call {
             let Some((input, _)) = &self.messages else {
                 return Err("has no contract to be encoded by".to_owned());
             };
-            return Ok((path, message(&body, input)?, Some("application/protobuf")));
+            return Ok((path, message(&body, input)?, Some(PROTOBUF)));
         }
         let is_untouched = body == whole && body == row.value;
         let text = match (&row.text, is_untouched) {
@@ -238,23 +248,19 @@ fn unknown_name(error: &str) -> Option<&str> {
     rest.split('\'').next()
 }
 
-/// The JSON names of the fields beside the last one of `path`.
+/// The JSON names of the fields of the innermost message on `path`.
 fn names_at(message: &MessageDescriptor, path: &str) -> Vec<String> {
     let mut message = message.clone();
-    let parts: Vec<&str> = path.split('.').collect();
-    for part in &parts[..parts.len().saturating_sub(1)] {
+    for part in path.split('.') {
         let name = part.split('[').next().unwrap_or_default();
-        let inner =
-            super::rows::field(&message, name).and_then(|field| field.kind().as_message().cloned());
-        match inner {
+        let field = super::rows::field(&message, name);
+        match field.and_then(|field| field.kind().as_message().cloned()) {
             Some(inner) => message = inner,
             None => break,
         }
     }
-    message
-        .fields()
-        .map(|field| field.json_name().to_owned())
-        .collect()
+    let fields = message.fields();
+    fields.map(|field| field.json_name().to_owned()).collect()
 }
 
 /// `value` with numbers where `${seq}` was put for a number: JSON tells `"7"` and `7` apart.

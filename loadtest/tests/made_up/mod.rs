@@ -106,6 +106,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
     };
     let capacity = |(protocol, met): (Protocol, f64)| Capacity {
         protocol,
+        variant: None,
         shape,
         batch: 1,
         met_per_second: Some(met),

@@ -25,7 +25,7 @@ pub(super) fn found(recording: &Recording) -> Option<Markup> {
             (false, None) => "no rate that was tried met it",
         };
         vec![
-            format!("{}, {}", found.protocol.name(), shape(found.shape)),
+            format!("{}, {}", found.name(), shape(found.shape)),
             rate(found.met_per_second),
             rate(found.missed_per_second),
             limit.to_owned(),

@@ -9,7 +9,7 @@ use super::measures::claims_table;
 use crate::{
     metric::Metric,
     numbers::{counted, ratio, thousands},
-    record::Mode,
+    record::{Mode, Run, Service},
     report::capital,
     verdict::{
         MAP, Verdict,
@@ -19,14 +19,19 @@ use crate::{
 };
 
 /// The maps of a run that has more than one cell.
-pub(super) fn section(verdict: &Verdict, mode: Mode) -> Option<Markup> {
+pub(super) fn section(verdict: &Verdict, run: &Run) -> Option<Markup> {
     let maps: Vec<Markup> = MAP
         .into_iter()
         .filter_map(|metric| figure(metric, verdict))
         .collect();
     if maps.is_empty() {
-        return (mode == Mode::Quick).then(|| {
-            html! { p.lead { "The map over payload and calls in flight takes " code { "--thorough" } "." } }
+        let over = match run.service {
+            // A row is a call.
+            Service::Foreign { .. } => "connections",
+            _ => "payload",
+        };
+        return (run.mode == Mode::Quick).then(|| {
+            html! { p.lead { "The map over " (over) " and calls in flight takes " code { "--thorough" } "." } }
         });
     }
     Some(html! {

@@ -34,7 +34,7 @@ pub fn render(recording: &Recording, directory: &Path) -> String {
             "Where the difference comes from",
             waterfall::section(&verdict),
         ),
-        ("Where it turns around", map::section(&verdict, run.mode)),
+        ("Where it turns around", map::section(&verdict, run)),
         ("Latency", latency::section(&scenarios)),
         ("Every trial", trials::section(&verdict, &scenarios)),
         ("What a request costs", cost::section(&scenarios)),

@@ -1,0 +1,188 @@
+//! A service of a contract that loadtest has never seen: the shop, from its data to its report.
+
+#[path = "../examples/shop/app/mod.rs"]
+mod app;
+mod support;
+
+use std::{fs, path::Path};
+
+use app::Options;
+use loadtest::record::{Protocol, Service};
+use serving::CancellationToken;
+use support::{INCONCLUSIVE, Room, compared, names, stderr};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+const TOKEN: &str = "s3cret-t0ken-of-the-shop";
+
+/// A running shop, and the runtime that it runs on.
+struct Shop {
+    rest: String,
+    grpc: String,
+    shutdown: CancellationToken,
+    _runtime: Runtime,
+}
+
+impl Shop {
+    fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime can be made");
+        let (rest, grpc) = runtime.block_on(async {
+            let bind = || TcpListener::bind("127.0.0.1:0");
+            (
+                bind().await.expect("there is a free port"),
+                bind().await.expect("there is a free port"),
+            )
+        });
+        let address = |listener: &TcpListener| {
+            let address = listener.local_addr().expect("it listens");
+            address.to_string()
+        };
+        let (rest_at, grpc_at) = (address(&rest), address(&grpc));
+        let shutdown = CancellationToken::new();
+        let options = Options {
+            token: Some(TOKEN.to_owned()),
+            ..Options::default()
+        };
+        runtime.spawn(app::serve(rest, grpc, options, shutdown.clone()));
+        Self {
+            rest: rest_at,
+            grpc: grpc_at,
+            shutdown,
+            _runtime: runtime,
+        }
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Rows as the shop itself makes them.
+fn rows(room: &Room, count: u32) {
+    let rows = app::rows::orders(count, app::rows::SEED);
+    let lines: Vec<String> = rows
+        .map(|row| serde_json::to_string(&row).expect("a row is JSON"))
+        .collect();
+    fs::write(room.path().join("orders.jsonl"), lines.join("\n")).expect("it can be written");
+}
+
+/// All that the files under `folder` hold.
+fn contents(folder: &Path, into: &mut Vec<u8>) {
+    for name in names(folder) {
+        let path = folder.join(name);
+        match path.is_dir() {
+            true => contents(&path, into),
+            false => into.extend(fs::read(path).expect("it can be read")),
+        }
+    }
+}
+
+#[test]
+fn a_service_is_measured_by_its_method_its_endpoint_and_its_data() {
+    let (shop, room) = (Shop::start(), Room::new());
+    rows(&room, 20);
+    let mut tool = room.bare_tool(&[
+        "--users",
+        "2",
+        "--run-time",
+        "1s",
+        "--rounds",
+        "1",
+        "--closed",
+    ]);
+    tool.args([
+        "--grpc",
+        &format!("{} shop.v1.Orders/CreateOrder", shop.grpc),
+    ]);
+    tool.args(["--rest", &format!("POST http://{}/v1/orders", shop.rest)]);
+    tool.args(["--data", "orders.jsonl"]);
+    tool.args(["--header", "authorization: Bearer ${env:SHOP_TEST_TOKEN}"]);
+    tool.args(["--rest-header", &format!("x-key: {TOKEN}")]);
+    let output = tool.env("SHOP_TEST_TOKEN", TOKEN).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{text}");
+    assert!(
+        text.contains("two calls of one variant differ in it: createdAt, id"),
+        "{text}"
+    );
+
+    let recording = room.recording();
+    let Service::Foreign {
+        variants,
+        rows,
+        left_out,
+        differences,
+    } = &recording.run.service
+    else {
+        panic!("{:?}", recording.run.service);
+    };
+    let called: Vec<&str> = variants.iter().map(|one| one.call.as_str()).collect();
+    assert_eq!(called, ["POST /v1/orders", "shop.v1.Orders/CreateOrder"]);
+    assert_eq!((*rows, differences.len()), (20, 0));
+    assert_eq!(left_out, &["createdAt", "id"]);
+    let measured: Vec<Protocol> = compared(&recording)
+        .map(|one| one.variant.protocol)
+        .collect();
+    assert_eq!(measured.len(), 2);
+    for trial in compared(&recording) {
+        assert!(trial.measurement.completed > 0, "{}", trial.variant.name);
+        assert!(
+            trial.measurement.errors_in_all.is_empty(),
+            "{:?}",
+            trial.measurement.errors_in_all
+        );
+    }
+    assert!(
+        recording.run.command.contains("'authorization: ***'"),
+        "{}",
+        recording.run.command
+    );
+
+    // Nobody can read the token anywhere, and no page speaks of another contract.
+    let mut written = output.stdout.clone();
+    written.extend(&output.stderr);
+    contents(room.path(), &mut written);
+    let written = String::from_utf8_lossy(&written);
+    assert!(!written.contains(TOKEN) && written.contains("***"));
+    let page = fs::read_to_string(room.report().join("index.html")).unwrap();
+    assert!(!page.to_lowercase().contains("greeting"));
+    assert!(page.contains("shop.v1.Orders/CreateOrder"));
+}
+
+#[test]
+fn a_base_address_is_enough_where_the_contract_says_how_http_does_it() {
+    let (shop, room) = (Shop::start(), Room::new());
+    // A CSV with a byte order mark.
+    fs::write(
+        room.path().join("ids.csv"),
+        "\u{feff}id\norder-1\norder-2\n",
+    )
+    .unwrap();
+    let mut tool = room.bare_tool(&[
+        "--users",
+        "1",
+        "--run-time",
+        "1s",
+        "--rounds",
+        "1",
+        "--closed",
+    ]);
+    tool.args(["--grpc", &format!("{} GetOrder", shop.grpc)]);
+    tool.args([
+        "--rest",
+        &format!("http://{}", shop.rest),
+        "--data",
+        "ids.csv",
+    ]);
+    tool.args(["--header", &format!("authorization: Bearer {TOKEN}")]);
+    let output = tool.output().unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let Service::Foreign { variants, .. } = room.recording().run.service else {
+        panic!("it is another contract");
+    };
+    assert_eq!(variants[0].call, "GET /v1/orders/{id}");
+    for trial in compared(&room.recording()) {
+        assert!(trial.measurement.errors_in_all.is_empty());
+    }
+}
