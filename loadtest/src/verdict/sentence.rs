@@ -226,10 +226,12 @@ fn statistics(reason: stats::Reason) -> String {
             "the interval has room for no difference and for one that matters".to_owned()
         }
         stats::Reason::FloorTooWide => format!(
-            "the interval is within ±{}, but the baseline differs from its twin by more",
+            "the interval is within ±{}, but the baseline may differ from its twin by more",
             percent(EQUIVALENCE)
         ),
-        stats::Reason::WithinFloor => "the interval overlaps the A/A noise floor".to_owned(),
+        stats::Reason::WithinFloor => {
+            "the estimate is not clearly further from 1 than the A/A twin's".to_owned()
+        }
         stats::Reason::RoundsDisagree { p } => {
             format!("the rounds do not agree on the direction (p = {p:.2})")
         }

@@ -50,7 +50,7 @@ impl Claim<'_> {
     pub fn judge(self, look: Look, family: Family) -> Judgement {
         let shown = (1.0 - CONFIDENCE) * look.share();
         let (trimmed, twin) = (Trimmed::of(self.ratios), Trimmed::of(self.floor));
-        let floor = twin.map(|twin| Floor::of(twin.interval(shown)));
+        let floor = twin.map(Floor::of);
         let logs = trimmed.map(|trimmed| trimmed.interval(family.level() * look.share()));
         let estimate = trimmed.zip(logs).map(|(trimmed, logs)| Estimate {
             ratio: trimmed.mean.exp(),
@@ -63,9 +63,9 @@ impl Claim<'_> {
         let decision = if valid < needed {
             Decision::Inconclusive(Reason::TooFewRounds { valid, needed })
         } else {
-            match (estimate, logs, floor) {
-                (Some(estimate), Some(logs), Some(floor)) => {
-                    decide(logs, floor, estimate.permutation_p)
+            match (estimate.zip(trimmed), logs, floor) {
+                (Some((estimate, trimmed)), Some(logs), Some(floor)) => {
+                    decide(trimmed, logs, floor, estimate.permutation_p)
                 }
                 (Some(_), _, None) if self.floor.len() < 2 => {
                     Decision::Inconclusive(Reason::NoFloor)

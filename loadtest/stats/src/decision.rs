@@ -1,6 +1,6 @@
 //! What may be said of a claim.
 
-use crate::{Floor, Interval, Look};
+use crate::{Floor, Interval, Look, Trimmed};
 
 /// "No difference" means that the interval lies inside 1/(1 + this) to 1 + this.
 pub const EQUIVALENCE: f64 = 0.05;
@@ -48,7 +48,7 @@ pub enum Reason {
     TooWide,
     /// The interval has no room for a difference that matters, but the floor has.
     FloorTooWide,
-    /// The interval does not hold 1, but overlaps the floor.
+    /// The interval does not hold 1, but the estimate is not clearly further from it than the twin's.
     WithinFloor,
     /// The rounds do not agree well enough on the direction.
     RoundsDisagree {
@@ -63,10 +63,10 @@ pub(crate) fn rounds_needed(look: Look) -> usize {
     LEAST_ROUNDS.max(look.rounds.div_ceil(2))
 }
 
-/// Decides from the interval `logs` of the log-ratio, at the level of the claim's family, and the p of
+/// Decides from the log-ratio `claim`, its interval `logs` at the level of the claim's family, and the p of
 /// flipping signs. An equivalence comes first: what lies inside its bounds does not matter, even if it
 /// is known to be there. Logarithms are compared, so that a swap of the variants changes nothing.
-pub(crate) fn decide(logs: Interval, floor: Floor, permutation_p: f64) -> Decision {
+pub(crate) fn decide(claim: Trimmed, logs: Interval, floor: Floor, permutation_p: f64) -> Decision {
     let margin = EQUIVALENCE.ln_1p();
     let is_equivalent = logs.lies_within(-margin, margin);
     let reason = if is_equivalent && floor.part < EQUIVALENCE {
@@ -75,7 +75,7 @@ pub(crate) fn decide(logs: Interval, floor: Floor, permutation_p: f64) -> Decisi
         Reason::FloorTooWide
     } else if logs.contains(0.0) {
         Reason::TooWide
-    } else if !floor.is_cleared_by(logs) {
+    } else if !floor.is_cleared_by(claim) {
         Reason::WithinFloor
     } else if permutation_p > AGREEMENT {
         Reason::RoundsDisagree { p: permutation_p }
@@ -89,10 +89,18 @@ pub(crate) fn decide(logs: Interval, floor: Floor, permutation_p: f64) -> Decisi
 mod tests {
     use super::*;
 
-    fn logs(low: f64, high: f64) -> Interval {
-        Interval {
-            low: low.ln(),
-            high: high.ln(),
+    /// What has this 95% interval.
+    fn trimmed(low: f64, high: f64) -> Trimmed {
+        let freedom = 9.0;
+        let unit = Trimmed {
+            mean: 0.0,
+            error: 1.0,
+            freedom,
+        };
+        Trimmed {
+            mean: (low.ln() + high.ln()) / 2.0,
+            error: (high.ln() - low.ln()) / 2.0 / unit.half_width(0.05),
+            freedom,
         }
     }
 
@@ -108,7 +116,8 @@ mod tests {
             ((0.951, 1.01), 1.02, 0.5, Inconclusive(Reason::TooWide)),
             ((0.90, 1.30), 1.02, 0.5, Inconclusive(Reason::TooWide)),
             ((0.96, 1.04), 1.06, 0.5, Inconclusive(Reason::FloorTooWide)),
-            ((1.03, 1.30), 1.06, 0.01, Inconclusive(Reason::WithinFloor)),
+            ((1.03, 1.30), 1.06, 0.01, Difference),
+            ((1.03, 1.30), 1.12, 0.01, Inconclusive(Reason::WithinFloor)),
             (
                 (1.10, 1.30),
                 1.02,
@@ -116,8 +125,9 @@ mod tests {
                 Inconclusive(Reason::RoundsDisagree { p: 0.06 }),
             ),
         ] {
-            let floor = Floor::of(logs(1.0 / floor, floor));
-            let found = decide(logs(low, high), floor, p);
+            let floor = Floor::of(trimmed(1.0 / floor, floor));
+            let claim = trimmed(low, high);
+            let found = decide(claim, claim.interval(0.05), floor, p);
             assert_eq!(found, expected, "{low} to {high}, {floor:?}, p = {p}");
         }
     }

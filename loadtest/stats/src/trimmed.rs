@@ -57,14 +57,19 @@ impl Trimmed {
     /// cases. Decisions are then protected by the floor, which drifts as well, and by
     /// [`sign_flip`](crate::sign_flip).
     pub fn interval(self, level: f64) -> Interval {
-        let half = if self.error == 0.0 {
-            0.0
-        } else {
-            quantile_of_t(self.freedom, level) * self.error
-        };
+        let half = self.half_width(level);
         Interval {
             low: self.mean - half,
             high: self.mean + half,
+        }
+    }
+
+    /// Half of the width of [`Self::interval`].
+    pub(crate) fn half_width(self, level: f64) -> f64 {
+        if self.error == 0.0 {
+            0.0
+        } else {
+            quantile_of_t(self.freedom, level) * self.error
         }
     }
 }

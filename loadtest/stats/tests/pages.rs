@@ -141,9 +141,9 @@ fn differences_and_their_absence_are_found_within_the_budget() {
     says(Decision::NoDifference, 1.0, QUIET, (14, 0.9));
     says(Decision::NoDifference, 1.0, 0.03, (24, 0.9));
     says(Decision::Difference, 1.2, QUIET, (9, 0.9));
-    says(Decision::Difference, 1.2, 0.05, (14, 0.85));
+    says(Decision::Difference, 1.2, 0.05, (9, 0.85));
     says(Decision::Difference, 1.1, QUIET, (14, 0.9));
-    says(Decision::Difference, 1.1, 0.03, (24, 0.85));
+    says(Decision::Difference, 1.1, 0.03, (14, 0.9));
 }
 
 /// Whoever stops at the first interval of a headline without 1: here neither the floor nor the flipped

@@ -80,7 +80,7 @@ fn twins(verdict: &Verdict) -> Option<Markup> {
     (!rows.is_empty()).then(|| {
         html! {
             h3 { "A/A: the baseline and its twin" }
-            p.lead { "The twin is the baseline once more, in the same rounds. How far the two differ is the noise of that hour and that load: the further end of the 95% interval of their ratio is the floor under every claim there by that measure." }
+            p.lead { "The twin is the baseline once more, in the same rounds. How far the two differ is the noise of that hour and that load: the further end of the 95% interval of their ratio is the floor, and a difference has to be further from 1 than theirs, beyond the error of both." }
             (table("A/A floor of each scenario", &columns, &rows))
         }
     })

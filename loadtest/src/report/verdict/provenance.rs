@@ -84,7 +84,7 @@ fn method(recording: &Recording) -> Markup {
             }
             li { "The round is the unit, never the request. CPU per request is compared only between trials whose rates differ by at most 2%, as it falls when a rate grows." }
             li {
-                "Conclusive is a difference (the interval lies beyond the A/A floor and beyond chance, corrected for the number of claims) or no difference (the interval lies inside 1/1.05 to 1.05 and the floor is smaller). All else is inconclusive: the estimate and the interval stand, and the reason is beside them."
+                "Conclusive is a difference (further from 1 than the baseline's twin is, and beyond chance, corrected for the number of claims) or no difference (the interval lies inside 1/1.05 to 1.05 and the floor is smaller). All else is inconclusive: the estimate and the interval stand, and the reason is beside them."
                 @if !twins && !run.plan.scenarios.iter().any(|s| s.purpose == Purpose::Aa) {
                     " Here no A/A was planned, so nothing can be conclusive."
                 }
