@@ -16,12 +16,13 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep, sleep, sleep_until},
 };
+#[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
 use crate::{
     chunk::Open,
     http2::{LAST_WORD, Wire},
-    linger::{Bounds, linger},
+    linger::Bounds,
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -169,6 +170,7 @@ impl AsyncWrite for Socket {
 /// A socket, under TLS or not.
 enum Stream {
     Clear(Socket),
+    #[cfg(feature = "tls")]
     Tls(Box<TlsStream<Socket>>),
 }
 
@@ -186,15 +188,18 @@ impl Connection {
     pub(crate) async fn open(
         socket: Socket,
         tls: Option<&Tls>,
-        bounds: Bounds,
+        #[cfg_attr(not(feature = "tls"), expect(unused_variables))] bounds: Bounds,
     ) -> io::Result<Self> {
         let stream = match tls {
             None => Stream::Clear(socket),
+            #[cfg(not(feature = "tls"))]
+            Some(tls) => match *tls {},
+            #[cfg(feature = "tls")]
             Some(tls) => match tls.acceptor().accept(socket).into_fallible().await {
                 Ok(stream) => Stream::Tls(Box::new(stream)),
                 Err((error, socket)) => {
                     // Its peer may have gone on already, and is to read why it was refused.
-                    linger(socket, bounds).await;
+                    crate::linger::linger(socket, bounds).await;
                     return Err(error);
                 }
             },
@@ -207,6 +212,7 @@ impl Connection {
     pub(crate) fn socket(&mut self) -> &mut Socket {
         match &mut self.stream {
             Stream::Clear(socket) => socket,
+            #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.get_mut().0,
         }
     }
@@ -221,6 +227,7 @@ impl Connection {
         while self.first.len() < PREFACE.len() + FRAME_HEAD {
             let read = match &mut self.stream {
                 Stream::Clear(socket) => socket.read_buf(&mut self.first).await?,
+                #[cfg(feature = "tls")]
                 Stream::Tls(stream) => stream.read_buf(&mut self.first).await?,
             };
             if read == 0 {
@@ -242,6 +249,7 @@ impl Wire for Connection {
     fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         match &mut self.stream {
             Stream::Clear(socket) => socket.poll_broken(cx),
+            #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.get_mut().0.poll_broken(cx),
         }
     }
@@ -252,6 +260,7 @@ macro_rules! either {
     ($connection:expr, $method:ident($($argument:expr),*)) => {
         match &mut $connection.stream {
             Stream::Clear(socket) => Pin::new(socket).$method($($argument),*),
+            #[cfg(feature = "tls")]
             Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
@@ -293,6 +302,7 @@ impl AsyncWrite for Connection {
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Clear(socket) => socket.is_write_vectored(),
+            #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }

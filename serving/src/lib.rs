@@ -8,7 +8,14 @@
 //! [`cross_site`], which are tower layers; around a gRPC service [`status_mapping`], another; [`operations`] beside the service, and [`admin`] where
 //! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
+//!
+//! TLS, spans over OTLP, and the admin port with its metrics are features, `tls`, `otlp` and `admin`: a first
+//! call needs none of them, and they take longest to build.
 
+// Metrics count in every build, and who reads them is in few.
+#![cfg_attr(not(all(feature = "admin", feature = "tls")), allow(dead_code))]
+
+#[cfg(feature = "admin")]
 pub mod admin;
 pub mod args;
 pub mod body;
@@ -45,6 +52,7 @@ pub mod side;
 pub mod status_mapping;
 mod target;
 pub mod telemetry;
+#[cfg_attr(not(feature = "tls"), path = "tls/none.rs")]
 pub mod tls;
 pub mod unpacked;
 mod unread;

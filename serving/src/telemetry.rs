@@ -3,10 +3,13 @@
 
 pub(crate) mod call;
 pub mod codes;
+mod ended;
+#[cfg(feature = "admin")]
 pub mod exposition;
 pub mod metrics;
 pub mod request_id;
 mod trace_context;
+#[cfg_attr(not(feature = "otlp"), path = "telemetry/traces/none.rs")]
 pub mod traces;
 
 use std::{

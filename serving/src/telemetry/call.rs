@@ -23,10 +23,11 @@ use tracing::{Level, Span};
 
 use super::{
     codes::{Place, Transport, Web, grpc_status},
+    ended::Ended,
     metrics::{self, Calls, Limit, Listener},
     request_id::{self, Id},
     trace_context::TraceContext,
-    traces::{Ended, Traces},
+    traces::Traces,
 };
 use crate::{
     received::Received,

@@ -20,7 +20,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::{codes::Transport, trace_context::TraceContext};
+use super::{codes::Transport, ended::Ended, trace_context::TraceContext};
 
 /// Spans that may wait to be sent, and how many go in one message; the SDK's own defaults.
 const QUEUE: usize = 2048;
@@ -37,18 +37,6 @@ pub struct Traces {
     scope: InstrumentationScope,
     /// Calls whose random number is below it are sampled.
     threshold: u64,
-}
-
-/// A call that was sampled and has ended.
-pub(crate) struct Ended<'a> {
-    pub(crate) transport: Transport,
-    pub(crate) path: &'a str,
-    pub(crate) method: &'a str,
-    pub(crate) code: &'a str,
-    pub(crate) internal: bool,
-    pub(crate) context: TraceContext,
-    pub(crate) request_id: &'a str,
-    pub(crate) took: Duration,
 }
 
 impl Traces {
