@@ -370,6 +370,22 @@ async fn a_call_is_a_line_of_the_log_only_where_asked_with_its_ids_and_its_real_
 }
 
 #[tokio::test]
+async fn the_process_says_what_it_takes_under_the_names_that_all_use() {
+    let server = start(&[]).await;
+    let cpu = server.metric("process_cpu_seconds_total").await.unwrap();
+    assert!(cpu > 0.0 && cpu < 60.0, "{cpu}");
+    for _ in 0..20 {
+        assert_eq!(http(server.rest, GOOD, "", "").await.status, 200);
+    }
+    let later = server.metric("process_cpu_seconds_total").await.unwrap();
+    assert!(later > cpu, "{later} after {cpu}");
+    if cfg!(target_os = "linux") {
+        let memory = server.metric("process_resident_memory_bytes").await;
+        assert!(memory.unwrap() > 1e6, "{memory:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_admin_listener_says_that_the_process_lives_and_when_it_goes_away() {
     let server = start(&["--drain-pause", "1h"]).await;
     let get = async |path| {

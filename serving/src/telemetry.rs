@@ -7,6 +7,8 @@ mod ended;
 #[cfg(feature = "admin")]
 pub mod exposition;
 pub mod metrics;
+#[cfg(feature = "admin")]
+mod process;
 pub mod request_id;
 mod trace_context;
 #[cfg_attr(not(feature = "otlp"), path = "telemetry/traces/none.rs")]

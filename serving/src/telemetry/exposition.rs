@@ -15,19 +15,22 @@ use prometheus_client::{
 use super::{
     codes::{CODES, Place},
     metrics::{BUCKETS, Calls, Limit, Listener, Metrics, locked},
+    process::Process,
 };
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Metrics {
-    /// Every counter, in the text format of OpenMetrics.
+    /// Every counter, and the use that the process makes of the machine, in the text format of OpenMetrics.
     ///
     /// # Errors
     /// When the text cannot be written, which only a lack of memory could cause.
     pub fn text(&self) -> Result<String, fmt::Error> {
-        let mut registry = Registry::with_prefix("server");
-        registry.register_collector(Box::new(Snapshot {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Process));
+        let server = registry.sub_registry_with_prefix("server");
+        server.register_collector(Box::new(Snapshot {
             transports: locked(&self.transports).clone(),
             listeners: locked(&self.listeners).clone(),
         }));
