@@ -17,6 +17,7 @@ pub use service::{ContractArgs, ServiceArgs};
 use crate::{
     capacity,
     record::{Objective, Protocol},
+    system::accounts::OfVariant,
     validity,
 };
 
@@ -148,6 +149,9 @@ pub struct Comparison {
     /// What is called there, if it is another contract than that of greetings.
     #[command(flatten)]
     pub service: ServiceArgs,
+    /// Whose CPU time is the server's.
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// The load.
     #[command(flatten)]
     pub load: LoadArgs,
@@ -237,6 +241,31 @@ pub struct TargetArgs {
     /// Where gRPC listens [default: port 50051 of --host]
     #[arg(help_heading = "Load", long, value_name = "URL", requires = "host")]
     pub grpc_host: Option<String>,
+}
+
+/// Whose CPU time and memory are the server's.
+#[derive(Args, Clone, Default)]
+pub struct ServerArgs {
+    /// Count this process too, with its children; repeatable; rest=PID, grpc=PID or NAME=PID for one side
+    ///
+    /// The process that listens on the port counts anyway, if it is on this machine: name what stands
+    /// behind a gateway or a proxy. Naming the process on the port says that nothing behind it counts.
+    #[arg(help_heading = "Server", long, value_name = "PID", value_parser = OfVariant::parse)]
+    pub server_pid: Vec<OfVariant>,
+
+    /// Count this control group too (version 2); repeatable; rest=PATH and so on for one side
+    ///
+    /// The folder of the group, such as that of a container or a systemd unit.
+    #[arg(help_heading = "Server", long, value_name = "PATH", value_parser = OfVariant::parse)]
+    pub server_cgroup: Vec<OfVariant>,
+
+    /// Read the server's CPU time from its Prometheus metrics; repeatable; rest=URL and so on for one side
+    ///
+    /// For a service on another machine: process_cpu_seconds_total and process_resident_memory_bytes, as
+    /// every Prometheus client library exports them. What listens on the port does not count then. It is
+    /// read before the first call of a trial and after the last one.
+    #[arg(help_heading = "Server", long, value_name = "URL", value_parser = OfVariant::parse)]
+    pub server_metrics: Vec<OfVariant>,
 }
 
 /// The load that each variant is put under.

@@ -20,7 +20,7 @@ use crate::{
     record::{FORMAT, Protocol, Purpose, Scenario, Trial, Variant, store},
     report,
     service::Served,
-    system::{self, System, embedded::Account},
+    system::{self, System, embedded::Account, metrics},
     validity::{self, Evidence},
 };
 
@@ -155,9 +155,20 @@ impl Executor {
         let number = u32::try_from(self.trials.len() + 1).unwrap_or(u32::MAX);
         let session = planned.system.begin(variant.protocol).await?;
         let spec = self.spec(planned, &session, number).await;
+        let before = session.scrape().await?;
         let result = self.run(&spec, planned).await;
+        let after = session.scrape().await;
         let ended = session.end().await;
-        let measurement = result?;
+        let mut measurement = result?;
+        if let Some(before) = before {
+            match after {
+                Ok(after) => metrics::add(&mut measurement, before, after.unwrap_or(before)),
+                Err(error) => {
+                    self.display.say(&format!("{error:#}"));
+                    (measurement.server, measurement.server_lost) = (None, true);
+                }
+            }
+        }
         self.note_thresholds(&measurement, number, variant);
         let evidence = Evidence {
             server_restarted: ended.restarted,
@@ -221,7 +232,8 @@ impl Executor {
             timing: self
                 .config
                 .timing(scenario.window_us, scenario.warm_up_us, session.connecting),
-            server: session.processes.clone(),
+            server: session.accounts.clone(),
+            watch_for_others: session.may_forward,
             affinity: (!cores.is_empty()).then_some(cores),
             goose,
         }

@@ -173,7 +173,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         };
     }
     match error.downcast_ref() {
-        Some(TargetError::Unreachable { .. }) => 5,
+        Some(TargetError::Unreachable { .. } | TargetError::NoMetrics(_)) => 5,
         Some(TargetError::Unreadable { .. }) => 2,
         None if error.is::<UsageError>() => 2,
         None if error.is::<Interrupted>() => 130,

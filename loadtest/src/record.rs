@@ -45,9 +45,9 @@ pub struct Run {
     pub objective: Option<Objective>,
     /// Whose service was measured.
     pub service: Service,
-    /// The processes that listened there when the run began, such as `dual-mode (4711)`, where they are on
-    /// this machine: REST's and gRPC's. The server's CPU time is theirs. Runs of earlier versions do not
-    /// say.
+    /// Whose CPU time is the server's: the processes that listened when the run began, such as
+    /// `dual-mode (4711)`, where they are on this machine, and what was named besides; REST's and gRPC's.
+    /// Runs of earlier versions do not say.
     #[serde(default)]
     pub listening: [Vec<String>; 2],
     /// The generator's own limit, a variant each, against a null server.
@@ -68,9 +68,12 @@ pub struct Run {
     pub machines: Vec<Machine>,
 }
 
+/// Why there is no CPU time of a server, and what to do, for people.
+pub const UNKNOWN_CPU: &str = "not known, so the headline is latency: no process on this machine listens there; \
+     name the server by --server-pid or --server-cgroup, or its metrics by --server-metrics";
+
 impl Run {
-    /// Whose the server's CPU time is, in words, where processes of this machine listened. What forwards
-    /// connections is one of them, and not what answers.
+    /// Whose the server's CPU time is, in words, if anybody's is known.
     pub fn whose_cpu(&self) -> Option<String> {
         let [rest, grpc] = &self.listening;
         let [of_rest, of_grpc] = self.service.names();

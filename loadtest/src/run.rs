@@ -25,7 +25,8 @@ use crate::{
     folder::{self, Folder},
     machine, original,
     record::{
-        FORMAT, Mode, Plan, Protocol, Purpose, Recording, Run, Scenario, Trial, Variant, store,
+        FORMAT, Mode, Plan, Protocol, Purpose, Recording, Run, Scenario, Service, Trial,
+        UNKNOWN_CPU, Variant, store,
     },
     report,
     service::{self, Subject},
@@ -94,7 +95,7 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
     };
     let system = match (&subject, config.targets.clone()) {
         (Some(subject), _) => subject.baseline(),
-        (None, Some(targets)) => System::running(targets).await?,
+        (None, Some(targets)) => System::running(targets, &config.server).await?,
         (None, None) => fresh,
     };
     let variants = match (&subject, question) {
@@ -125,7 +126,7 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         },
         listening: match &subject {
             Some(subject) => subject.listening.clone(),
-            None => system.listening(),
+            None => system.counted(),
         },
         ceiling: Vec::new(),
         codec: match &subject {
@@ -139,8 +140,12 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         tool: machine::tool(),
         machines: vec![machine::machine(&config.cores)],
     };
-    if let Some(whose) = run.whose_cpu() {
-        eprintln!("server CPU is that of {whose}");
+    match (run.whose_cpu(), &run.service) {
+        (Some(whose), _) => eprintln!("server CPU is that of {whose}"),
+        (None, Service::Host { .. } | Service::Foreign { .. }) => {
+            eprintln!("server CPU is {UNKNOWN_CPU}");
+        }
+        (None, Service::Embedded) => {}
     }
     if let Some(dashboard) = config.dashboard() {
         eprintln!("goose's dashboard, while a trial runs: {dashboard}");
@@ -333,8 +338,11 @@ impl Comparison {
                     continue;
                 };
                 experiment.scenario.load = Load::Open { per_second };
+                let for_tail = study::window(&design, &experiment.scenario, per_second);
+                let known = self.executor.trials.iter();
+                let known = known.filter(|trial| trial.purpose == Purpose::Pilot);
                 experiment.scenario.window_us =
-                    study::window(&design, &experiment.scenario, per_second);
+                    for_tail.max(study::window_for_cpu(&design, known, per_second));
             }
             rated.push(experiment);
         }

@@ -225,6 +225,31 @@ pub fn window(design: &Design, scenario: &Scenario, per_second: f64) -> u64 {
     }
 }
 
+/// How far off CPU time may be by the ticks that it is counted in.
+const CPU_ERROR: f64 = 0.01;
+
+/// The longest window that is opened for that, in microseconds: a service that takes a fifth of a core is
+/// known to a percent by then.
+const LONGEST_FOR_CPU_US: f64 = 10e6;
+
+/// The length of a window in `design` at which ticks leave the server's CPU time uncertain by a hundredth, at
+/// a rate; 0 if it is not counted in ticks, or the length of windows was named. `pilots` tell who counts, and
+/// what a call takes.
+pub fn window_for_cpu<'a>(
+    design: &Design,
+    pilots: impl IntoIterator<Item = &'a Trial>,
+    per_second: f64,
+) -> u64 {
+    let is_named = design.longest_us == design.window_us;
+    let needed = pilots.into_iter().filter_map(|trial| {
+        let error_us = trial.measurement.server?.cpu_source?.tick_error_us();
+        let cpu_us = trial.measurement.server_cpu_us_per_request()? * per_second;
+        (error_us > 0 && cpu_us > 0.0).then(|| error_us as f64 / CPU_ERROR / cpu_us * 1e6)
+    });
+    let longest = needed.fold(0.0, f64::max).min(LONGEST_FOR_CPU_US);
+    if is_named { 0 } else { longest as u64 }
+}
+
 /// The places of the map, each still without its rate: the first of `compared` and the last, items
 /// in a call by connections; and all calls in flight on a single connection, of those that can. Without
 /// `batches` a call asks for one item. `known` is in the map too, and is not measured twice.
@@ -317,6 +342,41 @@ mod tests {
         let firsts = rounds(3).into_iter().map(|round| round[0].clone());
         let firsts: std::collections::BTreeSet<_> = firsts.collect();
         assert!(firsts.len() > 3, "{firsts:?}");
+    }
+
+    #[test]
+    fn a_window_is_as_long_as_ticks_need_for_a_hundredth_unless_its_length_was_named() {
+        let pilot = |cpu_source, cpu_us: u64| -> Trial {
+            let trial = serde_json::json!({
+                "format": 4, "number": 1, "round": 1, "attempt": 1, "purpose": "pilot",
+                "shape": {"connections": 1, "in_flight": 1}, "batch": 1, "load": "closed",
+                "variant": {"protocol": "grpc", "name": "gRPC"}, "disturbances": [],
+                "measurement": {
+                    "opened_unix_us": 0, "window_us": 1_000_000, "completed": 1000, "counted": 1000,
+                    "errors": {}, "service_time": engine::Nanoseconds::default(),
+                    "response_time": null, "wire": null, "dispatch": null, "steal_share": null,
+                    "server": {
+                        "cpu_us": cpu_us, "cpu_source": cpu_source,
+                        "memory_at_rest_kib": 1, "memory_under_load_kib": 1,
+                    },
+                    "generator": {"cpu_us": 1, "busiest_core_share": null},
+                },
+            });
+            serde_json::from_value(trial).unwrap()
+        };
+        // At 500 calls per second half of what 1,000 took.
+        for (source, cpu_us, window_us) in [
+            ("scheduler", 1_000_000, 0),
+            ("control_group", 1_000_000, 0),
+            ("ticks", 1_000_000, 4_000_000),
+            ("metrics", 2_000_000, 2_000_000),
+            ("ticks", 10_000, 10_000_000),
+        ] {
+            let pilot = [pilot(source, cpu_us)];
+            assert_eq!(window_for_cpu(&Design::QUICK, &pilot, 500.0), window_us);
+            let named = Design::QUICK.with_window(Duration::from_secs(1));
+            assert_eq!(window_for_cpu(&named, &pilot, 500.0), 0, "{source}");
+        }
     }
 
     #[test]

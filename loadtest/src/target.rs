@@ -54,6 +54,9 @@ pub enum TargetError {
         /// The option to change.
         option: &'static str,
     },
+    /// The server does not tell of itself where it was said to.
+    #[error("{0}")]
+    NoMetrics(String),
 }
 
 impl Target {

@@ -51,7 +51,7 @@ pub const COLUMNS: [Metric; 6] = [
 ];
 
 /// Each disturbance in words, and its rule for each of [`COLUMNS`].
-pub const TABLE: [(&str, [Rule; 6]); 5] = [
+pub const TABLE: [(&str, [Rule; 6]); 6] = [
     (
         "nothing measured, bad replies, a server that restarted, a queue that grew or shrank, machines that \
          did not measure at once",
@@ -100,6 +100,10 @@ pub const TABLE: [(&str, [Rule; 6]); 5] = [
             InconclusiveAbove(TAIL),
             InconclusiveAbove(RATE),
         ],
+    ),
+    (
+        "a server that asks another for each call, where no --server-pid names what counts",
+        [Void, Stands, Stands, Stands, Stands, Stands],
     ),
 ];
 
@@ -204,6 +208,7 @@ fn one<'a>(trial: &Trial, disturbance: &'a Disturbance, metric: Metric) -> Effec
         Disturbance::LateDispatch { .. } => (2, 1.0),
         Disturbance::Steal { share } => (3, *share),
         Disturbance::OtherPrograms { share } => (4, *share),
+        Disturbance::AsksOthers { .. } => (5, 1.0),
         _ => (0, 1.0),
     };
     let (_, rules) = &TABLE[row];

@@ -275,6 +275,9 @@ fn the_table_of_validity_says_how_many_trials_each_disturbance_touched() {
         },
         Disturbance::Steal { share: 0.134 },
         Disturbance::OtherPrograms { share: 0.31 },
+        Disturbance::AsksOthers {
+            peers: vec!["127.0.0.1:50052".to_owned()],
+        },
     ];
     let mut trials = recording.trials.iter_mut();
     for (times, disturbance) in (1..).zip(&found) {
@@ -296,13 +299,14 @@ fn the_table_of_validity_says_how_many_trials_each_disturbance_touched() {
     }
     let listed = text(section(&page, "Disturbed trials"));
     assert!(
-        listed.starts_with("Disturbed trials 15 of 756 trials."),
+        listed.starts_with("Disturbed trials 21 of 756 trials."),
         "{listed}"
     );
     for said in [
         "3 bad replies void: all",
         "the hypervisor took 13.4% of the time void: server CPU per request, client CPU per request; inconclusive: p99 latency, requests per second",
         "other programs took 31% of the cores' time inconclusive: p99 latency, requests per second",
+        "the process on the port asks 127.0.0.1:50052 for each call, whose CPU time is not in its own; name what counts by --server-pid or --server-cgroup void: server CPU per request",
     ] {
         assert!(listed.contains(said), "{said}: {listed}");
     }

@@ -18,7 +18,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use engine::{
     Endpoint, Expect, Load, PreparedRequest, Program, Shape, Timing, Transport, TrialSpec,
-    Workload, process::Child, usage,
+    Workload, process::Child, usage, usage::Accounts,
 };
 use null_server::{Kind, NullServer};
 
@@ -154,7 +154,8 @@ async fn engine(
             connecting_us: 100_000,
             time_limit_us: 10_000_000,
         },
-        server: server.into_iter().collect(),
+        server: Accounts::of_processes(server.into_iter().collect()),
+        watch_for_others: false,
         affinity: usage::cores().first().map(|core| vec![*core]),
         goose: goose::config::GooseConfiguration::default(),
     };

@@ -35,7 +35,7 @@ mod wire;
 pub mod worker;
 
 pub use histogram::Nanoseconds;
-pub use measurement::{CpuSource, Dispatch, GeneratorCost, Measurement, ServerCost, Wire};
+pub use measurement::{Asked, CpuSource, Dispatch, GeneratorCost, Measurement, ServerCost, Wire};
 pub use outcome::code_name;
 pub use prepared::InvalidRequest;
 pub use probe::{Failure, Reply, Status, probe};

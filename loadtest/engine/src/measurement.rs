@@ -43,6 +43,12 @@ pub struct Measurement {
     /// Whether the server's processes were there when the window opened and not when it closed.
     #[serde(default)]
     pub server_lost: bool,
+    /// What the server asked others for, where it was found by its port and the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_asked: Option<Asked>,
+    /// Replies over the whole attack, ramp and warm-up included; runs of earlier versions do not say.
+    #[serde(default)]
+    pub completed_in_all: u64,
     /// Cost to the generator.
     pub generator: GeneratorCost,
     /// Bytes on the wire, where they were counted.
@@ -87,8 +93,35 @@ pub enum CpuSource {
     /// The scheduler, in nanoseconds, thread by thread: `/proc/PID/task/TID/schedstat`. It counts a
     /// thread that runs at its next tick, so that each end of the window is known to a few ms.
     Scheduler,
+    /// The account of a control group, in microseconds: its `cpu.stat`. As exact as the scheduler's.
+    ControlGroup,
     /// The process's account, in ticks of 10 ms: `/proc/PID/stat`.
     Ticks,
+    /// The server itself, over `/metrics`: from before the first call to after the last one, shared out
+    /// among all replies. Most libraries read the ticks.
+    Metrics,
+}
+
+impl CpuSource {
+    /// How far ticks may put CPU time off, a tick at each end, in microseconds; 0 if they are not counted in.
+    pub fn tick_error_us(self) -> u64 {
+        match self {
+            Self::Scheduler | Self::ControlGroup => 0,
+            Self::Ticks | Self::Metrics => 20_000,
+        }
+    }
+}
+
+/// What the server asked others for while it was measured, over connections that it opened itself: their
+/// CPU time is not in its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Whom, the one that sent most first; a few at most.
+    pub peers: Vec<String>,
+    /// Bytes received for each reply.
+    pub received_bytes_per_request: f64,
+    /// Connections that were opened on this machine for each reply, without the generator's.
+    pub connections_per_request: f64,
 }
 
 /// Use of the machine by the generator.

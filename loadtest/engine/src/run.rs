@@ -94,6 +94,7 @@ fn measurement(
         }
         within(&mut all, kept, &between);
     }
+    (all.completed_in_all, _) = window.tally.replies();
     all.counted = recorded.counted;
     all.unanswered = recorded.unanswered;
     all.errors = recorded.bad();
@@ -110,6 +111,7 @@ fn within(all: &mut Measurement, kept: &Kept, between: &Between<'_>) {
     all.completed = between.replies();
     all.server = between.server(kept.at_rest_kib);
     all.server_lost = between.is_server_lost();
+    all.server_asked.clone_from(&kept.asked);
     all.generator = between.generator();
     all.wire = between.wire();
     all.steal_share = between.steal_share();

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     measurement::{GeneratorCost, ServerCost, Wire},
-    usage::{self, Taken, Usage},
+    usage::{self, Accounts, Taken, Usage},
     window::Window,
 };
 
@@ -35,7 +35,7 @@ impl Snapshot {
     /// Takes one. `mark` is told the moment before anything is read that takes its time.
     pub(crate) fn take(
         window: &Window,
-        server: &[u32],
+        server: &Accounts,
         cores: &BTreeSet<usize>,
         mark: impl FnOnce(Instant),
     ) -> Self {
@@ -47,7 +47,7 @@ impl Snapshot {
             at,
             replies,
             bytes,
-            server: usage::of_processes(server),
+            server: server.read(),
             own_cpu: usage::own_cpu(),
             spun: window
                 .pacer

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use goose::config::GooseConfiguration;
 use serde::{Deserialize, Serialize};
 
+use crate::usage::Accounts;
+
 /// One variant under load for a while.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TrialSpec {
@@ -23,8 +25,11 @@ pub struct TrialSpec {
     pub load: Load,
     /// How long everything takes.
     pub timing: Timing,
-    /// Processes of the server, where they run on this machine. Their CPU time and memory are measured.
-    pub server: Vec<u32>,
+    /// Whose CPU time and memory are the server's, where it runs on this machine.
+    pub server: Accounts,
+    /// Whether to look for what the server asks others for: its processes were found by their port, and may
+    /// be a proxy's.
+    pub watch_for_others: bool,
     /// CPU affinity of the worker process; none leaves it as it is.
     pub affinity: Option<Vec<usize>>,
     /// goose's configuration. The trial sets users, host and run time.

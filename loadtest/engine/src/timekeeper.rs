@@ -16,10 +16,11 @@ use hdrhistogram::Histogram;
 
 use crate::{
     configuration,
+    measurement::Asked,
     snapshot::Snapshot,
     spec::TrialSpec,
     steady::{REPLIES, SLICE, Slices},
-    usage,
+    usage::{self, Conversations, Talk},
     window::{End, Window},
 };
 
@@ -35,6 +36,9 @@ const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
 /// Why a trial ends when its parent says so.
 pub const INTERRUPTED: &str = "stopped by a signal";
 
+/// Of those that a server asks, how many are named.
+const PEERS_NAMED: usize = 3;
+
 /// The notes it kept.
 #[derive(Default)]
 pub(crate) struct Kept {
@@ -48,6 +52,8 @@ pub(crate) struct Kept {
     pub(crate) at_rest_kib: Option<u64>,
     /// Cores of server and generator.
     pub(crate) cores: BTreeSet<usize>,
+    /// What the server asked others for, from the beginning to the end of the window.
+    pub(crate) asked: Option<Asked>,
     /// Dispatch delays in the window, in nanoseconds.
     pub(crate) delays: Option<Histogram<u64>>,
 }
@@ -81,9 +87,11 @@ impl Timekeeper {
     }
 
     fn run(self) -> Kept {
+        let members = self.spec.server.members();
+        let conversations = self.conversations(&members);
         let mut kept = Kept {
-            at_rest_kib: usage::of_processes(&self.spec.server).map(|usage| usage.memory_kib),
-            cores: usage::cores_of(&[&self.spec.server[..], &[std::process::id()]].concat()),
+            at_rest_kib: self.spec.server.read().map(|usage| usage.memory_kib),
+            cores: usage::cores_of(&[members, vec![std::process::id()]].concat()),
             ..Kept::default()
         };
         while !self.window.has_all_users() && !self.window.is_ending() {
@@ -91,7 +99,7 @@ impl Timekeeper {
         }
         self.warm_up(&mut kept);
         if !self.window.is_ending() {
-            self.measure(&mut kept);
+            self.measure(&mut kept, conversations.as_ref());
         }
         let end = match kept.is_whole {
             true => End::Waited,
@@ -158,7 +166,7 @@ impl Timekeeper {
     }
 
     /// Opens the window, closes it, and waits for the calls that count.
-    fn measure(&self, kept: &mut Kept) {
+    fn measure(&self, kept: &mut Kept, conversations: Option<&Conversations>) {
         let window = &self.window;
         let server = &self.spec.server;
         if let Some(pacer) = &window.pacer {
@@ -170,8 +178,36 @@ impl Timekeeper {
         let was_open = Instant::now() >= end;
         let closed = Snapshot::take(window, server, &kept.cores, |at| window.close(at));
         kept.delays = window.pacer.as_ref().map(|pacer| pacer.delays());
+        // The load goes on, and nothing of it is measured any more but the calls that are open.
+        kept.asked = conversations.and_then(|before| self.asked(before));
         kept.is_whole = self.drain(opened.at, closed.at) && was_open;
         (kept.opened, kept.closed) = (Some(opened), Some(closed));
+    }
+
+    fn conversations(&self, members: &[u32]) -> Option<Conversations> {
+        let before = self
+            .spec
+            .watch_for_others
+            .then(|| Conversations::of(members));
+        before.flatten()
+    }
+
+    /// What the server asked others for until now.
+    fn asked(&self, before: &Conversations) -> Option<Asked> {
+        let (replies, _) = self.window.tally.replies();
+        let Talk {
+            received,
+            peers,
+            active_opens,
+        } = Conversations::of(&self.spec.server.members())?.since(before);
+        let each = |count: u64| count as f64 / replies.max(1) as f64;
+        let others_opened = active_opens.saturating_sub(self.window.bytes.connections());
+        let peers = peers.iter().take(PEERS_NAMED).map(ToString::to_string);
+        Some(Asked {
+            peers: peers.collect(),
+            received_bytes_per_request: each(received),
+            connections_per_request: each(others_opened),
+        })
     }
 
     /// Waits for the replies to calls that count. Returns whether they were waited for long enough.

@@ -140,6 +140,8 @@ pub fn blank(spec: &TrialSpec) -> Measurement {
         response_time: is_open_loop(spec).then(Nanoseconds::default),
         server: None,
         server_lost: false,
+        server_asked: None,
+        completed_in_all: 0,
         generator: GeneratorCost {
             cpu_us: 0,
             busiest_core_share: None,
@@ -190,7 +192,8 @@ pub(crate) fn example() -> TrialSpec {
             connecting_us: 100_000,
             time_limit_us: 1_000_000,
         },
-        server: Vec::new(),
+        server: crate::usage::Accounts::default(),
+        watch_for_others: false,
         affinity: None,
         goose: goose::config::GooseConfiguration::default(),
     }

@@ -20,9 +20,15 @@ use tokio::{
 pub(crate) struct Bytes {
     sent: AtomicU64,
     received: AtomicU64,
+    connections: AtomicU64,
 }
 
 impl Bytes {
+    /// Connections that were opened so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
     /// Sent and received so far.
     pub(crate) fn now(&self) -> (u64, u64) {
         (self.sent.load(Relaxed), self.received.load(Relaxed))
@@ -37,6 +43,7 @@ pub(crate) struct Counted {
 
 impl Counted {
     pub(crate) fn new(stream: TcpStream, bytes: Arc<Bytes>) -> Self {
+        bytes.connections.fetch_add(1, Relaxed);
         Self { stream, bytes }
     }
 

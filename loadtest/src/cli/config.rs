@@ -6,14 +6,15 @@ use engine::Timing;
 use goose::{config::GooseConfiguration, threshold::Threshold, util::parse_timespan};
 
 use super::{
-    Comparison, ExtentArgs, LoadArgs, OriginalArgs, OutputArgs, SelftestArgs, UsageError,
-    VerdictArgs, outputs::refuse_to_overwrite,
+    Comparison, ExtentArgs, LoadArgs, OriginalArgs, OutputArgs, SelftestArgs, ServerArgs,
+    UsageError, VerdictArgs, outputs::refuse_to_overwrite,
 };
 use crate::{
     cores,
     record::{Objective, Protocol},
     service,
     study::Design,
+    system::accounts::ServerOptions,
     target::{GRPC_PORT, Target},
 };
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub targets: Option<[Target; 2]>,
     /// A service of another contract.
     pub service: Option<service::Options>,
+    /// What was named of the servers.
+    pub server: ServerOptions,
     /// Protocols to compare, the baseline first; empty means the design's own choice.
     pub protocols: Vec<Protocol>,
     /// How much is measured.
@@ -99,6 +102,8 @@ impl Config {
         }
         config.take_verdict(args.verdict)?;
         config.service = super::service::read(args.service)?;
+        let is_running = config.targets.is_some() || config.service.is_some();
+        config.server = args.server.options(is_running)?;
         Ok(config)
     }
 
@@ -170,6 +175,7 @@ impl Config {
             command: typed(),
             targets: None,
             service: None,
+            server: ServerOptions::default(),
             protocols: Vec::new(),
             design,
             users,
@@ -258,6 +264,25 @@ fn goose_configuration(
     (goose.dashboard, goose.dashboard_port) = (output.dashboard, output.dashboard_port);
     (goose.quiet, goose.no_print_metrics) = (1, true);
     Ok(goose)
+}
+
+impl ServerArgs {
+    /// The same for a run. `is_running` says whether the service is the user's own.
+    fn options(self, is_running: bool) -> Result<ServerOptions, UsageError> {
+        let options = ServerOptions {
+            pids: self.server_pid,
+            groups: self.server_cgroup,
+            metrics: self.server_metrics,
+        };
+        match is_running || options.is_empty() {
+            true => Ok(options),
+            false => wrong(
+                "--server-pid, --server-cgroup and --server-metrics are about a service that runs \
+                 already; name it by --host, or by --rest and --grpc"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 fn target(option: &'static str, text: &str) -> Result<Target, UsageError> {

@@ -35,6 +35,14 @@ const OTHERS_TICKS: f64 = 6.0;
 /// told from none.
 const TICK_US: f64 = 10_000.0;
 
+/// Bytes received for each reply from which on a server is held to ask another for each call: the head and the
+/// message of a reply take more, in any protocol, and what senders of logs and spans get back far less.
+const ASKS_FOR_EACH: f64 = 8.0;
+
+/// Connections for each reply from which on they are opened for calls: a proxy that keeps none open, as nginx
+/// does unless it is told to, opens one for each.
+const OPENS_FOR_EACH: f64 = 0.5;
+
 /// Facts about a trial that its measurement does not hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -73,10 +81,20 @@ pub fn disturbances(measurement: &Measurement, evidence: Evidence) -> Vec<Distur
         others
             .filter(|_| evidence.server_is_known)
             .map(|share| Disturbance::OtherPrograms { share }),
+        asks_others(measurement),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn asks_others(measurement: &Measurement) -> Option<Disturbance> {
+    let asked = measurement.server_asked.as_ref()?;
+    let asks = asked.received_bytes_per_request >= ASKS_FOR_EACH;
+    let opens = asked.connections_per_request >= OPENS_FOR_EACH;
+    (asks || opens).then(|| Disturbance::AsksOthers {
+        peers: asked.peers.iter().filter(|_| asks).cloned().collect(),
+    })
 }
 
 fn unmeasured(measurement: &Measurement) -> Option<String> {

@@ -120,6 +120,11 @@ pub enum Disturbance {
         /// Share of the cores' time taken.
         share: f64,
     },
+    /// The server asked others for each call: what they took is not in its CPU time.
+    AsksOthers {
+        /// Whom; empty if it is not known.
+        peers: Vec<String>,
+    },
     /// After a merge: the machines did not measure at the same time.
     NotAtOnce {
         /// Share of the longest window in which all of them measured.
@@ -184,6 +189,7 @@ impl Disturbance {
             Self::GeneratorLimit { .. }
             | Self::LateDispatch { .. }
             | Self::Steal { .. }
+            | Self::AsksOthers { .. }
             | Self::OtherPrograms { .. } => false,
         }
     }
@@ -202,6 +208,7 @@ impl Disturbance {
             Self::Steal { .. } => 6,
             Self::OtherPrograms { .. } => 7,
             Self::LateDispatch { .. } => 8,
+            Self::AsksOthers { .. } => 9,
         }
     }
 }
@@ -239,6 +246,20 @@ impl fmt::Display for Disturbance {
                 "other programs took {:.0}% of the cores' time",
                 share * 100.0
             ),
+            Self::AsksOthers { peers } => {
+                match &peers[..] {
+                    [] => f.write_str("connections are opened for each call, as by a proxy")?,
+                    some => write!(
+                        f,
+                        "the process on the port asks {} for each call",
+                        some.join(", ")
+                    )?,
+                }
+                f.write_str(
+                    ", whose CPU time is not in its own; name what counts by --server-pid or \
+                     --server-cgroup",
+                )
+            }
             Self::NotAtOnce { overlap_share } => write!(
                 f,
                 "the machines measured at once for {:.0}% of the window",

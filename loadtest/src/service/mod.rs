@@ -35,7 +35,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 use crate::{
     cli::Config,
     record::{self, Protocol, Variant},
-    system::System,
+    system::{System, accounts::Named},
     target::Target,
 };
 use address::{GrpcCall, RestCall};
@@ -144,6 +144,8 @@ struct Inner {
     accept: Vec<Accepted>,
     /// The requests; none where each call has to be another.
     prepared: Option<Vec<PreparedRequest>>,
+    /// What was named of its server.
+    named: Named,
     /// Whether replies are JSON, once one was seen.
     is_json: OnceLock<bool>,
 }
@@ -165,6 +167,11 @@ impl Served {
     /// Where it is.
     pub fn target(&self) -> &Target {
         &self.0.target
+    }
+
+    /// What was named of its server.
+    pub fn named(&self) -> &Named {
+        &self.0.named
     }
 
     /// How it travels.
@@ -250,8 +257,15 @@ pub async fn prepare(options: &Options, config: &Config) -> Result<Subject, Serv
     may_be_called(options, config, &endpoints)?;
     let methods = methods(options, files.as_ref(), &endpoints[options.rest.len()..]).await?;
     let calls = calls(options, &methods, files.as_ref())?;
+    let names = calls
+        .iter()
+        .map(|(name, _, call)| (name.as_str(), call.protocol));
+    let named = config.server.of(&names.collect::<Vec<_>>());
+    let named = named.map_err(|error| ServiceError::input(error.to_string()))?;
     let mut variants = Vec::new();
-    for (name, target, call) in calls {
+    for ((name, target, call), named) in calls.into_iter().zip(named) {
+        let told = named.are_told().await;
+        told.map_err(|error| ServiceError::service(error.to_string()))?;
         let prepared = prepared(&name, &call, &rows, options)?;
         let is_unique = rows.is_unique || call.is_unique();
         variants.push(Served(Arc::new(Inner {
@@ -261,6 +275,7 @@ pub async fn prepare(options: &Options, config: &Config) -> Result<Subject, Serv
             rows: Arc::clone(&rows),
             accept: options.accept.clone(),
             prepared: (!is_unique).then_some(prepared),
+            named,
             is_json: OnceLock::new(),
         })));
     }
@@ -274,11 +289,14 @@ fn subject(
     rows: usize,
     sameness: check::Sameness,
 ) -> Subject {
-    let listening = |endpoint: Option<&Endpoint>| -> Vec<String> {
-        let processes = endpoint.map(|endpoint| usage::listening_processes(endpoint.address));
-        let names = processes.unwrap_or_default().into_iter();
-        names.filter_map(usage::name_of).collect()
+    let counted = |index: usize| -> Vec<String> {
+        let side = variants.get(index).zip(endpoints.get(index));
+        side.map_or_else(Vec::new, |(served, endpoint)| {
+            let listening = usage::listening_processes(endpoint.address);
+            served.named().names(&listening)
+        })
     };
+    let listening = [0, variants.len().saturating_sub(1)].map(counted);
     let recorded = variants.iter().map(|served| record::Measured {
         name: served.0.name.clone(),
         address: served.0.target.url(),
@@ -291,7 +309,7 @@ fn subject(
             left_out: sameness.left_out,
             differences: sameness.differences,
         },
-        listening: [listening(endpoints.first()), listening(endpoints.last())],
+        listening,
         variants: variants
             .into_iter()
             .map(|served| {

@@ -1,14 +1,19 @@
 //! The system under test: a server of our own, started afresh for each trial, or a service that runs
 //! already.
 
+pub mod accounts;
 mod bare;
 pub mod embedded;
 pub mod known;
+pub(crate) mod metrics;
 mod work;
 
 use std::time::Duration;
 
-use engine::{Endpoint, Failure, PreparedRequest, Reply, Status, usage};
+use engine::{
+    Endpoint, Failure, PreparedRequest, Reply, Status,
+    usage::{self, Accounts},
+};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
@@ -18,7 +23,9 @@ use crate::{
     service::Served,
     target::{Target, TargetError},
 };
+use accounts::{Named, ServerOptions};
 use embedded::{Account, Embedded};
+use metrics::Metrics;
 
 /// How long a service that runs already may be away before a trial: long enough for one that is started
 /// again by a supervisor.
@@ -50,8 +57,10 @@ pub enum System {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
     target: Target,
-    /// The processes that listened there, by name, if they are on this machine.
-    listening: Vec<String>,
+    /// What was named of the server besides.
+    named: Named,
+    /// Whose CPU time is the server's, by name, if it is known.
+    counted: Vec<String>,
 }
 
 /// The system while a trial runs.
@@ -60,8 +69,14 @@ pub struct Session {
     own: Option<Embedded>,
     /// Where the load goes.
     pub endpoint: Endpoint,
-    /// The server's processes, if they are on this machine.
-    pub processes: Vec<u32>,
+    /// Whose CPU time and memory are the server's, if that is on this machine.
+    pub accounts: Accounts,
+    /// Whether what was found by the port alone may be a proxy's process.
+    pub may_forward: bool,
+    /// Where the server tells of itself.
+    metrics: Vec<Metrics>,
+    /// The processes that listen there.
+    listening: Vec<u32>,
     /// Time that users may need to connect.
     pub connecting: Duration,
 }
@@ -76,14 +91,20 @@ pub struct Ended {
 }
 
 impl System {
-    /// The service at these targets, REST and gRPC.
+    /// The service at these targets, REST and gRPC, with what was `named` of each.
     ///
     /// # Errors
     /// When one does not answer, or as another service does.
-    pub async fn running([rest, grpc]: [Target; 2]) -> Result<Self, TargetError> {
+    pub async fn running([rest, grpc]: [Target; 2], named: &ServerOptions) -> anyhow::Result<Self> {
+        let both = [
+            (Protocol::JsonHttp1.name(), Protocol::JsonHttp1),
+            (Protocol::Grpc.name(), Protocol::Grpc),
+        ];
+        let mut named = named.of(&both)?.into_iter();
+        let mut next = || named.next().unwrap_or_default();
         Ok(Self::Running([
-            Side::reach(rest, Protocol::JsonHttp1).await?,
-            Side::reach(grpc, Protocol::Grpc).await?,
+            Side::reach(rest, Protocol::JsonHttp1, next()).await?,
+            Side::reach(grpc, Protocol::Grpc, next()).await?,
         ]))
     }
 
@@ -108,12 +129,12 @@ impl System {
         }
     }
 
-    /// The processes that listened for REST and for gRPC when they were first asked; none for those of
-    /// our own.
-    pub fn listening(&self) -> [Vec<String>; 2] {
+    /// Whose CPU time is that of REST and that of gRPC, as it was when they were first asked; none for
+    /// those of our own.
+    pub fn counted(&self) -> [Vec<String>; 2] {
         match self {
             Self::Fresh(_) | Self::Foreign(_) => Default::default(),
-            Self::Running(sides) => sides.each_ref().map(|side| side.listening.clone()),
+            Self::Running(sides) => sides.each_ref().map(|side| side.counted.clone()),
         }
     }
 
@@ -148,7 +169,7 @@ impl System {
     /// # Errors
     /// When it cannot be started, or went away.
     pub async fn begin(&self, protocol: Protocol) -> anyhow::Result<Session> {
-        let target = match self {
+        let (target, named) = match self {
             Self::Fresh(spec) => {
                 let own = Embedded::start(spec).await?;
                 let endpoint = match protocol {
@@ -157,22 +178,29 @@ impl System {
                 };
                 return Ok(Session {
                     endpoint,
-                    processes: own.id().into_iter().collect(),
+                    accounts: Accounts::of_processes(own.id().into_iter().collect()),
+                    may_forward: false,
+                    metrics: Vec::new(),
+                    listening: Vec::new(),
                     own: Some(own),
                     connecting: Duration::ZERO,
                 });
             }
-            Self::Running([_, grpc]) if protocol == Protocol::Grpc => &grpc.target,
-            Self::Running([rest, _]) => &rest.target,
-            Self::Foreign(served) => served.target(),
+            Self::Running([_, grpc]) if protocol == Protocol::Grpc => (&grpc.target, &grpc.named),
+            Self::Running([rest, _]) => (&rest.target, &rest.named),
+            Self::Foreign(served) => (served.target(), served.named()),
         };
         let (endpoint, took) = still_there(target).await.map_err(|reason| {
             anyhow::anyhow!("the service went away: {} {reason}", target.url())
         })?;
+        // Others than those of the last trial if it was started again since.
+        let listening = usage::listening_processes(endpoint.address);
         Ok(Session {
             own: None,
-            // Others than those of the last trial if it was started again since.
-            processes: usage::listening_processes(endpoint.address),
+            accounts: named.accounts(&listening),
+            may_forward: named.is_empty() && !listening.is_empty(),
+            metrics: named.metrics.clone(),
+            listening,
             endpoint,
             connecting: took * LIKE_THE_FIRST,
         })
@@ -180,7 +208,7 @@ impl System {
 }
 
 impl Side {
-    async fn reach(target: Target, protocol: Protocol) -> Result<Self, TargetError> {
+    async fn reach(target: Target, protocol: Protocol, named: Named) -> Result<Self, TargetError> {
         let endpoint = target.reach(protocol).await?;
         if let Err(misfit) = look(protocol, 1, &endpoint).await
             && misfit.is_another_service
@@ -191,10 +219,11 @@ impl Side {
             );
             return Err(target.unreachable(protocol, reason));
         }
-        let listening = usage::listening_processes(endpoint.address).into_iter();
+        named.are_told().await?;
         Ok(Self {
+            counted: named.names(&usage::listening_processes(endpoint.address)),
             target,
-            listening: listening.filter_map(usage::name_of).collect(),
+            named,
         })
     }
 }
@@ -260,6 +289,17 @@ async fn still_there(target: &Target) -> Result<(Endpoint, Duration), String> {
 }
 
 impl Session {
+    /// What the server tells of itself, if it was named where.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub(crate) async fn scrape(&self) -> anyhow::Result<Option<metrics::Scrape>> {
+        match &self.metrics[..] {
+            [] => Ok(None),
+            some => metrics::scrape(some).await.map(Some),
+        }
+    }
+
     /// Ends it.
     pub async fn end(self) -> Ended {
         if let Some(own) = self.own {
@@ -279,7 +319,7 @@ impl Session {
         }
         let now = usage::listening_processes(self.endpoint.address);
         Ended {
-            restarted: now != self.processes,
+            restarted: now != self.listening,
             account: None,
         }
     }

@@ -325,6 +325,8 @@ fn trial(
                 },
             }),
             server_lost: false,
+            server_asked: None,
+            completed_in_all: requests,
             generator: GeneratorCost {
                 cpu_us: (noisy(14.0 * cpu(real) * work) * requests as f64) as u64,
                 busiest_core_share: Some(0.41),

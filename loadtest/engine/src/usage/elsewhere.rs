@@ -1,6 +1,6 @@
 //! Other systems, where none of this is known.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use super::{Taken, Usage};
 
@@ -50,4 +50,36 @@ pub fn name_of(_pid: u32) -> Option<String> {
 /// The processes that listen at `address`: not known on this system.
 pub fn listening_processes(_address: SocketAddr) -> Vec<u32> {
     Vec::new()
+}
+
+/// Children of a process: not known on this system.
+pub fn family(_root: u32) -> Vec<u32> {
+    Vec::new()
+}
+
+/// CPU time of children that ended: not known on this system.
+pub(super) fn of_ended_children(_pid: u32) -> Option<Duration> {
+    None
+}
+
+/// Connections that processes opened: not known on this system.
+#[derive(Clone, Debug)]
+pub(crate) struct Conversations;
+
+/// What was said over them: never known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Talk {
+    pub(crate) received: u64,
+    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) active_opens: u64,
+}
+
+impl Conversations {
+    pub(crate) fn of(_processes: &[u32]) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn since(&self, _before: &Self) -> Talk {
+        Talk::default()
+    }
 }

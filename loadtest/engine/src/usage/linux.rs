@@ -1,9 +1,6 @@
 //! Processes and cores as Linux tells of them, in `/proc`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Taken, Usage};
 
@@ -19,11 +16,7 @@ pub fn own_peak_memory_kib() -> Option<u64> {
 /// The use of all of `pids` together, or none where there are none, one of them is gone, or the
 /// system does not tell.
 pub fn of_processes(pids: &[u32]) -> Option<Usage> {
-    let mut sum = Usage {
-        ticks: Duration::ZERO,
-        threads: BTreeMap::new(),
-        memory_kib: 0,
-    };
+    let mut sum = Usage::default();
     for pid in pids {
         let process = procfs::process::Process::new(i32::try_from(*pid).ok()?).ok()?;
         let stat = process.stat().ok()?;
@@ -42,6 +35,45 @@ pub fn of_processes(pids: &[u32]) -> Option<Usage> {
         }
     }
     (!pids.is_empty()).then_some(sum)
+}
+
+/// Process `root` with its children, and the children of these, as far as the system tells; none if it is
+/// gone.
+pub fn family(root: u32) -> Vec<u32> {
+    let processes = procfs::process::all_processes().into_iter().flatten();
+    let parents: Vec<(u32, u32)> = processes
+        .flatten()
+        .filter_map(|process| process.stat().ok())
+        .filter(|stat| !matches!(stat.state, 'Z' | 'X'))
+        .filter_map(|stat| {
+            Some((
+                u32::try_from(stat.pid).ok()?,
+                u32::try_from(stat.ppid).ok()?,
+            ))
+        })
+        .collect();
+    let mut members = Vec::new();
+    let mut found: Vec<u32> = parents
+        .iter()
+        .map(|(pid, _)| *pid)
+        .filter(|pid| *pid == root)
+        .collect();
+    while let Some(pid) = found.pop() {
+        let is_child = |(child, parent): &&(u32, u32)| *parent == pid && *child != pid;
+        found.extend(parents.iter().filter(is_child).map(|(child, _)| *child));
+        members.push(pid);
+    }
+    members
+}
+
+/// CPU time of the children of `pid` that have ended and were waited for, in ticks.
+pub(super) fn of_ended_children(pid: u32) -> Option<Duration> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    let stat = process.stat().ok()?;
+    let ticks = u64::try_from(stat.cutime + stat.cstime).ok()?;
+    Some(Duration::from_secs_f64(
+        ticks as f64 / procfs::ticks_per_second() as f64,
+    ))
 }
 
 /// The id of the calling thread, as [`Usage::threads_since`] names it.

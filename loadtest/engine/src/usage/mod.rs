@@ -1,5 +1,9 @@
 //! Use of this machine by processes: CPU time and memory.
 
+mod accounts;
+pub mod control_group;
+#[cfg(target_os = "linux")]
+mod conversations;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
@@ -13,11 +17,16 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::measurement::CpuSource;
 
+pub use accounts::Accounts;
+#[cfg(target_os = "linux")]
+pub(crate) use conversations::{Conversations, Talk};
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::*;
 #[cfg(target_os = "linux")]
+use linux::of_ended_children;
+#[cfg(target_os = "linux")]
 pub use linux::{
-    cores, cores_of, name_of, of_processes, own_peak_memory_kib, pin, taken, this_thread,
+    cores, cores_of, family, name_of, of_processes, own_peak_memory_kib, pin, taken, this_thread,
 };
 #[cfg(target_os = "linux")]
 pub use sockets::listening_processes;
@@ -61,13 +70,15 @@ pub struct Taken {
     pub stolen: u64,
 }
 
-/// The use that processes make of the machine at one moment.
-#[derive(Clone, Debug)]
+/// The use that processes and control groups make of the machine at one moment.
+#[derive(Clone, Debug, Default)]
 pub struct Usage {
     /// CPU time since they began, all threads together. The kernel counts in ticks of 10 ms.
     ticks: Duration,
     /// CPU time of each thread that lives, to the nanosecond, where the kernel tells.
     threads: BTreeMap<i32, Duration>,
+    /// CPU time of control groups, which the kernel counts in microseconds; none without any.
+    counted: Option<Duration>,
     /// Resident memory in KiB.
     pub memory_kib: u64,
 }
@@ -76,6 +87,21 @@ impl Usage {
     /// The CPU time that was taken since `before`, and who counted it; none where it is not of the
     /// same processes.
     pub fn cpu_since(&self, before: &Self) -> Option<(Duration, CpuSource)> {
+        let counted = match (self.counted, before.counted) {
+            (Some(after), Some(before)) => Some(after.checked_sub(before)?),
+            _ => None,
+        };
+        let is_of_groups_alone = self.ticks.is_zero() && self.threads.is_empty();
+        match (counted, self.cpu_of_processes_since(before)?) {
+            (Some(counted), _) if is_of_groups_alone => Some((counted, CpuSource::ControlGroup)),
+            (Some(counted), (cpu, source)) => {
+                Some((counted + cpu, source.max(CpuSource::ControlGroup)))
+            }
+            (None, processes) => Some(processes),
+        }
+    }
+
+    fn cpu_of_processes_since(&self, before: &Self) -> Option<(Duration, CpuSource)> {
         // Ticks count threads that have ended too.
         let ticks = self.ticks.checked_sub(before.ticks)?;
         let told = self.threads.values().any(|time| !time.is_zero());
@@ -145,6 +171,43 @@ mod tests {
     }
 
     #[test]
+    fn a_family_is_a_process_with_what_it_started_and_none_that_it_did_not() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        let own = std::process::id();
+        let members = family(own);
+        let accounts = Accounts {
+            families: vec![child.id()],
+            ..Accounts::default()
+        };
+        let (of_child, used) = (accounts.members(), accounts.read());
+        let child_id = child.id();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(members.contains(&own) && members.contains(&child_id));
+        assert_eq!(of_child, [child_id]);
+        assert!(used.is_some() && accounts.read().is_none());
+    }
+
+    #[test]
+    fn a_control_group_is_found_by_its_name_and_counts_for_itself() {
+        assert!(control_group::find("/no/such/group".as_ref()).is_none());
+        let Some(root) = control_group::find("/".as_ref()) else {
+            // No version 2 here.
+            return;
+        };
+        let accounts = Accounts {
+            control_groups: vec![root],
+            ..Accounts::default()
+        };
+        let before = accounts.read().unwrap();
+        let (_, source) = accounts.read().unwrap().cpu_since(&before).unwrap();
+        assert_eq!(source, CpuSource::ControlGroup);
+    }
+
+    #[test]
     fn the_scheduler_is_asked_as_long_as_it_tells_of_every_thread() {
         let usage = |ticks, threads: &[(i32, u64)]| Usage {
             ticks: Duration::from_millis(ticks),
@@ -152,7 +215,7 @@ mod tests {
                 .iter()
                 .map(|(id, nanos)| (*id, Duration::from_nanos(*nanos)))
                 .collect(),
-            memory_kib: 0,
+            ..Usage::default()
         };
         let before = usage(10, &[(1, 5), (2, 7)]);
         let scheduler = |nanos| Some((Duration::from_nanos(nanos), CpuSource::Scheduler));

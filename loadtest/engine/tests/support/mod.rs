@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use engine::{
     Endpoint, Expect, Load, Measurement, PreparedRequest, Program, Shape, Timing, Transport,
-    TrialSpec, Workload,
+    TrialSpec, Workload, usage::Accounts,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -178,7 +178,8 @@ pub(crate) fn trial(address: SocketAddr, load: Load) -> TrialSpec {
             connecting_us: 100_000,
             time_limit_us: 5_000_000,
         },
-        server: Vec::new(),
+        server: Accounts::default(),
+        watch_for_others: false,
         affinity: None,
         goose: goose::config::GooseConfiguration::default(),
     };

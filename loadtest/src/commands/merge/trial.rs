@@ -66,6 +66,8 @@ fn sum(parts: &[&Measurement]) -> Option<Measurement> {
         // There is one server: whoever is beside it saw all of it.
         server: all().find_map(|part| part.server),
         server_lost: all().any(|part| part.server_lost),
+        server_asked: all().find_map(|part| part.server_asked.clone()),
+        completed_in_all: all().map(|part| part.completed_in_all).sum(),
         generator: GeneratorCost {
             cpu_us: all().map(|part| part.generator.cpu_us).sum(),
             busiest_core_share: highest(all().map(|part| part.generator.busiest_core_share)),

@@ -52,6 +52,7 @@ fn row(disturbance: &Disturbance) -> usize {
         Disturbance::GeneratorLimit { .. } => 1,
         Disturbance::LateDispatch { .. } => 2,
         Disturbance::Steal { .. } => 3,
+        Disturbance::AsksOthers { .. } => 5,
         _ => 4,
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     numbers::{counted, decimals},
-    record::{Machine, Pinned, Purpose, Recording, Scenario, Service},
+    record::{Machine, Pinned, Purpose, Recording, Scenario, Service, UNKNOWN_CPU},
     report::figures::{plain, typical_and_most},
 };
 
@@ -147,6 +147,9 @@ fn facts(recording: &Recording) -> Markup {
                     (source)
                     @if let Some(whose) = run.whose_cpu() { ", of " (whose) }
                 }
+            } @else if run.service != Service::Embedded {
+                dt { "Server CPU" }
+                dd { (UNKNOWN_CPU) }
             }
             dt { "Commit" } dd { (tool.commit.as_deref().unwrap_or("not known")) }
             dt { "Seed" } dd { (run.seed) }
@@ -205,6 +208,11 @@ fn cpu_source(recording: &Recording) -> Option<&'static str> {
     let coarsest = costs.filter_map(|cost| cost.cpu_source).max()?;
     Some(match coarsest {
         CpuSource::Scheduler => "counted by the scheduler in nanoseconds, thread by thread",
+        CpuSource::ControlGroup => "counted by the kernel for the control group",
+        CpuSource::Metrics => {
+            "told by the server's metrics, from before the first call of a trial to after the last one, and shared \
+             out among all replies"
+        }
         CpuSource::Ticks => "counted in ticks of 10 ms, in some trials at least",
     })
 }
