@@ -325,6 +325,10 @@ async fn what_a_caller_does_wrong_has_the_code_of_grpcs_documents_and_no_line_in
 
 /// The status that a caller gets of a service that has read its request, waited, and answers with `own`.
 async fn mapped(own: Status, waits: bool) -> Status {
+    mapped_by(StatusMappingLayer::new(LIMIT), own, waits).await
+}
+
+async fn mapped_by(mapping: StatusMappingLayer, own: Status, waits: bool) -> Status {
     let service = service_fn(move |request: Request<Messages<Full<Bytes>, GrpcStatus>>| {
         let own = own.clone();
         async move {
@@ -337,9 +341,7 @@ async fn mapped(own: Status, waits: bool) -> Status {
     });
     let request = Request::post(CHECK).header("content-type", "application/grpc");
     let request = request.body(Full::from(message(0, ALL))).expect("it works");
-    let answer = StatusMappingLayer::new(LIMIT)
-        .layer(service)
-        .oneshot(request);
+    let answer = mapping.layer(service).oneshot(request);
     Status::from_header_map(answer.await.expect("it works").headers()).expect("it works")
 }
 
@@ -382,6 +384,23 @@ async fn what_fails_inside_of_a_handler_is_not_the_callers_fault_and_says_nothin
     let own = Status::unavailable("tcp connect error: 10.0.0.7:5432");
     let told = mapped(own, true).await;
     assert_eq!(told.code(), Code::Unavailable);
+    assert!(!told.message().contains("10.0.0.7"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_service_may_write_its_failures_for_its_callers() {
+    let passing = || StatusMappingLayer::new(LIMIT).pass_failures();
+    for code in [Code::Internal, Code::Unknown, Code::DataLoss] {
+        let own = Status::with_details(code, "row 7 is lost", b"a detail".as_slice().into());
+        let passed = mapped_by(passing(), own.clone(), true).await;
+        assert_eq!(passed.code(), code);
+        assert_eq!(passed.message(), "row 7 is lost");
+        assert_eq!(passed.details(), b"a detail");
+    }
+    // What is behind it still says nothing.
+    let own = Status::unknown("tcp connect error: 10.0.0.7:5432");
+    let told = mapped_by(passing(), own, true).await;
+    assert_eq!(told.code(), Code::Internal);
     assert!(!told.message().contains("10.0.0.7"), "{told:?}");
 }
 

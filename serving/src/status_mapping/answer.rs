@@ -234,7 +234,13 @@ fn decide<W: Reject>(
         }
         _ => {}
     }
+    let is_of_client = is_of_client || stock::is_of_client(text);
     match code {
+        Code::Internal | Code::Unknown | Code::DataLoss
+            if rules.passes_failures && !is_of_client =>
+        {
+            None
+        }
         Code::Internal | Code::Unknown | Code::DataLoss => {
             // The server around the service says it in its own words, or has said it in those of the table.
             if text == FULL || (is_typed && text == Rejection::Internal.message()) {
@@ -243,7 +249,7 @@ fn decide<W: Reject>(
             log(code, &text);
             Some(Rejection::Internal)
         }
-        _ if is_of_client || stock::is_of_client(text) => {
+        _ if is_of_client => {
             log(code, &text);
             Some(behind(code))
         }

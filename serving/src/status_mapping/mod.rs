@@ -13,7 +13,7 @@
 //! | none or two messages where the contract has one | UNIMPLEMENTED |
 //! | the compressed flag without an encoding | INTERNAL (compression.md), which is not logged as an error |
 //! | a request that broke off | CANCELLED |
-//! | a handler's INTERNAL, UNKNOWN or DATA_LOSS | INTERNAL; its text is for the log alone |
+//! | a handler's INTERNAL, UNKNOWN or DATA_LOSS | INTERNAL; its text is for the log alone, unless [failures pass](StatusMappingLayer::pass_failures) |
 //! | a failed call of a client in the handler, returned as it is | UNAVAILABLE or INTERNAL; the same |
 //!
 //! What only a stock codec finds, such as protobuf that cannot be decoded, it says in words: they stand in one
@@ -88,6 +88,8 @@ struct Rules<W> {
     limit: usize,
     /// The paths of methods that take one message.
     takes_one: HashSet<String>,
+    /// A handler's own INTERNAL, UNKNOWN and DATA_LOSS are for its callers.
+    passes_failures: bool,
     words: W,
 }
 
@@ -112,6 +114,7 @@ impl<W> StatusMappingLayer<W> {
             rules: Arc::new(Rules {
                 limit,
                 takes_one: HashSet::new(),
+                passes_failures: false,
                 words,
             }),
         };
@@ -127,9 +130,31 @@ impl<W> StatusMappingLayer<W> {
     pub fn contract(self, descriptors: &[u8]) -> Self {
         let set = FileDescriptorSet::decode(descriptors);
         let set = set.expect("the descriptor set was made by this build");
+        self.with(|rules| rules.count(&set))
+    }
+
+    /// Lets a handler's own INTERNAL, UNKNOWN and DATA_LOSS pass as they are, for services that write their
+    /// texts and details for callers. Without it callers are told INTERNAL alone. Failed calls of a client are
+    /// kept from callers all the same.
+    #[must_use]
+    pub fn pass_failures(self) -> Self {
+        self.with(|rules| rules.passes_failures = true)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Rules<W>)) -> Self {
         let Ok(mut rules) = Arc::try_unwrap(self.rules) else {
             unreachable!("a layer that is being built has no clones yet");
         };
+        change(&mut rules);
+        Self {
+            rules: Arc::new(rules),
+        }
+    }
+}
+
+impl<W> Rules<W> {
+    /// Adds the methods in `set` that take one message.
+    fn count(&mut self, set: &FileDescriptorSet) {
         for file in &set.file {
             for service in &file.service {
                 let package = match file.package() {
@@ -139,11 +164,8 @@ impl<W> StatusMappingLayer<W> {
                 let one = service.method.iter().filter(|m| !m.client_streaming());
                 let paths =
                     one.map(|method| format!("/{package}{}/{}", service.name(), method.name()));
-                rules.takes_one.extend(paths);
+                self.takes_one.extend(paths);
             }
-        }
-        Self {
-            rules: Arc::new(rules),
         }
     }
 }
