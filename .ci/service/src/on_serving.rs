@@ -10,6 +10,7 @@ use serving::{
     process::{self, Process},
     refusal::GrpcStatus,
     server::Listener,
+    status_mapping::StatusMappingLayer,
 };
 use tokio::sync::watch;
 use tonic::{codec::CompressionEncoding::Gzip, service::Routes};
@@ -50,7 +51,11 @@ macro_rules! serve {
             .max_decoding_message_size($listener.limits.message)
             .accept_compressed(Gzip)
             .send_compressed(Gzip);
-        let service = WithOperations::new($wrap(service), operations);
+        // The suites have their services fail, and want to hear of it.
+        let mapping = StatusMappingLayer::new($listener.limits.message)
+            .contract($descriptors)
+            .pass_failures();
+        let service = mapping.layer(WithOperations::new($wrap(service), operations));
         let service = GrpcWebLayer::new().layer(service);
         let served = $listener.serve("gRPC", Protocol::Either, service, GrpcStatus, shutdown);
         Ok(served.await?)
