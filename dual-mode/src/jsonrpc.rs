@@ -18,6 +18,7 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::{error::Category, value::RawValue};
+use serving::telemetry::codes::CountedAs;
 use tonic::Code;
 
 use crate::{
@@ -53,8 +54,13 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
         Ok(body) => body,
         Err(fault) => return problem(&fault),
     };
-    let answer = answers(&body).await;
+    let mut tally = Tally::default();
+    let answer = answers(&body, &mut tally).await;
     let mut response = Response::new(Body::empty());
+    // HTTP says 200 whatever went wrong; metrics do not.
+    if let Some(worst) = tally.worst {
+        response.extensions_mut().insert(CountedAs(worst));
+    }
     match answer {
         None => *response.status_mut() = StatusCode::NO_CONTENT,
         Some(answer) => {
@@ -64,6 +70,22 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
         }
     }
     response
+}
+
+/// What is known of the calls of one request.
+#[derive(Default)]
+struct Tally {
+    /// The greetings that were asked for.
+    asked: usize,
+    /// The status of the worst fault, the server's own before a caller's.
+    worst: Option<StatusCode>,
+}
+
+impl Tally {
+    /// Notes that a call has met `fault`.
+    fn met(&mut self, fault: &Fault) {
+        self.worst = self.worst.max(Some(fault.row().status));
+    }
 }
 
 /// The calls of an array, one more than may come at most: the others are read over.
@@ -138,22 +160,21 @@ struct Error<'a> {
 }
 
 /// The answer to a whole request, if there is any.
-async fn answers(body: &[u8]) -> Option<Vec<u8>> {
-    let mut asked = 0;
+async fn answers(body: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"[") {
-        return answer(body, &mut asked);
+        return answer(body, tally);
     }
     let calls = match serde_json::from_slice(body) {
         Ok(Calls(calls)) => calls,
-        Err(error) => return Some(unreadable(&error)),
+        Err(error) => return Some(unreadable(&error, tally)),
     };
     if !(1..=MOST_CALLS).contains(&calls.len()) {
         let fault = Fault::Malformed(format!("an array must hold 1 to {MOST_CALLS} calls"));
-        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL));
+        return Some(refusal(&fault, INVALID_REQUEST, RawValue::NULL, tally));
     }
     let mut answers = Vec::new();
     for call in calls {
-        answers.extend(answer(call.get().as_bytes(), &mut asked));
+        answers.extend(answer(call.get().as_bytes(), tally));
         // To read a hundred batches takes a while: others have their turn between.
         tokio::task::yield_now().await;
     }
@@ -163,31 +184,34 @@ async fn answers(body: &[u8]) -> Option<Vec<u8>> {
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 
-/// The answer to one call, if it wants one. Its batch adds to the greetings `asked` for.
-fn answer(call: &[u8], asked: &mut usize) -> Option<Vec<u8>> {
+/// The answer to one call, if it wants one. It is added to the `tally`.
+fn answer(call: &[u8], tally: &mut Tally) -> Option<Vec<u8>> {
     // serde takes an array for a struct, and where a text stands in place of one it quotes all of it.
     if !call.trim_ascii_start().starts_with(b"{") {
         let json = serde_json::from_slice::<IgnoredAny>(call);
         return Some(match json {
-            Ok(IgnoredAny) => no_call(),
-            Err(error) => unreadable(&error),
+            Ok(IgnoredAny) => no_call(tally),
+            Err(error) => unreadable(&error, tally),
         });
     }
     let call: Call<'_> = match serde_json::from_slice(call) {
         Ok(call) => call,
-        Err(error) => return Some(unreadable(&error)),
+        Err(error) => return Some(unreadable(&error, tally)),
     };
     let id = call.id.unwrap_or(RawValue::NULL);
     // An id is a text, a number or null.
     let valid_id = !id.get().starts_with(['{', '[', 't', 'f']);
     if call.jsonrpc != "2.0" || !valid_id {
-        return Some(no_call());
+        return Some(no_call(tally));
     }
-    let outcome = result(&call.method, call.params, asked);
+    let outcome = result(&call.method, call.params, &mut tally.asked);
+    if let Err(fault) = &outcome {
+        tally.met(fault);
+    }
     call.id?;
     Some(match outcome {
         Ok(result) => written(Outcome::Result(result), id),
-        Err(fault) => refusal(&fault, code(fault.row().code), id),
+        Err(fault) => refusal(&fault, code(fault.row().code), id, tally),
     })
 }
 
@@ -233,21 +257,22 @@ fn code(code: Code) -> i32 {
 
 const NO_CALL: &str = "this is not a call of JSON-RPC 2.0";
 
-fn no_call() -> Vec<u8> {
+fn no_call(tally: &mut Tally) -> Vec<u8> {
     let fault = Fault::Malformed(NO_CALL.to_owned());
-    refusal(&fault, INVALID_REQUEST, RawValue::NULL)
+    refusal(&fault, INVALID_REQUEST, RawValue::NULL, tally)
 }
 
-fn unreadable(error: &serde_json::Error) -> Vec<u8> {
+fn unreadable(error: &serde_json::Error, tally: &mut Tally) -> Vec<u8> {
     let (code, text) = match error.classify() {
         Category::Data => (INVALID_REQUEST, NO_CALL),
         _ => (PARSE_ERROR, "the body is not JSON"),
     };
     let fault = Fault::Malformed(format!("{text}: {error}"));
-    refusal(&fault, code, RawValue::NULL)
+    refusal(&fault, code, RawValue::NULL, tally)
 }
 
-fn refusal(fault: &Fault, code: i32, id: &RawValue) -> Vec<u8> {
+fn refusal(fault: &Fault, code: i32, id: &RawValue, tally: &mut Tally) -> Vec<u8> {
+    tally.met(fault);
     let error = Error {
         code,
         message: fault.to_string(),

@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
 };
+use opentelemetry_proto::tonic::{common::v1::any_value::Value, trace::v1::Span};
 use proto::rest_grpc_dual_mode::{
     RequestMessage, greetings_generator_client::GreetingsGeneratorClient,
 };
@@ -515,6 +516,130 @@ async fn spans_of_sampled_calls_reach_the_collector_at_the_latest_when_the_serve
         assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
     }
     assert!(format!("{:?}", spans[1].attributes).contains("INVALID_ARGUMENT"));
+}
+
+/// The attributes of a span, as their names and values.
+fn attributes(span: &Span) -> Vec<String> {
+    let mut attributes = Vec::new();
+    for pair in &span.attributes {
+        let value = pair.value.as_ref().and_then(|value| value.value.as_ref());
+        let value = match value {
+            Some(Value::StringValue(text)) => format!("{text:?}"),
+            Some(Value::IntValue(number)) => number.to_string(),
+            other => panic!("{}: {other:?}", pair.key),
+        };
+        if pair.key != "request.id" {
+            attributes.push(format!("{} = {value}", pair.key));
+        }
+    }
+    attributes.sort();
+    attributes
+}
+
+#[tokio::test]
+async fn spans_are_described_as_opentelemetry_has_it_and_hold_no_path_of_a_strangers() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", socket.local_addr().unwrap());
+    let (sender, mut received) = mpsc::channel(16);
+    let collector = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(Collector(sender)))
+        .serve_with_incoming(TcpListenerStream::new(socket));
+    tokio::spawn(collector);
+    let args = ["--otlp-endpoint", &endpoint, "--trace-sample", "1"];
+    let edge = [&args[..], &["--ignore-traceparent"]].concat();
+    let server = start(&edge).await;
+    let parent = format!("traceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n");
+    http(server.rest, GOOD, &parent, "").await;
+    http(server.rest, "GET /secret/of/a/stranger?x=1", &parent, "").await;
+    http(server.rest, "BREW /v1/get_greetings", &parent, "").await;
+    let _ = server.greet(0, &[]).await;
+    let _ = http(
+        server.rest,
+        "POST /rpc",
+        "content-type: application/json\r\n",
+        r#"{"jsonrpc":"2.0","id":1,"method":"none"}"#,
+    )
+    .await;
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
+    let mut spans = Vec::new();
+    while let Ok(batch) = received.try_recv() {
+        spans.extend(batch.resource_spans[0].scope_spans[0].spans.clone());
+    }
+    let trace: Vec<u8> = (0..16)
+        .map(|at| u8::from_str_radix(&TRACE[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    for span in &spans {
+        assert_ne!(span.trace_id, trace, "the caller's is not believed");
+        assert!(span.parent_span_id.is_empty(), "{span:?}");
+        assert!(!format!("{span:?}").contains("stranger"), "{span:?}");
+    }
+    let http = |method: &str, status: u16, route: &[&str]| {
+        let mut all = vec![
+            format!("http.request.method = {method:?}"),
+            format!("http.response.status_code = {status}"),
+            "network.protocol.version = \"1.1\"".to_owned(),
+            "url.scheme = \"http\"".to_owned(),
+        ];
+        for route in route {
+            all.push(format!("http.route = {route:?}"));
+            all.push(format!("url.path = {route:?}"));
+        }
+        all.sort();
+        all
+    };
+    let greetings = ["/v1/get_greetings"];
+    let method = METHOD.trim_start_matches('/');
+    let expected = [
+        ("GET /v1/get_greetings", http("GET", 200, &greetings)),
+        ("GET", http("GET", 404, &[])),
+        ("HTTP /v1/get_greetings", http("_OTHER", 405, &greetings)),
+        (
+            method,
+            vec![
+                "network.protocol.version = \"2\"".to_owned(),
+                format!("rpc.method = {method:?}"),
+                "rpc.response.status_code = \"INVALID_ARGUMENT\"".to_owned(),
+                "rpc.system.name = \"grpc\"".to_owned(),
+            ],
+        ),
+        ("POST /rpc", http("POST", 200, &["/rpc"])),
+    ];
+    for (span, (name, all)) in spans.iter().zip(&expected) {
+        assert_eq!(
+            &(span.name.as_str(), attributes(span)),
+            &(*name, all.clone())
+        );
+    }
+    assert_eq!(spans.len(), expected.len());
+}
+
+#[tokio::test]
+async fn an_error_of_json_rpc_is_counted_as_what_it_is() {
+    let server = start(&[]).await;
+    let json = "content-type: application/json\r\n";
+    let good = r#"{"jsonrpc":"2.0","id":1,"method":"get_greetings","params":{"messageType":"Holi","year":2021}}"#;
+    let bad = r#"{"jsonrpc":"2.0","id":1,"method":"get_greetings","params":{}}"#;
+    let unknown = r#"{"jsonrpc":"2.0","id":1,"method":"none"}"#;
+    for body in [
+        good,
+        bad,
+        unknown,
+        "{",
+        &format!("[{good},{bad}]"),
+        &format!("[{good},{good}]"),
+    ] {
+        let answer = http(server.rest, "POST /rpc", json, body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for (code, calls) in [("200", 2.0), ("400", 3.0), ("404", 1.0)] {
+        let labels = format!(r#"{{transport="REST",method="/rpc",code="{code}"}}"#);
+        server
+            .settles(&format!("server_calls_total{labels}"), calls)
+            .await;
+    }
+    server.running.signal(Signal::TERM);
+    assert_eq!(server.running.end().await.code, Some(0));
 }
 
 #[tokio::test]

@@ -67,6 +67,11 @@ pub struct AdminArgs {
     /// Share of calls whose spans are sent, where the caller's traceparent does not say
     #[arg(long, env = "TRACE_SAMPLE", value_name = "SHARE", value_parser = share, default_value = "0.01")]
     pub trace_sample: f64,
+
+    /// Begin a trace with each call, whatever its traceparent says, and sample by --trace-sample alone;
+    /// for a server that anybody may call
+    #[arg(long, env = "IGNORE_TRACEPARENT")]
+    pub ignore_traceparent: bool,
 }
 
 /// Where the admin listener is wanted.
@@ -125,6 +130,7 @@ impl Admin {
         process.telemetry = (!args.no_telemetry).then(|| Telemetry {
             metrics: Some(metrics.clone()),
             traces: traces.clone(),
+            is_edge: args.ignore_traceparent,
         });
         let mut admin = Self {
             address: None,

@@ -49,7 +49,7 @@ pub enum Protocol {
 /// Serves `stream`, and notes in `open` what it has open.
 pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: &Shared<V>) {
     let limits = &shared.limits;
-    let watcher = Arc::new(Watcher::new(&shared.counters, shared.traces.as_ref()));
+    let watcher = Arc::new(Watcher::new(&shared.counters, &shared.tracing));
     let service = shared.serve.connection(&shared.calls, &open, &watcher);
     let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;

@@ -434,7 +434,7 @@ where
                 None => Frame::trailers(trailers),
                 Some(web) => Frame::data(web.ending(&trailers)),
             }),
-            None => Err(refusal.message().into()),
+            None => Err(refusal.into()),
         }))
     }
 

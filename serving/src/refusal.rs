@@ -89,6 +89,15 @@ impl Refusal {
     }
 }
 
+/// As the error with which an answer breaks off.
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// How one protocol words a refusal.
 pub trait Refuse: Clone + Send + 'static {
     /// The transport whose calls it words, and whose codes are counted.

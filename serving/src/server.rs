@@ -34,8 +34,8 @@ use crate::{
     side::{Both, One, Serve, Side},
     telemetry::{
         Telemetry,
+        call::Tracing,
         metrics::{self, Limit},
-        traces::Traces,
     },
     tls::Tls,
     workers::Workers,
@@ -102,7 +102,7 @@ pub(crate) struct Shared<V> {
     pub(crate) tls: Option<Tls>,
     pub(crate) serve: V,
     pub(crate) counters: Arc<metrics::Listener>,
-    pub(crate) traces: Option<Traces>,
+    pub(crate) tracing: Tracing,
     pub(crate) limits: Limits,
     pub(crate) calls: Arc<Calls>,
     /// The listener has closed: connections finish what they have.
@@ -202,7 +202,16 @@ impl Listener {
             ..
         } = self;
         let counters = Arc::new(metrics::Listener::new(name));
-        let Telemetry { metrics, traces } = telemetry.unwrap_or_default();
+        let Telemetry {
+            metrics,
+            traces,
+            is_edge,
+        } = telemetry.unwrap_or_default();
+        let tracing = Tracing {
+            traces,
+            is_edge,
+            is_tls: tls.is_some(),
+        };
         if let Some(metrics) = metrics {
             metrics.add_listener(&counters);
         }
@@ -213,7 +222,7 @@ impl Listener {
             serve,
             calls: Arc::new(Calls::new(&limits, &counters, closing.clone())),
             counters,
-            traces,
+            tracing,
             closing: closing.clone(),
             cut: CancellationToken::new(),
             lost: AtomicUsize::new(0),

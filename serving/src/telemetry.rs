@@ -46,6 +46,9 @@ pub struct Telemetry {
     pub metrics: Option<metrics::Metrics>,
     /// Where spans of sampled calls go.
     pub traces: Option<traces::Traces>,
+    /// Whether traces begin at the listener, whatever callers say of theirs: so it is at an edge, where anybody
+    /// may call.
+    pub is_edge: bool,
 }
 
 /// What a caller names its call by: the values of `x-request-id` and `traceparent`, each where there

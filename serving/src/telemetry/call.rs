@@ -15,14 +15,14 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::service::Service;
 use tracing::{Level, Span};
 
 use super::{
-    codes::{Place, Transport, Web, grpc_status},
+    codes::{CountedAs, Place, Transport, Web, grpc_status},
     ended::Ended,
     metrics::{self, Calls, Limit, Listener},
     request_id::{self, Id},
@@ -32,14 +32,24 @@ use super::{
 use crate::{
     received::Received,
     refusal::{Refusal, Refuse},
+    service::BoxError,
     target,
 };
+
+/// How the calls of a listener are traced.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracing {
+    pub(crate) traces: Option<Traces>,
+    /// Whether callers are not asked what trace they belong to.
+    pub(crate) is_edge: bool,
+    pub(crate) is_tls: bool,
+}
 
 /// What is known of the calls of one connection before they come.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pub(crate) listener: Arc<Listener>,
-    pub(crate) traces: Option<Traces>,
+    tracing: Tracing,
     /// Whether an answer carried a request id yet.
     named: AtomicBool,
     /// Whether anything was asked yet.
@@ -48,11 +58,11 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(listener: &Arc<Listener>, traces: Option<&Traces>) -> Self {
+    pub(crate) fn new(listener: &Arc<Listener>, tracing: &Tracing) -> Self {
         listener.opened.fetch_add(1, Relaxed);
         Self {
             listener: Arc::clone(listener),
-            traces: traces.cloned(),
+            tracing: tracing.clone(),
             named: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             shard: metrics::shard(),
@@ -82,7 +92,7 @@ pub(crate) struct Watched<S> {
 impl<S, B> Service<Request<Received>> for Watched<S>
 where
     S: Service<Request<Received>, Response = Response<B>>,
-    B: Body<Data: Buf>,
+    B: Body<Data: Buf, Error = BoxError>,
 {
     type Response = Response<WatchedBody<B>>;
     type Error = S::Error;
@@ -125,6 +135,9 @@ struct Shown {
     sampled: Option<TraceContext>,
     method: Method,
     path: String,
+    version: Version,
+    /// The HTTP status, once there is one.
+    status: Option<StatusCode>,
     /// What the service logs carries the call's names.
     span: Span,
 }
@@ -196,8 +209,11 @@ impl Call {
         let path = transport.place(request.uri().path());
         transport.begin(watcher.shard, path);
         let [id, traceparent] = super::names(request.headers());
-        let context = TraceContext::of(traceparent);
-        let traces = watcher.traces.as_ref();
+        let Tracing {
+            traces, is_edge, ..
+        } = &watcher.tracing;
+        let context = TraceContext::of(traceparent.filter(|_| !is_edge));
+        let traces = traces.as_ref();
         let sampled = traces.and_then(|traces| traces.sample(context));
         let id = Id::of(id);
         let logged = tracing::enabled!(Level::DEBUG);
@@ -210,6 +226,8 @@ impl Call {
                 sampled,
                 method: request.method().clone(),
                 path: request.uri().path().to_owned(),
+                version: request.version(),
+                status: None,
                 span: tracing::debug_span!(
                     "call",
                     request_id = id.value().to_str().unwrap_or_default(),
@@ -235,13 +253,18 @@ impl Call {
     }
 
     fn answered<B: Body>(&mut self, response: &mut Response<B>) {
-        let (status, headers) = (response.status(), response.headers());
         let kind = self.line.transport.transport;
+        let counted = response.extensions_mut().remove::<CountedAs>();
+        let (status, headers) = (response.status(), response.headers());
+        if let Some(shown) = &mut self.shown {
+            shown.status = Some(status);
+        }
         if kind == Transport::Grpc {
             self.web = Web::of(headers);
         }
         self.whole = self.head || response.body().is_end_stream();
-        self.code = kind.code_of_head(status, headers);
+        let counted = counted.map_or(status, |CountedAs(status)| status);
+        self.code = kind.code_of_head(counted, headers);
         // A made id of a gRPC call that goes well, and of which nothing is written down, would be a
         // tenth of its answer and name nothing.
         let names_something = self.shown.is_some() || matches!(self.id, Id::Sent(_));
@@ -272,7 +295,25 @@ impl Call {
         self.whole = true;
     }
 
-    fn say(&self, label: &str, internal: bool) {
+    /// Notes that the answer broke off on this side, with `error`. Of a caller who is gone it is not the
+    /// server's.
+    fn broken(&mut self, error: &BoxError) {
+        if self.gone {
+            return;
+        }
+        let kind = self.line.transport.transport;
+        let refusal = error.downcast_ref::<Refusal>().copied();
+        self.code = Some(kind.broken(refusal));
+        self.whole = true;
+        if refusal.is_none() {
+            let id = self.id.value();
+            let request_id = id.to_str().unwrap_or_default();
+            tracing::error!(%error, request_id, "an answer broke off");
+        }
+    }
+
+    fn say(&self, code: Place, internal: bool) {
+        let label = &self.line.transport.transport.label(code);
         let transport = self.line.transport.transport.name();
         let id = self.id.value();
         let request_id = id.to_str().unwrap_or_default();
@@ -302,13 +343,18 @@ impl Call {
                 "a call ended"
             );
         }
-        if let (Some(traces), Some(context)) = (&self.line.watcher.traces, shown.sampled) {
+        let Tracing { traces, is_tls, .. } = &self.line.watcher.tracing;
+        if let (Some(traces), Some(context)) = (traces, shown.sampled) {
+            let kind = self.line.transport.transport;
             traces.send(&Ended {
-                transport: self.line.transport.transport,
-                path,
-                method,
+                transport: kind,
+                route: self.line.transport.path(self.path),
+                method: &shown.method,
+                version: shown.version,
+                is_tls: *is_tls,
+                status: shown.status,
                 code: label,
-                internal,
+                is_error: kind.is_error(code),
                 context,
                 request_id,
                 took,
@@ -331,7 +377,7 @@ impl Drop for Call {
         transport.end(watcher.shard, self.path, code, took);
         let internal = kind.is_internal(code) && !self.callers_fault;
         if internal || self.shown.is_some() {
-            self.say(&kind.label(code), internal);
+            self.say(code, internal);
         }
     }
 }
@@ -348,7 +394,7 @@ pin_project_lite::pin_project! {
 impl<F, B, E> Future for WatchedCall<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body<Data: Buf>,
+    B: Body<Data: Buf, Error = BoxError>,
 {
     type Output = Result<Response<WatchedBody<B>>, E>;
 
@@ -372,7 +418,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
+impl<B: Body<Data: Buf, Error = BoxError>> Body for WatchedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -388,7 +434,7 @@ impl<B: Body<Data: Buf>> Body for WatchedBody<B> {
         };
         match &mut frame {
             None => call.whole = true,
-            Some(Err(_)) => {}
+            Some(Err(error)) => call.broken(error),
             Some(Ok(frame)) => {
                 if let (Some(data), Some(web)) = (frame.data_ref(), call.web) {
                     call.code = web.status(data.chunk()).or(call.code);

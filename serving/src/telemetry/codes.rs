@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status};
 
-use crate::client::code_name;
+use crate::{client::code_name, refusal::Refusal};
 
 /// What a call came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub(crate) const CODES: usize = STATUSES.len() + 1;
 /// A code as the place of its label.
 pub(crate) type Place = u8;
 
+/// As what an answer is counted whose HTTP status does not say how its call ended, such as one of JSON-RPC. A
+/// service puts it among the extensions of its response; gRPC's answers say it themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedAs(pub StatusCode);
+
 impl Transport {
     /// Its label, and its name for people.
     pub fn name(self) -> &'static str {
@@ -41,10 +46,7 @@ impl Transport {
     /// What the head of an answer says of its code; gRPC says nothing yet where trailers follow.
     pub(crate) fn code_of_head(self, status: StatusCode, headers: &HeaderMap) -> Option<Place> {
         match self {
-            Self::Rest => {
-                let place = STATUSES.binary_search(&status.as_u16());
-                Some(place.unwrap_or(STATUSES.len()) as Place)
-            }
+            Self::Rest => Some(self.of_status(status)),
             Self::Grpc => grpc_status(headers)
                 .or_else(|| (status != StatusCode::OK).then(|| of_http(status.as_u16()) as Place)),
         }
@@ -55,6 +57,39 @@ impl Transport {
         match self {
             Self::Rest => STATUSES.binary_search(&499).unwrap_or(STATUSES.len()) as Place,
             Self::Grpc => Code::Cancelled as Place,
+        }
+    }
+
+    /// The code of an answer that the server itself did not bring to its end, because of `refusal` if it has
+    /// one.
+    pub(crate) fn broken(self, refusal: Option<Refusal>) -> Place {
+        let status = refusal.map_or(StatusCode::INTERNAL_SERVER_ERROR, Refusal::status);
+        match self {
+            Self::Rest => self.of_status(status),
+            Self::Grpc => Code::Internal as Place,
+        }
+    }
+
+    fn of_status(self, status: StatusCode) -> Place {
+        let place = STATUSES.binary_search(&status.as_u16());
+        place.unwrap_or(STATUSES.len()) as Place
+    }
+
+    /// Whether `place` is an error of the server to OpenTelemetry (semantic conventions, HTTP spans and gRPC).
+    pub(crate) fn is_error(self, place: Place) -> bool {
+        match self {
+            Self::Rest => STATUSES
+                .get(usize::from(place))
+                .is_some_and(|status| *status >= 500),
+            Self::Grpc => matches!(
+                Code::from_i32(place.into()),
+                Code::Unknown
+                    | Code::DeadlineExceeded
+                    | Code::Unimplemented
+                    | Code::Internal
+                    | Code::Unavailable
+                    | Code::DataLoss
+            ),
         }
     }
 
@@ -105,8 +140,15 @@ impl Web {
     /// The form that an answer names in its content type, if it is gRPC-Web.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = first(headers, &CONTENT_TYPE)?.as_bytes();
-        let form = kind.strip_prefix(b"application/grpc-web")?;
-        Some(match form.starts_with(b"-text") {
+        // Media types are the same in any case (RFC 9110 §8.3.1).
+        let start = |kind: &[u8], text: &[u8]| {
+            let start = kind.get(..text.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(text))
+        };
+        if !start(kind, b"application/grpc-web") {
+            return None;
+        }
+        Some(match start(kind, b"application/grpc-web-text") {
             true => Self::Text,
             false => Self::Binary,
         })

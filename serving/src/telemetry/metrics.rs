@@ -94,6 +94,11 @@ impl Calls {
         known.unwrap_or(self.paths.len())
     }
 
+    /// The path at `place`, if it is a known one.
+    pub(crate) fn path(&self, place: usize) -> Option<&str> {
+        self.paths.get(place).map(String::as_str)
+    }
+
     pub(crate) fn begin(&self, shard: usize, path: usize) {
         self.at(shard, path).begun.fetch_add(1, Relaxed);
     }

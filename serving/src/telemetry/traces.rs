@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use http::{Method, Version};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, SpanKind, Status, TraceState},
@@ -37,6 +38,65 @@ pub struct Traces {
     scope: InstrumentationScope,
     /// Calls whose random number is below it are sampled.
     threshold: u64,
+}
+
+impl Ended<'_> {
+    /// The name of its span and its attributes, by OpenTelemetry's semantic conventions for HTTP server spans
+    /// (1.23, stable) and gRPC server spans (1.39).
+    fn described(&self) -> (Cow<'static, str>, Vec<KeyValue>) {
+        let text = |key: &'static str, value: &str| KeyValue::new(key, value.to_owned());
+        let mut attributes = vec![text("request.id", self.request_id)];
+        let version = match self.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        };
+        attributes.push(KeyValue::new("network.protocol.version", version));
+        if self.is_error {
+            attributes.push(text("error.type", self.code));
+        }
+        let name = match self.transport {
+            Transport::Grpc => {
+                attributes.push(KeyValue::new("rpc.system.name", "grpc"));
+                let method = self.route.map(|path| path.trim_start_matches('/'));
+                attributes.push(text("rpc.method", method.unwrap_or("_OTHER")));
+                attributes.push(text("rpc.response.status_code", self.code));
+                method.unwrap_or("grpc").to_owned()
+            }
+            Transport::Rest => {
+                let method = known(self.method);
+                attributes.push(KeyValue::new(
+                    "http.request.method",
+                    method.unwrap_or("_OTHER"),
+                ));
+                let scheme = if self.is_tls { "https" } else { "http" };
+                attributes.push(KeyValue::new("url.scheme", scheme));
+                if let Some(status) = self.status {
+                    let status = i64::from(status.as_u16());
+                    attributes.push(KeyValue::new("http.response.status_code", status));
+                }
+                let method = method.unwrap_or("HTTP");
+                match self.route {
+                    None => method.to_owned(),
+                    Some(route) => {
+                        // No path here has parameters.
+                        attributes.push(text("http.route", route));
+                        attributes.push(text("url.path", route));
+                        format!("{method} {route}")
+                    }
+                }
+            }
+        };
+        (Cow::Owned(name), attributes)
+    }
+}
+
+/// The name of `method`, if it is one that HTTP knows.
+fn known(method: &Method) -> Option<&'static str> {
+    const KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+    ];
+    KNOWN.into_iter().find(|known| method == *known)
 }
 
 impl Traces {
@@ -89,21 +149,7 @@ impl Traces {
 
     pub(crate) fn send(&self, call: &Ended<'_>) {
         let end_time = SystemTime::now();
-        let text = |key: &'static str, value: &str| KeyValue::new(key, value.to_owned());
-        let mut attributes = vec![text("request.id", call.request_id)];
-        // OpenTelemetry's semantic conventions for RPC and for HTTP servers.
-        let name = match call.transport {
-            Transport::Grpc => {
-                attributes.push(text("rpc.system", "grpc"));
-                attributes.push(text("rpc.grpc.status", call.code));
-                Cow::Owned(call.path.trim_start_matches('/').to_owned())
-            }
-            Transport::Rest => {
-                attributes.push(text("http.request.method", call.method));
-                attributes.push(text("http.response.status_code", call.code));
-                Cow::Owned(format!("{} {}", call.method, call.path))
-            }
-        };
+        let (name, attributes) = call.described();
         self.processor.on_end(SpanData {
             span_context: SpanContext::new(
                 TraceId::from_bytes(call.context.trace.to_be_bytes()),
@@ -122,7 +168,7 @@ impl Traces {
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
             links: SpanLinks::default(),
-            status: match call.internal {
+            status: match call.is_error {
                 true => Status::error(""),
                 false => Status::Unset,
             },

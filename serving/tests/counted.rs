@@ -1,0 +1,105 @@
+//! As what calls are counted whose answers break off.
+
+#![cfg(feature = "admin")]
+
+use std::{convert::Infallible, io, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use serving::{
+    CancellationToken,
+    connection::Protocol,
+    intake::CountedBody,
+    limits::Limits,
+    refusal::{Refusal, Refuse},
+    server::Listener,
+    telemetry::{Telemetry, codes::Transport, metrics::Metrics},
+};
+use tokio::{net::TcpListener, time::timeout};
+use tower::service_fn;
+
+#[allow(dead_code, reason = "the other files use the rest of it")]
+#[path = "support/wire.rs"]
+mod wire;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The words of a REST service.
+#[derive(Clone, Copy)]
+struct Plain;
+
+impl Refuse for Plain {
+    const TRANSPORT: Transport = Transport::Rest;
+
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(refusal.message()));
+        *response.status_mut() = refusal.status();
+        response
+    }
+
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_server_breaks_off_is_counted_as_the_servers_fault() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let metrics = Metrics::default();
+    let listener = Listener {
+        limits: Limits {
+            longest_call: Duration::from_millis(200),
+            ..Limits::default()
+        },
+        telemetry: Some(Telemetry {
+            metrics: Some(metrics.clone()),
+            ..Telemetry::default()
+        }),
+        ..Listener::from(socket)
+    };
+    let service = service_fn(|request: Request<CountedBody>| async move {
+        let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"begun")))]);
+        let later = match request.uri().path() {
+            "/fails" => stream::once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::other("the disk is gone"))
+            })
+            .boxed(),
+            _ => stream::pending().boxed(),
+        };
+        Ok::<_, Infallible>(Response::new(StreamBody::new(begun.chain(later))))
+    });
+    let shutdown = CancellationToken::new();
+    let server = listener.serve("REST", Protocol::Http1, service, Plain, shutdown.clone());
+    let server = tokio::spawn(server);
+    for path in ["/fails", "/lasts"] {
+        let cut = wire::rest(wire::http1(address, path, "").await).await;
+        assert!(!cut.contains("disk"), "{cut}");
+        assert!(
+            cut.contains("begun") && !cut.ends_with("0\r\n\r\n"),
+            "{cut}"
+        );
+    }
+    // One whose caller goes is the caller's.
+    drop(wire::http1(address, "/lasts", "").await);
+    for code in ["500", "504", "499"] {
+        let line = format!(r#"calls_total{{transport="REST",method="other",code="{code}"}} 1"#);
+        let counted = async {
+            while !metrics.text().unwrap().contains(&line) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = timeout(PATIENCE, counted).await;
+        assert!(counted.is_ok(), "{line}: {}", metrics.text().unwrap());
+    }
+    shutdown.cancel();
+    timeout(PATIENCE, server)
+        .await
+        .expect("it should end")
+        .unwrap()
+        .unwrap();
+}
