@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -13,12 +13,17 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{intake::counted, limits::Limits, telemetry::metrics::locked};
 
 /// A piece that is there when so many turns have begun since it was made is there for the time of all
 /// but the first of them at least.
 const TURNS: usize = 3;
+
+/// The most calls of a connection that have no end of their own. A client watches its server and a service or
+/// two; whoever watches more takes the calls of others.
+const MOST_WATCHES: usize = 8;
 
 /// What all connections of one listener have open, and may.
 #[derive(Debug)]
@@ -86,6 +91,8 @@ pub(crate) struct Open {
     one_by_one: AtomicBool,
     /// It has to make room for another connection.
     making_room: Notify,
+    /// Cancelled when it takes no more calls. Made when somebody waits for it: few do.
+    leaving: OnceLock<CancellationToken>,
 }
 
 #[derive(Debug)]
@@ -98,6 +105,8 @@ struct State {
     begun: bool,
     /// Calls whose answers are not yet made.
     calls: usize,
+    /// Those of them that have no end of their own.
+    watches: usize,
     /// Pieces of answers that are made, and not yet handed to the kernel.
     chunks: usize,
     /// The same, by the turn they were made in.
@@ -121,6 +130,7 @@ impl Open {
                 head_since: None,
                 begun: false,
                 calls: 0,
+                watches: 0,
                 chunks: 0,
                 by_turn: [0; TURNS],
                 turn: 0,
@@ -132,6 +142,7 @@ impl Open {
             heard: AtomicBool::new(false),
             one_by_one: AtomicBool::new(false),
             making_room: Notify::new(),
+            leaving: OnceLock::new(),
         }
     }
 
@@ -158,6 +169,29 @@ impl Open {
         let state = self.state();
         let is_idle = state.calls == 0 && state.chunks == 0;
         is_idle.then_some(state.idle_since)
+    }
+
+    /// Says that it takes no more calls.
+    pub(crate) fn leave(&self) {
+        self.leaving.get_or_init(CancellationToken::new).cancel();
+    }
+
+    /// Cancelled when it takes no more calls.
+    pub(crate) fn leaving(&self) -> CancellationToken {
+        self.leaving.get_or_init(CancellationToken::new).clone()
+    }
+
+    /// Counts one more call without an end of its own, if the connection may have it.
+    pub(crate) fn begin_watch(&self) -> bool {
+        let mut state = self.state();
+        let may = state.watches < MOST_WATCHES;
+        state.watches += usize::from(may);
+        may
+    }
+
+    /// Notes that such a call has ended.
+    pub(crate) fn end_watch(&self) {
+        self.state().watches -= 1;
     }
 
     /// Asks it to make room for another connection, if it is idle.

@@ -244,6 +244,7 @@ async fn until_end<C, E, V>(
         () = shared.cut.cancelled() => return,
     }
     go_away(connection.as_mut());
+    open.leave();
     // A peer that takes its time may finish its calls, for as long as a call may take; one that has
     // none open has nothing to wait for.
     let end = Instant::now() + shared.limits.longest_call;

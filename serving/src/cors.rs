@@ -24,6 +24,7 @@ use http_body_util::{Either, Empty};
 use hyper::service::Service;
 
 use crate::{
+    chunk::Open,
     hosts::{Hosts, called, without_port},
     received::Received,
     service::BoxError,
@@ -153,6 +154,8 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 pub(crate) struct ForPages<S> {
     pub(crate) service: S,
     pub(crate) origins: Arc<Origins>,
+    /// What its connection has open: a question that is answered here is no silence.
+    pub(crate) open: Arc<Open>,
 }
 
 impl<S, B> Service<Request<Received>> for ForPages<S>
@@ -171,7 +174,10 @@ where
                 && self.origins.hosts.check(&request).is_ok()
         };
         let answer = match headers.as_deref().is_some_and(let_in) {
-            true => None,
+            true => {
+                self.open.asked();
+                None
+            }
             false => Some(self.service.call(request)),
         };
         ForPage { answer, headers }

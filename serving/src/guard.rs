@@ -75,24 +75,50 @@ impl Calls {
 struct Slot {
     calls: Arc<Calls>,
     connection: Arc<Open>,
+    /// It has no end of its own.
+    is_watch: bool,
 }
 
 impl Slot {
     /// For a call that ends at `end` at the latest; none where there are too many.
-    fn take(calls: &Arc<Calls>, connection: &Arc<Open>, end: Instant) -> Option<Self> {
+    fn take(
+        calls: &Arc<Calls>,
+        connection: &Arc<Open>,
+        (end, is_watch): (Instant, bool),
+    ) -> Option<Self> {
+        if is_watch && !connection.begin_watch() {
+            return None;
+        }
         if !calls.account.take_call() {
+            if is_watch {
+                connection.end_watch();
+            }
             return None;
         }
         connection.begin(end);
         Some(Self {
             calls: Arc::clone(calls),
             connection: Arc::clone(connection),
+            is_watch,
         })
+    }
+
+    /// Ends when the call has to, because the listener has closed. A call without an end of its own has to go
+    /// with its connection, too.
+    fn closing(&self) -> WaitForCancellationFutureOwned {
+        let closing = &self.calls.closing;
+        match self.is_watch {
+            false => closing.clone().cancelled_owned(),
+            true => self.connection.leaving().cancelled_owned(),
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.is_watch {
+            self.connection.end_watch();
+        }
         self.connection.end();
     }
 }
@@ -137,9 +163,10 @@ where
         static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
         let mut asked = request.headers().get_all(&TIMEOUT).iter();
         let first = asked.next();
-        let longest = match R::TRANSPORT {
-            Transport::Grpc if request.uri().path() == WATCH => args::YEAR,
-            _ => self.calls.longest,
+        let is_watch = R::TRANSPORT == Transport::Grpc && request.uri().path() == WATCH;
+        let longest = match is_watch {
+            true => args::YEAR,
+            false => self.calls.longest,
         };
         let limit = match first.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => longest,
@@ -152,7 +179,7 @@ where
         if is_asked && Instant::now() >= end {
             return refused(Refusal::DeadlinePassed);
         }
-        let Some(slot) = Slot::take(&self.calls, &self.open, end) else {
+        let Some(slot) = Slot::take(&self.calls, &self.open, (end, is_watch)) else {
             call::held(Limit::Calls);
             return refused(Refusal::Overloaded);
         };
@@ -359,7 +386,7 @@ impl<R: Refuse> Watch<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
         let Wait { timer, closing } = self.wait.get_or_insert_with(|| Wait {
             timer: Box::pin(sleep_until(self.end)),
-            closing: Some(Box::pin(self.slot.calls.closing.clone().cancelled_owned())),
+            closing: Some(Box::pin(self.slot.closing())),
         });
         if timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Refusal::DeadlinePassed);

@@ -128,6 +128,7 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
                     open: Arc::clone(open),
                 },
                 origins: Arc::clone(&self.origins),
+                open: Arc::clone(open),
             },
             line: self.counters.as_ref().map(|counters| {
                 Arc::new(Line {

@@ -20,8 +20,17 @@ use crate::telemetry::metrics::locked;
 pub(crate) struct Unread {
     /// Bytes have come since the last request that was read to its end: its peer may be sending more.
     owed: AtomicBool,
-    /// The body that nobody reads any more, of the request that is being answered.
-    rest: Mutex<Option<Incoming>>,
+    /// The request that is being answered.
+    left: Mutex<Left>,
+}
+
+/// What is left of a request.
+#[derive(Debug, Default)]
+struct Left {
+    /// The body that nobody reads any more.
+    body: Option<Incoming>,
+    /// Its answer has begun: nobody asks for the body any more, and hyper must be told when it is dropped.
+    is_answered: bool,
 }
 
 impl Unread {
@@ -40,9 +49,25 @@ impl Unread {
         self.owed.load(Relaxed)
     }
 
-    /// The body that was left, once.
+    /// The body that was left. If none was, the answer begins without it: what is left from now on is dropped.
     pub(crate) fn take(&self) -> Option<Incoming> {
-        locked(&self.rest).take()
+        let mut left = locked(&self.left);
+        let body = left.body.take();
+        left.is_answered = body.is_none();
+        body
+    }
+
+    /// Notes that the body of the next request comes.
+    fn begins(&self) {
+        *locked(&self.left) = Left::default();
+    }
+
+    /// Keeps `body`, which nobody reads any more, if its answer has not begun.
+    fn leave(&self, body: Option<Incoming>) {
+        let mut left = locked(&self.left);
+        if !left.is_answered {
+            left.body = body;
+        }
     }
 }
 
@@ -61,6 +86,7 @@ impl Http1Body {
             unread.all_read();
             None
         } else {
+            unread.begins();
             Some(Arc::clone(unread))
         };
         let body = Some(body);
@@ -104,7 +130,7 @@ impl Http1Body {
 impl Drop for Http1Body {
     fn drop(&mut self) {
         if let Some(unread) = self.unread.take() {
-            *locked(&unread.rest) = self.body.take();
+            unread.leave(self.body.take());
         }
     }
 }

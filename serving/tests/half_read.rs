@@ -214,3 +214,126 @@ async fn the_work_of_a_call_ends_when_its_peer_resets_the_connection() {
     }
     served.stop().await.0.unwrap();
 }
+
+/// What a service does that answers before it has read all, and reads no more from then on.
+#[tokio::test]
+async fn a_connection_goes_on_or_ends_if_its_request_is_dropped_after_the_answer_has_begun() {
+    use futures_util::{StreamExt, stream};
+    use http::{Request, Response};
+    use http_body::Frame;
+    use http_body_util::{BodyExt, StreamBody};
+    use serving::{CancellationToken, intake::CountedBody, refusal::GrpcStatus, server::Listener};
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let limits = Limits {
+        // None of these is to end it.
+        idle: PATIENCE * 10,
+        first_bytes: PATIENCE * 10,
+        longest_call: PATIENCE * 10,
+        ..Limits::default()
+    };
+    let listener = Listener {
+        limits,
+        ..Listener::from(socket)
+    };
+    let service = tower::service_fn(|request: Request<CountedBody>| async move {
+        let mut body = request.into_body();
+        let _ = body.frame().await;
+        let begun = stream::iter(["begun ", "on "]);
+        let last = stream::once(async move {
+            tokio::task::yield_now().await;
+            drop(body);
+            "whole"
+        });
+        let frames = begun.chain(last).map(|text| {
+            let data = bytes::Bytes::from_static(text.as_bytes());
+            Ok::<_, std::convert::Infallible>(Frame::data(data))
+        });
+        Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(frames)))
+    });
+    let shutdown = CancellationToken::new();
+    let server = listener.serve("REST", Http1, service, GrpcStatus, shutdown.clone());
+    let server = tokio::spawn(server);
+    let headers = "transfer-encoding: chunked\r\n";
+    let mut stream = post(address, "/", headers, b"5\r\nhello\r\n").await;
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"0\r\n\r\n") {
+        let read = timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+        let read = read.expect("it should go on").expect("it is not reset");
+        assert_ne!(read, 0, "{:?}", String::from_utf8_lossy(&bytes));
+    }
+    // The rest of the request, and another one, if the server still takes any.
+    let _ = stream
+        .write_all(b"5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
+    let next = timeout(Duration::from_secs(20), stream.read_buf(&mut bytes)).await;
+    assert!(
+        next.is_ok(),
+        "it hangs: {:?}",
+        String::from_utf8_lossy(&bytes)
+    );
+    drop(stream);
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_asked_only_what_was_refused_is_one_that_asked() {
+    use http::HeaderValue;
+    use serving::{
+        CancellationToken, cors::Origins, refusal::GrpcStatus, server::Listener, side::Side,
+    };
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let first_bytes = Duration::from_millis(300);
+    let listener = Listener {
+        limits: Limits {
+            first_bytes,
+            ..Limits::default()
+        },
+        ..Listener::from(socket)
+    };
+    let service = tower::service_fn(|_: http::Request<serving::intake::CountedBody>| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::from("whole")))
+    });
+    let origin = HeaderValue::from_static("https://shop.example");
+    let side = Side {
+        service,
+        refuse: GrpcStatus,
+        paths: Vec::new(),
+        origins: Origins {
+            named: vec![origin],
+            ..Origins::default()
+        },
+    };
+    let shutdown = CancellationToken::new();
+    let server = listener.serve_side("REST", Http1, side, shutdown.clone());
+    let server = tokio::spawn(server);
+    for head in [
+        "OPTIONS / HTTP/1.1\r\nhost: localhost\r\norigin: https://shop.example\r\n\
+         access-control-request-method: POST\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\ngrpc-timeout: soon\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: one\r\nhost: two\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example\r\n\
+         content-length: 0\r\n\r\n",
+    ] {
+        let mut stream = connect(address).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
+            let read = timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+            assert_ne!(read.expect("it should be answered").unwrap(), 0, "{head}");
+        }
+        // Longer than a head may take.
+        tokio::time::sleep(first_bytes * 3).await;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        let again = timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+        let read = again.expect("it should be answered").unwrap_or(0);
+        assert_ne!(read, 0, "{head}: {:?}", String::from_utf8_lossy(&bytes));
+    }
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
+}

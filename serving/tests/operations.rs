@@ -221,3 +221,47 @@ async fn a_message_that_is_cut_is_an_error_with_trailers_behind_it_too() {
     drop(served.channel);
     served.server.await.unwrap().unwrap();
 }
+
+/// Whoever watches has to know whom to ask next, and takes no place of those who call.
+#[tokio::test]
+async fn a_watch_ends_with_its_connection_and_says_so_and_one_connection_has_few() {
+    use tonic_types::StatusExt;
+    let limits = Limits {
+        connection_age: Duration::from_secs(2),
+        longest_call: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let served = serve(limits).await;
+    let mut health = HealthClient::new(served.channel.clone());
+    let mut watches = Vec::new();
+    let refused = loop {
+        let begun = health.watch(watch("")).await;
+        match begun {
+            Ok(begun) => watches.push(begun.into_inner()),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(watches.len(), 8);
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    // One that ends makes room.
+    drop(watches.pop());
+    let again = async {
+        loop {
+            if let Ok(begun) = health.watch(watch("")).await {
+                return begun.into_inner();
+            }
+        }
+    };
+    watches.push(timeout(PATIENCE, again).await.expect("there is room"));
+    for mut watch in watches {
+        assert!(watch.message().await.unwrap().is_some());
+        let end = timeout(PATIENCE, watch.message()).await.expect("it ends");
+        let end = end.expect_err("a Watch has no good end");
+        assert_eq!(end.code(), Code::Unavailable, "{end:?}");
+        let details = end.get_error_details();
+        assert!(details.retry_info().is_some(), "{end:?}");
+    }
+    served.shutdown.cancel();
+    drop((health, served.channel));
+    served.server.await.unwrap().unwrap();
+}

@@ -319,6 +319,8 @@ async fn what_a_caller_does_wrong_has_the_code_of_grpcs_documents_and_no_line_in
         assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{headers:?}");
         assert_eq!(said["grpc-status"], "12", "{headers:?}");
     }
+    let (status, _) = ask(address, Method::GET, "/healthz", &[], Vec::new()).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     stop.await;
     assert!(!lines.text().contains("ERROR"), "{}", lines.text());
 }

@@ -245,9 +245,6 @@ impl Head {
     /// Few headers are compared faster than two names are hashed.
     fn of<B>(request: &Request<B>) -> Result<Self, Rejection> {
         static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-        if request.method() != Method::POST {
-            return Err(Rejection::MethodNotAllowed);
-        }
         let (mut kind, mut encoding) = (None, None);
         for (name, value) in request.headers() {
             if *name == CONTENT_TYPE {
@@ -267,6 +264,10 @@ impl Head {
                 let sent = "a request without a content type".to_owned();
                 return Err(Rejection::UnsupportedMediaType { sent });
             }
+        }
+        // Whoever opens the address in a browser, or probes it, speaks another protocol.
+        if request.method() != Method::POST {
+            return Err(Rejection::MethodNotAllowed);
         }
         let encoding = encoding.filter(|encoding| *encoding != "identity");
         Ok(Self {
