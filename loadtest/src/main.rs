@@ -70,7 +70,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
             compare(Config::of_comparison(*options)?, Question::Protocols)
         }
         Command::List { address, contract } => {
-            let asked = asked(address, &contract);
+            let asked = asked(address, &contract)?;
             say(serving::client::block_on(describe::list(&asked))?.trim_end());
             Ok(0)
         }
@@ -79,7 +79,7 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
             method,
             contract,
         } => {
-            let asked = asked(address, &contract);
+            let asked = asked(address, &contract)?;
             say(serving::client::block_on(describe::describe(&asked, &method))?.trim_end());
             Ok(0)
         }
@@ -106,12 +106,13 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
     }
 }
 
-fn asked(address: String, contract: &ContractArgs) -> Asked {
-    Asked {
+fn asked(address: String, contract: &ContractArgs) -> Result<Asked, ServiceError> {
+    Ok(Asked {
         address,
         source: contract.source(),
+        tls: contract.tls()?,
         headers: contract.header.clone(),
-    }
+    })
 }
 
 fn compare(config: Config, question: Question) -> anyhow::Result<u8> {

@@ -27,6 +27,9 @@ pub struct Target {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Whether it speaks TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// Why a target cannot be used. Each prints as one line that names the option.
@@ -66,6 +69,18 @@ impl Target {
     /// [`TargetError::Unreadable`], when it has no scheme, another scheme than http, no host, a port
     /// out of range, or a path.
     pub fn parse(option: &'static str, given: &str) -> Result<Self, TargetError> {
+        Self::read(option, given, false)
+    }
+
+    /// The same, of a service that may speak TLS: `https` is a scheme too.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_any(option: &'static str, given: &str) -> Result<Self, TargetError> {
+        Self::read(option, given, true)
+    }
+
+    fn read(option: &'static str, given: &str, may_be_tls: bool) -> Result<Self, TargetError> {
         let wrong = |reason| TargetError::Unreadable {
             option,
             given: given.to_owned(),
@@ -74,7 +89,8 @@ impl Target {
         let Some((scheme, rest)) = given.split_once("://") else {
             return Err(wrong("has no scheme"));
         };
-        if !scheme.eq_ignore_ascii_case("http") {
+        let tls = may_be_tls && scheme.eq_ignore_ascii_case("https");
+        if !tls && !scheme.eq_ignore_ascii_case("http") {
             return Err(wrong("has another scheme than http"));
         }
         let rest = rest.trim_end_matches('/');
@@ -87,6 +103,7 @@ impl Target {
             _ => (rest, None),
         };
         let port = match port.map(str::parse::<u16>) {
+            None if tls => 443,
             None => 80,
             Some(Ok(port)) if port > 0 => port,
             Some(_) => return Err(wrong("has a port that is not between 1 and 65535")),
@@ -97,6 +114,7 @@ impl Target {
         Ok(Self {
             host: host.to_owned(),
             port,
+            tls,
         })
     }
 
@@ -105,12 +123,14 @@ impl Target {
         Self {
             host: self.host.clone(),
             port,
+            tls: self.tls,
         }
     }
 
-    /// `http://host:port`.
+    /// `http://host:port`, or `https://host:port`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.authority())
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
     }
 
     /// `host:port`.
@@ -163,6 +183,7 @@ impl Target {
                 Ok(address) => Ok(Endpoint {
                     address,
                     authority: self.authority(),
+                    tls: None,
                 }),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                     Err("refused the connection".to_owned())

@@ -4,13 +4,17 @@
 mod app;
 mod support;
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use app::Options;
 use loadtest::record::{Protocol, Service};
 use serving::CancellationToken;
 use support::{INCONCLUSIVE, Room, compared, names, stderr};
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Runtime,
+};
+use tokio_rustls::TlsAcceptor;
 
 const TOKEN: &str = "s3cret-t0ken-of-the-shop";
 
@@ -19,7 +23,7 @@ struct Shop {
     rest: String,
     grpc: String,
     shutdown: CancellationToken,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Shop {
@@ -47,7 +51,7 @@ impl Shop {
             rest: rest_at,
             grpc: grpc_at,
             shutdown,
-            _runtime: runtime,
+            runtime,
         }
     }
 }
@@ -185,4 +189,122 @@ fn a_base_address_is_enough_where_the_contract_says_how_http_does_it() {
     for trial in compared(&room.recording()) {
         assert!(trial.measurement.errors_in_all.is_empty());
     }
+}
+
+/// A proxy that ends TLS before `backend`, and the root of its certificate as PEM.
+fn tls_before(backend: String, runtime: &Runtime) -> (SocketAddr, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]);
+    let made = made.expect("a certificate can be made");
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("there are versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .expect("the key is that of the certificate");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = runtime
+        .block_on(TcpListener::bind("127.0.0.1:0"))
+        .expect("there is a free port");
+    let address = listener.local_addr().expect("it listens");
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, backend) = (acceptor.clone(), backend.clone());
+            tokio::spawn(async move {
+                // A peer that trusts nobody goes away.
+                if let (Ok(mut outside), Ok(mut inside)) = (
+                    acceptor.accept(stream).await,
+                    TcpStream::connect(backend).await,
+                ) {
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                }
+            });
+        }
+    });
+    (address, made.cert.pem())
+}
+
+#[test]
+fn tls_is_spoken_to_https_and_its_certificate_is_looked_at() {
+    let (shop, room) = (Shop::start(), Room::new());
+    let (rest, root_of_rest) = tls_before(shop.rest.clone(), &shop.runtime);
+    let (grpc, root_of_grpc) = tls_before(shop.grpc.clone(), &shop.runtime);
+    fs::write(room.path().join("roots.pem"), root_of_rest + &root_of_grpc).unwrap();
+    let run = |args: &[&str]| {
+        let mut tool = room.bare_tool(&[
+            "--users",
+            "1",
+            "--run-time",
+            "1s",
+            "--rounds",
+            "1",
+            "--closed",
+        ]);
+        tool.args(["--grpc", &format!("https://{grpc} shop.v1.Orders/GetOrder")]);
+        tool.args(["--rest", &format!("GET https://{rest}/v1/orders/{{id}}")]);
+        tool.args(["--body", r#"{"id":"order-1"}"#]);
+        tool.args(["--header", &format!("authorization: Bearer {TOKEN}")]);
+        tool.args(args).output().unwrap()
+    };
+    let trusted = run(&["--cacert", "roots.pem", "--server-name", "shop.test"]);
+    assert_eq!(trusted.status.code(), INCONCLUSIVE, "{}", stderr(&trusted));
+    for trial in compared(&room.recording()) {
+        assert!(trial.measurement.completed > 0 && trial.measurement.errors_in_all.is_empty());
+    }
+    for (args, says) in [
+        (&["--server-name", "shop.test"][..], "--cacert"),
+        (
+            &["--cacert", "roots.pem", "--server-name", "other.test"],
+            "--server-name",
+        ),
+    ] {
+        let refused = run(args);
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(5), "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn calls_are_unique_where_rows_say_so_and_outcomes_may_be_accepted() {
+    let (shop, room) = (Shop::start(), Room::new());
+    let row = r#"{"customer":"${uuid}","items":[{"sku":"s-${seq}","quantity":1,"cents":2}],"delivery":"DELIVERY_PICKUP","wantedBy":"2026-03-03T12:00:00Z"}"#;
+    let mut tool = room.bare_tool(&[
+        "--users",
+        "2",
+        "--run-time",
+        "1s",
+        "--rounds",
+        "1",
+        "--closed",
+    ]);
+    tool.args([
+        "--rest",
+        &format!("old=POST http://{}/v1/orders", shop.rest),
+    ]);
+    tool.args([
+        "--rest",
+        &format!("new=POST h2c://{}/v1/orders", shop.rest),
+        "--body",
+        row,
+    ]);
+    tool.args(["--header", &format!("authorization: Bearer {TOKEN}")]);
+    let output = tool.output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{text}");
+    assert!(
+        text.contains("createdAt, customer, id, items.sku"),
+        "{text}"
+    );
+    let recording = room.recording();
+    let names: Vec<&str> = compared(&recording)
+        .map(|one| one.variant.name.as_str())
+        .collect();
+    assert!(
+        names.contains(&"old") && names.contains(&"new"),
+        "{names:?}"
+    );
+    assert_eq!(recording.run.service.names(), ["old", "new"]);
 }

@@ -220,11 +220,6 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
             &["without a }"],
         ),
         with(
-            &["--grpc", &grpc, "--rest", "POST https://localhost:1/"],
-            2,
-            &["https", "http://localhost:1"],
-        ),
-        with(
             &["--grpc", &grpc, "--rest", &rest, "--header", "no colon"],
             2,
             &["--header", "colon"],
@@ -368,6 +363,26 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
         ),
         // The service.
         with(
+            &[
+                "--grpc",
+                &grpc,
+                "--rest",
+                &rest.replace("http://", "https://"),
+            ],
+            5,
+            &["no TLS", "write http://"],
+        ),
+        with(
+            &["--grpc", &format!("https://{grpc}"), "--rest", &rest],
+            5,
+            &["no TLS", "write http://"],
+        ),
+        with(
+            &["--grpc", &grpc, "--rest", &rest, "--cacert", "good.jsonl"],
+            2,
+            &["--cacert good.jsonl", "PEM"],
+        ),
+        with(
             &["--grpc", &grpc, "--rest", &at(nobody())],
             5,
             &["refused the connection", "--rest"],
@@ -424,12 +439,12 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
             5,
             &["row right?"],
         ),
-        rest_is(TLS, &["speaks TLS"]),
+        rest_is(TLS, &["speaks TLS", "write https://"]),
         rest_is(GO_TLS, &["400", "HTTPS"]),
         with(
             &["--grpc", &grpc_at(always(TLS)), "--rest", &rest],
             5,
-            &["speaks TLS"],
+            &["speaks TLS", "write https://"],
         ),
         rest_is(
             MOVED,

@@ -131,6 +131,7 @@ async fn engine(
         endpoint: Endpoint {
             address,
             authority: address.to_string(),
+            tls: None,
         },
         workload: Workload {
             accept: Vec::new(),

@@ -13,8 +13,9 @@ use tokio::sync::Mutex;
 use crate::{
     client::{Client, ConnectError, Sharing, Use},
     configuration,
-    prepared::{InvalidRequest, Prepared},
+    prepared::Prepared,
     spec::{Accepted, Endpoint, Transport, TrialSpec},
+    tls::Connector,
     window::Window,
 };
 
@@ -25,6 +26,7 @@ const TRANSACTION: Duration = Duration::from_millis(10);
 pub(crate) struct Attack {
     transport: Transport,
     endpoint: Endpoint,
+    connector: Connector,
     pub(crate) requests: Vec<Prepared>,
     /// Outcomes that are good besides success.
     pub(crate) accept: Vec<Accepted>,
@@ -45,7 +47,7 @@ pub(crate) struct Attack {
 
 impl Attack {
     /// The attack that `spec` describes.
-    pub(crate) fn new(spec: &TrialSpec, window: &Arc<Window>) -> Result<Self, InvalidRequest> {
+    pub(crate) fn new(spec: &TrialSpec, window: &Arc<Window>) -> anyhow::Result<Self> {
         let prepare = |request| Prepared::new(spec.transport, &spec.endpoint, request);
         let requests = &spec.workload.requests;
         let shared = match spec.shape.in_flight {
@@ -56,6 +58,7 @@ impl Attack {
         Ok(Self {
             transport: spec.transport,
             endpoint: spec.endpoint.clone(),
+            connector: Connector::new(spec.transport, &spec.endpoint)?,
             requests: requests.iter().map(prepare).collect::<Result<_, _>>()?,
             accept: spec.workload.accept.clone(),
             all_users: spec.shape.users(),
@@ -101,7 +104,14 @@ impl Attack {
             sharing,
             longest_body: self.longest_body,
         };
-        Client::open(self.transport, &self.endpoint, &self.window.bytes, purpose).await
+        Client::open(
+            self.transport,
+            &self.connector,
+            &self.endpoint,
+            &self.window.bytes,
+            purpose,
+        )
+        .await
     }
 }
 

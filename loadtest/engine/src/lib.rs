@@ -27,6 +27,7 @@ pub mod spec;
 mod steady;
 mod tally;
 mod timekeeper;
+pub mod tls;
 mod trial;
 pub mod usage;
 mod user;
@@ -41,8 +42,8 @@ pub use prepared::InvalidRequest;
 pub use probe::{Failure, Reply, Status, probe};
 pub use process::Program;
 pub use spec::{
-    Accepted, Endpoint, Expect, Load, PreparedRequest, Shape, Timing, Transport, TrialSpec,
-    Workload,
+    Accepted, Endpoint, Expect, Identity, Load, PreparedRequest, Shape, Timing, Tls, Transport,
+    TrialSpec, Workload,
 };
 pub use timekeeper::INTERRUPTED;
 pub use trial::{Progress, TrialError, blank, run_trial};

@@ -99,7 +99,9 @@ fn template(
         // As hyper does by itself over HTTP/1.1 (RFC 9110 §8.6).
         headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    uri = uri.scheme("http").authority(endpoint.authority.as_str());
+    uri = uri
+        .scheme(endpoint.scheme())
+        .authority(endpoint.authority.as_str());
     Ok(Template::Http2(
         head(method, uri.build()?, headers, Version::HTTP_2),
         body,
@@ -143,6 +145,7 @@ mod tests {
         let endpoint = Endpoint {
             address: ([127, 0, 0, 1], 1).into(),
             authority: "example:80".to_owned(),
+            tls: None,
         };
         let of = |transport| Prepared::new(transport, &endpoint, &request("/a?b", "x-c"));
         let Ready::Http1(http1) = of(Transport::Http1).unwrap().ready() else {
@@ -171,6 +174,7 @@ mod tests {
         let endpoint = Endpoint {
             address: ([127, 0, 0, 1], 1).into(),
             authority: "example".to_owned(),
+            tls: None,
         };
         for bad in [request("/a b", "x"), request("/", "no header")] {
             let error = Prepared::new(Transport::Http1, &endpoint, &bad)

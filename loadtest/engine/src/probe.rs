@@ -13,6 +13,7 @@ use crate::{
     outcome::code_name,
     prepared::{InvalidRequest, Prepared},
     spec::{Endpoint, PreparedRequest, Transport},
+    tls::{Connector, InvalidTls},
     wire,
 };
 
@@ -62,6 +63,12 @@ pub enum Failure {
     /// The request cannot be sent at all.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
+    /// Its TLS cannot be used.
+    #[error(transparent)]
+    InvalidTls(#[from] InvalidTls),
+    /// TLS failed.
+    #[error("TLS failed: {0}")]
+    Tls(String),
     /// Nobody listens there.
     #[error("connection refused")]
     Refused,
@@ -102,7 +109,8 @@ pub async fn probe(
     let request = Prepared::new(transport, endpoint, request)?.ready();
     let bytes: Arc<wire::Bytes> = Arc::default();
     let call = async {
-        let mut client = Client::open(transport, endpoint, &bytes, purpose)
+        let connector = Connector::new(transport, endpoint)?;
+        let mut client = Client::open(transport, &connector, endpoint, &bytes, purpose)
             .await
             .map_err(|error| not_connected(transport, error))?;
         let received = client.call(request).await;
@@ -121,6 +129,8 @@ fn not_connected(transport: Transport, error: ConnectError) -> Failure {
         ConnectError::Socket(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Failure::Refused
         }
+        // What rustls finds is wrapped so.
+        ConnectError::Socket(error) if error.get_ref().is_some() => Failure::Tls(error.to_string()),
         ConnectError::Socket(error) => Failure::NotReachable(error),
         ConnectError::Http1(error) => Failure::Broken(error.to_string()),
         ConnectError::Http2(error) => not_http2(transport, &error),

@@ -56,6 +56,51 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Value of `Host` or `:authority`, such as `localhost:5000`.
     pub authority: String,
+    /// How the connection is encrypted, if it is.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
+
+impl Endpoint {
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
+/// How a connection is encrypted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// The name that the server's certificate has to be for.
+    pub server_name: String,
+    /// Roots that it may come from, as PEM; none stands for those of the system.
+    pub roots: Option<String>,
+    /// Whether it is verified at all.
+    pub is_verified: bool,
+    /// The client's own, if the server asks for it.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate and its key, as PEM.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The certificate, and those that link it to its root.
+    pub certificate: String,
+    /// The key.
+    pub key: String,
+}
+
+/// Without the key.
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls")
+            .field("server_name", &self.server_name)
+            .field("is_verified", &self.is_verified)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Requests, encoded before any clock starts. Users take them in turn.

@@ -169,6 +169,7 @@ pub(crate) fn example() -> TrialSpec {
         endpoint: Endpoint {
             address: ([127, 0, 0, 1], 1).into(),
             authority: "localhost:1".to_owned(),
+            tls: None,
         },
         workload: Workload {
             accept: Vec::new(),

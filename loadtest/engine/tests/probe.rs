@@ -18,6 +18,7 @@ fn endpoint(address: std::net::SocketAddr) -> Endpoint {
     Endpoint {
         address,
         authority: address.to_string(),
+        tls: None,
     }
 }
 

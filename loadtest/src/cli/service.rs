@@ -7,7 +7,7 @@ use clap::Args;
 use super::UsageError;
 use crate::service::{
     Data, Options, ServiceError, accept, address, answers, contract::Source, headers,
-    secrets::Secrets,
+    secrets::Secrets, tls,
 };
 
 /// A service of any contract.
@@ -124,9 +124,53 @@ pub struct ContractArgs {
     /// Example: --header 'authorization: Bearer ${env:TOKEN}'
     #[arg(help_heading = "Any service", long, value_name = "'NAME: VALUE'")]
     pub header: Vec<String>,
+
+    /// PEM file with the roots that the certificate of an https:// address may come from [default: the
+    /// system's]
+    #[arg(help_heading = "Any service", long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// PEM file with the client's own certificate
+    #[arg(
+        help_heading = "Any service",
+        long,
+        value_name = "FILE",
+        requires = "key"
+    )]
+    pub cert: Option<PathBuf>,
+
+    /// PEM file with its key
+    #[arg(
+        help_heading = "Any service",
+        long,
+        value_name = "FILE",
+        requires = "cert"
+    )]
+    pub key: Option<PathBuf>,
+
+    /// Take any certificate for a good one
+    #[arg(help_heading = "Any service", long, conflicts_with = "cacert")]
+    pub insecure: bool,
+
+    /// Name that the certificate has to be for [default: the host of the address]
+    #[arg(help_heading = "Any service", long, value_name = "NAME")]
+    pub server_name: Option<String>,
 }
 
 impl ContractArgs {
+    /// TLS.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn tls(&self) -> Result<tls::Options, ServiceError> {
+        tls::Options::read(
+            self.cacert.as_deref(),
+            self.cert.as_deref().zip(self.key.as_deref()),
+            self.insecure,
+            self.server_name.clone(),
+        )
+    }
+
     /// Where the contract comes from.
     pub fn source(&self) -> Source {
         match (self.proto.is_empty(), &self.protoset) {
@@ -203,6 +247,7 @@ fn parse(args: ServiceArgs) -> Result<Option<Options>, ServiceError> {
             .collect(),
         answers_differ: args.answers_differ,
         accept: args.accept,
+        tls: args.contract.tls()?,
         yes: args.yes,
         secrets,
     }))

@@ -133,13 +133,7 @@ pub fn rest(given: &str) -> Result<RestCall, ServiceError> {
 const REST_EXAMPLE: &str = "write it like 'POST http://localhost:5000/v1/orders'";
 
 fn target(option: &'static str, scheme: &str, authority: &str) -> Result<Target, ServiceError> {
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err(ServiceError::input(format!(
-            "{option} names https, and loadtest speaks no TLS yet; name the address behind the proxy that \
-             ends it, such as http://{authority}"
-        )));
-    }
-    Target::parse(option, &format!("{scheme}://{authority}"))
+    Target::parse_any(option, &format!("{scheme}://{authority}"))
         .map_err(|error| ServiceError::input(error.to_string()))
 }
 
@@ -176,7 +170,7 @@ mod tests {
             ("localhost:1", "names no method"),
             ("", "is not an address"),
             ("a b c", "is not an address"),
-            ("https://localhost:1 a.B/C", "no TLS"),
+            ("ftp://localhost:1 a.B/C", "scheme"),
             ("localhost:99999 a.B/C", "port"),
             ("localhost:1/x a.B/C", "has a path"),
         ] {
@@ -197,13 +191,15 @@ mod tests {
             (Some("old"), "/api")
         );
         assert!(call.call.is_none());
+        let call = rest("GET https://localhost/a").unwrap();
+        assert!(call.target.tls && call.target.port == 443);
         let call = rest("GET h2c://localhost?x={a}").unwrap();
         assert!(call.path == "/?x={a}" && call.http2);
         for (given, what) in [
             ("localhost:5000", "no scheme"),
             ("FETCH http://localhost", "no method of HTTP"),
             ("GET http://localhost/{", "without a }"),
-            ("GET https://localhost/", "no TLS"),
+            ("GET ftp://localhost/", "scheme"),
             ("GET http://localhost:0/", "port"),
             ("GET http://localhost/#a", "fragment"),
             ("", "is not a method"),

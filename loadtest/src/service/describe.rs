@@ -10,6 +10,7 @@ use super::{
     example, explain, headers,
     reflection::{NoContract, Server},
     secrets::Secrets,
+    tls,
 };
 
 /// What is asked, and how.
@@ -18,6 +19,8 @@ pub struct Asked {
     pub address: String,
     /// Where the contract comes from.
     pub source: Source,
+    /// TLS.
+    pub tls: tls::Options,
     /// Headers, as they were given.
     pub headers: Vec<String>,
 }
@@ -110,13 +113,14 @@ async fn contracts(asked: &Asked, wanted: &str) -> Result<Vec<DescriptorPool>, S
     let target = address::grpc_address("ADDRESS", &asked.address)?;
     let mut secrets = Secrets::default();
     let headers = headers::read("--header", &asked.headers, &mut secrets)?;
-    let endpoint = target
+    let mut endpoint = target
         .find()
         .await
         .map_err(|reason| ServiceError::service(format!("{} {reason}", target.url())))?;
+    endpoint.tls = asked.tls.of(&target);
     let url = target.url();
     let all = async {
-        let mut server = Server::connect(&url, headers::metadata(&headers)).await?;
+        let mut server = Server::connect(&url, &endpoint, headers::metadata(&headers)).await?;
         let mut pools = Vec::new();
         for service in server.services().await? {
             if !contract::is_of_grpc(&service) {

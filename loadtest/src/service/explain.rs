@@ -51,12 +51,12 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
         Failure::Timeout(limit) => {
             format!("gave no answer within {limit:?}; --timeout sets how long it may take")
         }
+        Failure::Tls(why) => tls(place.endpoint, &place.secrets.shown(why)).await,
         Failure::Broken(why) | Failure::NoGrpc(why) => {
             let why = place.secrets.shown(why);
             match (speaks(place.endpoint.address).await, place.is_grpc) {
                 (Speaks::Tls, _) => {
-                    "speaks TLS, and was spoken to without; name the port without TLS, behind the proxy \
-                     that ends it"
+                    "speaks TLS, and was spoken to without: write https:// before the address"
                         .to_owned()
                 }
                 (Speaks::Http1, true) => {
@@ -72,6 +72,26 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
         other => place.secrets.shown(&other.to_string()),
     };
     format!("{}: {} {} {what}", place.name, place.url, place.call)
+}
+
+/// Why TLS failed, in words.
+async fn tls(endpoint: &Endpoint, why: &str) -> String {
+    match speaks(endpoint.address).await {
+        Speaks::Http1 | Speaks::Http2 => {
+            "speaks no TLS there: write http:// before the address".to_owned()
+        }
+        _ if why.contains("UnknownIssuer") => format!(
+            "has a certificate of an unknown issuer; --cacert FILE names its root, --insecure takes any \
+             ({why})"
+        ),
+        _ if why.contains("not valid for name") || why.contains("NotValidForName") => {
+            format!("has a certificate for another name; --server-name names it ({why})")
+        }
+        _ if why.contains("CertificateRequired") || why.contains("certificate required") => {
+            format!("asks for the client's certificate; --cert and --key give it ({why})")
+        }
+        _ => format!("could not be reached by TLS: {why}"),
+    }
 }
 
 fn status(place: &Place<'_>, reply: &Reply) -> String {
@@ -230,9 +250,9 @@ pub(super) async fn no_contract(
         }
         NoContract::NotGrpc(why) => {
             let what = match speaks(endpoint.address).await {
+                _ if endpoint.tls.is_some() => tls(endpoint, &secrets.shown(&why)).await,
                 Speaks::Tls => {
-                    "speaks TLS, and was spoken to without; name the port without TLS, behind the \
-                                proxy that ends it"
+                    "speaks TLS, and was spoken to without: write https:// before the address"
                         .to_owned()
                 }
                 Speaks::Http1 => "speaks HTTP/1.1, and no gRPC; is it the port of REST?".to_owned(),

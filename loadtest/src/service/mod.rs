@@ -21,6 +21,7 @@ pub mod requests;
 pub mod rows;
 pub mod secrets;
 pub mod template;
+pub mod tls;
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +30,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use engine::{Accepted, Endpoint, Expect, PreparedRequest, Workload, usage};
+use engine::{Accepted, Endpoint, Expect, PreparedRequest, Tls, Workload, usage};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 
 use crate::{
@@ -78,6 +79,8 @@ pub struct Options {
     pub accept: Vec<Accepted>,
     /// Whether a service beyond this machine may be called.
     pub yes: bool,
+    /// TLS.
+    pub tls: tls::Options,
     /// Values that nobody may see.
     pub secrets: Secrets,
 }
@@ -142,6 +145,7 @@ struct Inner {
     call: Call,
     rows: Arc<Rows>,
     accept: Vec<Accepted>,
+    tls: Option<Tls>,
     /// The requests; none where each call has to be another.
     prepared: Option<Vec<PreparedRequest>>,
     /// What was named of its server.
@@ -172,6 +176,11 @@ impl Served {
     /// What was named of its server.
     pub fn named(&self) -> &Named {
         &self.0.named
+    }
+
+    /// How its connections are encrypted.
+    pub fn tls(&self) -> Option<Tls> {
+        self.0.tls.clone()
     }
 
     /// How it travels.
@@ -246,12 +255,13 @@ pub async fn prepare(options: &Options, config: &Config) -> Result<Subject, Serv
         } else {
             "--grpc"
         };
-        let endpoint = target.find().await.map_err(|reason| {
+        let mut endpoint = target.find().await.map_err(|reason| {
             ServiceError::service(format!(
                 "{} {reason}; {option} names another address",
                 target.url()
             ))
         })?;
+        endpoint.tls = options.tls.of(target);
         endpoints.push(endpoint);
     }
     may_be_called(options, config, &endpoints)?;
@@ -268,12 +278,14 @@ pub async fn prepare(options: &Options, config: &Config) -> Result<Subject, Serv
         told.map_err(|error| ServiceError::service(error.to_string()))?;
         let prepared = prepared(&name, &call, &rows, options)?;
         let is_unique = rows.is_unique || call.is_unique();
+        let tls = options.tls.of(&target);
         variants.push(Served(Arc::new(Inner {
             name,
             target,
             call,
             rows: Arc::clone(&rows),
             accept: options.accept.clone(),
+            tls,
             prepared: (!is_unique).then_some(prepared),
             named,
             is_json: OnceLock::new(),
@@ -429,7 +441,7 @@ async fn by_reflection(
         .rsplit_once(['/', '.'])
         .map(|(service, _)| service);
     let asked = async {
-        let mut server = reflection::Server::connect(&url, metadata).await?;
+        let mut server = reflection::Server::connect(&url, endpoint, metadata).await?;
         let Some(service) = service else {
             return by_method(&mut server, &call.method).await;
         };

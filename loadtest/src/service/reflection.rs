@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use engine::tls::Connector;
+use hyper_util::rt::TokioIo;
 use prost_reflect::DescriptorPool;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
@@ -58,14 +60,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// Finds the version that the server at `url` knows.
+    /// Finds the version that the server at `url`, which is `target`, knows.
     ///
     /// # Errors
     /// When it knows none, or cannot be asked.
-    pub async fn connect(url: &str, metadata: MetadataMap) -> Result<Self, NoContract> {
+    pub async fn connect(
+        url: &str,
+        target: &engine::Endpoint,
+        metadata: MetadataMap,
+    ) -> Result<Self, NoContract> {
         let not_grpc = |error: &dyn std::error::Error| NoContract::NotGrpc(innermost(error));
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| not_grpc(&error))?;
-        let channel = timeout(ANSWER, endpoint.connect())
+        // tonic refuses a connector of others for https, and looks at nothing else of the scheme.
+        let origin = url.parse().map_err(|error| not_grpc(&error))?;
+        let plain = url.replacen("https://", "http://", 1);
+        let endpoint = Endpoint::from_shared(plain)
+            .map_err(|error| not_grpc(&error))?
+            .origin(origin);
+        let connector =
+            Connector::new(engine::Transport::Grpc, target).map_err(|error| not_grpc(&error))?;
+        let target = target.clone();
+        let connect = tower::service_fn(move |_| {
+            let (connector, target) = (connector.clone(), target.clone());
+            async move { connector.connect(&target).await.map(TokioIo::new) }
+        });
+        let channel = timeout(ANSWER, endpoint.connect_with_connector(connect))
             .await
             .map_err(|_| NoContract::NotGrpc("no answer in time".to_owned()))?
             .map_err(|error| not_grpc(&error))?;

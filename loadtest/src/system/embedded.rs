@@ -139,6 +139,7 @@ impl Embedded {
         let endpoint = |address: SocketAddr| Endpoint {
             address,
             authority: address.to_string(),
+            tls: None,
         };
         Ok(Self {
             child,

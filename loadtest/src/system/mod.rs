@@ -190,9 +190,12 @@ impl System {
             Self::Running([rest, _]) => (&rest.target, &rest.named),
             Self::Foreign(served) => (served.target(), served.named()),
         };
-        let (endpoint, took) = still_there(target).await.map_err(|reason| {
+        let (mut endpoint, took) = still_there(target).await.map_err(|reason| {
             anyhow::anyhow!("the service went away: {} {reason}", target.url())
         })?;
+        if let Self::Foreign(served) = self {
+            endpoint.tls = served.tls();
+        }
         // Others than those of the last trial if it was started again since.
         let listening = usage::listening_processes(endpoint.address);
         Ok(Session {

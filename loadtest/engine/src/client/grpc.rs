@@ -32,7 +32,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(super) fn new(connection: http2::Connection, endpoint: &Endpoint) -> Self {
         let origin = Uri::builder()
-            .scheme("http")
+            .scheme(endpoint.scheme())
             .authority(endpoint.authority.as_str())
             .path_and_query("/")
             .build()

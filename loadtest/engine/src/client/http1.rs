@@ -13,7 +13,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 
 use super::{CallError, Collected, Received, driver::Driver};
-use crate::wire::Counted;
+use crate::tls::Stream;
 
 /// One connection.
 pub(crate) struct Connection {
@@ -24,7 +24,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(stream: Counted, is_short: bool) -> hyper::Result<Self> {
+    pub(super) async fn open(stream: Stream, is_short: bool) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         // A head and a short body in one piece: to write two costs more than to copy them.
         builder.writev(!is_short);

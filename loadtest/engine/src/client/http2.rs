@@ -15,7 +15,7 @@ use h2::{
 use http::Request;
 
 use super::{CallError, Collected, Received, Sharing, driver::Driver};
-use crate::wire::Counted;
+use crate::tls::Stream;
 
 /// Flow control: what hyper's client gives by default, so that no reply of a usual size waits for it.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
@@ -28,7 +28,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(stream: Counted, sharing: Sharing) -> Result<Self, h2::Error> {
+    pub(super) async fn open(stream: Stream, sharing: Sharing) -> Result<Self, h2::Error> {
         let (sender, connection) = client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

@@ -12,13 +12,13 @@ use std::{io, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tonic::Status;
 
 use crate::{
     prepared::Ready,
     spec::{Endpoint, Transport},
-    wire::{self, Counted},
+    tls::Connector,
+    wire,
 };
 use channel::NotGrpc;
 
@@ -97,16 +97,15 @@ pub(crate) enum Sharing {
 }
 
 impl Client {
-    /// Connects to `endpoint`. Its bytes are counted in `bytes`.
+    /// Connects to `endpoint` by `connector`. Its bytes are counted in `bytes`.
     pub(crate) async fn open(
         transport: Transport,
+        connector: &Connector,
         endpoint: &Endpoint,
         bytes: &Arc<wire::Bytes>,
         purpose: Use,
     ) -> Result<Self, ConnectError> {
-        let stream = TcpStream::connect(endpoint.address).await?;
-        stream.set_nodelay(true)?;
-        let stream = Counted::new(stream, Arc::clone(bytes));
+        let stream = connector.open(endpoint, bytes).await?;
         Ok(match transport {
             Transport::Http1 => Self::Http1(
                 http1::Connection::open(stream, purpose.longest_body <= SHORT_BODY).await?,

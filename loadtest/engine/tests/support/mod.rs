@@ -161,6 +161,7 @@ pub(crate) fn trial(address: SocketAddr, load: Load) -> TrialSpec {
             address,
             // The name is never looked up.
             authority: "no-such-host.invalid:1".to_owned(),
+            tls: None,
         },
         workload: Workload {
             accept: Vec::new(),
