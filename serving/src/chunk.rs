@@ -91,6 +91,8 @@ pub(crate) struct Open {
     one_by_one: AtomicBool,
     /// It has to make room for another connection.
     making_room: Notify,
+    /// It was asked to, and was not seen to be busy since.
+    is_going: AtomicBool,
     /// Cancelled when it takes no more calls. Made when somebody waits for it: few do.
     leaving: OnceLock<CancellationToken>,
 }
@@ -142,6 +144,7 @@ impl Open {
             heard: AtomicBool::new(false),
             one_by_one: AtomicBool::new(false),
             making_room: Notify::new(),
+            is_going: AtomicBool::new(false),
             leaving: OnceLock::new(),
         }
     }
@@ -196,7 +199,13 @@ impl Open {
 
     /// Asks it to make room for another connection, if it is idle.
     pub(crate) fn make_room(&self) {
+        self.is_going.store(true, Relaxed);
         self.making_room.notify_one();
+    }
+
+    /// Whether it was asked to make room, and may be about to.
+    pub(crate) fn is_going(&self) -> bool {
+        self.is_going.load(Relaxed)
     }
 
     /// Ends when it has to make room, and is idle.
@@ -206,6 +215,7 @@ impl Open {
             if self.idle_since().is_some() {
                 return;
             }
+            self.is_going.store(false, Relaxed);
         }
     }
 

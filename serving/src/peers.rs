@@ -64,9 +64,10 @@ impl Peers {
         }
     }
 
-    /// The connection that has been idle for the longest time, of the peer that has the most connections
-    /// and an idle one among them. Each behind a shared address is taken for a peer of its own.
-    pub(crate) fn longest_idle(&self) -> Option<Arc<Open>> {
+    /// At most `most` connections that can make room, and were not asked to: those of the peers that have the
+    /// most connections, and among these the ones that have been idle for the longest time. Each behind a
+    /// shared address is taken for a peer of its own.
+    pub(crate) fn longest_idle(&self, most: usize) -> Vec<Arc<Open>> {
         let seats = locked(&self.seats);
         let mut counts = HashMap::<IpAddr, usize>::new();
         for (peer, _) in seats.taken.values() {
@@ -77,10 +78,16 @@ impl Peers {
         let idle = seats.taken.values().filter_map(|(peer, open)| {
             let since = open.idle_since().filter(|since| since.elapsed() >= IDLE)?;
             let count = peer.map_or(1, |peer| counts[&peer]);
-            Some((count, Reverse(since), open))
+            (!open.is_going()).then_some((Reverse(count), since, open))
         });
-        let longest = idle.max_by_key(|(count, since, _)| (*count, *since));
-        longest.map(|(.., open)| Arc::clone(open))
+        let mut idle: Vec<_> = idle.collect();
+        if most < idle.len() {
+            idle.select_nth_unstable_by_key(most, |(count, since, _)| (*count, *since));
+            idle.truncate(most);
+        }
+        idle.into_iter()
+            .map(|(.., open)| Arc::clone(open))
+            .collect()
     }
 }
 
@@ -108,7 +115,7 @@ mod tests {
             connections.push((open, seat));
             advance(Duration::from_secs(1)).await;
         }
-        let first = registry.longest_idle()?;
+        let first = registry.longest_idle(1).pop()?;
         connections
             .iter()
             .position(|(open, _)| Arc::ptr_eq(open, &first))
@@ -124,6 +131,28 @@ mod tests {
         assert_eq!(makes_room(&[a, b], &[0, 1]).await, None);
         // One address, written in two ways.
         assert_eq!(makes_room(&[b, a, "::ffff:192.0.2.1"], &[]).await, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_make_room_together_and_each_is_asked_once() {
+        let account = Arc::new(Account::new(&Limits::default()));
+        let registry = Peers::new(&[]);
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..10 {
+            let open = Arc::new(Open::new(&account));
+            let seat = registry.seat(peer, &open);
+            connections.push((open, seat));
+            advance(Duration::from_secs(1)).await;
+        }
+        for (most, asked) in [(1, 0..1), (4, 1..5), (64, 5..10), (64, 10..10)] {
+            let going = registry.longest_idle(most);
+            assert_eq!(going.len(), asked.len());
+            for (open, _) in &connections[asked] {
+                assert!(going.iter().any(|going| Arc::ptr_eq(going, open)));
+                open.make_room();
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

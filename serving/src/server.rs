@@ -16,7 +16,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,6 +47,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long it is waited for an idle connection to go before the next is asked.
 const ROOM_PAUSE: Duration = Duration::from_millis(200);
+
+/// The most idle connections that are asked to go at once. One that is silent takes a tenth of a second to go, so
+/// that as many newcomers as this, ten times a second, find a place.
+const MOST_ASKED: usize = 64;
+
+/// Newcomers who find no place come one by one if so much time is between them.
+const CALM: Duration = Duration::from_secs(1);
 
 /// How long connections may take to notice that they were cut: with what ends the process, less than
 /// a second.
@@ -280,6 +287,8 @@ struct Accepting<'a, V> {
 
 impl<V: Serve> Accepting<'_, V> {
     async fn run(&self, socket: &TcpListener) {
+        // One newcomer needs one place. Where many find none, twice as many are made each time.
+        let (mut places, mut made) = (1, None::<Instant>);
         loop {
             let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
             if slot.is_none() {
@@ -292,7 +301,15 @@ impl<V: Serve> Accepting<'_, V> {
                 Ok((stream, peer)) => {
                     let slot = match slot {
                         Some(slot) => slot,
-                        None => self.make_room().await,
+                        None => {
+                            places = match made {
+                                Some(made) if made.elapsed() < CALM => (places * 2).min(MOST_ASKED),
+                                _ => 1,
+                            };
+                            let slot = self.make_room(places).await;
+                            made = Some(Instant::now());
+                            slot
+                        }
                     };
                     self.hand_over(stream, peer, slot);
                 }
@@ -300,7 +317,7 @@ impl<V: Serve> Accepting<'_, V> {
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted; pausing");
                     self.shared.counters.hit(Limit::Descriptors);
-                    if let Some(idle) = self.peers.longest_idle() {
+                    for idle in self.peers.longest_idle(1) {
                         idle.make_room();
                     }
                     sleep(ACCEPT_PAUSE).await;
@@ -309,10 +326,10 @@ impl<V: Serve> Accepting<'_, V> {
         }
     }
 
-    /// Waits for a place, and has an idle connection make it, as long as there is one.
-    async fn make_room(&self) -> OwnedSemaphorePermit {
+    /// Waits for a place, and has idle connections make `places`, as long as there are any.
+    async fn make_room(&self, places: usize) -> OwnedSemaphorePermit {
         loop {
-            if let Some(idle) = self.peers.longest_idle() {
+            for idle in self.peers.longest_idle(places) {
                 idle.make_room();
             }
             let slot = Arc::clone(&self.slots).acquire_owned();
