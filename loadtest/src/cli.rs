@@ -19,6 +19,7 @@ use crate::{
     record::{Objective, Protocol},
     system::accounts::OfVariant,
     validity,
+    verdict::requirement::Requirement,
 };
 
 /// Measures REST and gRPC on one service, in turn and under the same load, and says what the one
@@ -49,7 +50,7 @@ Exit codes:
   1    the tool itself failed
   2    an option is wrong
   3    measured, but some replies were bad
-  4    measured, but a threshold was missed
+  4    measured, but a threshold or a requirement was missed
   5    a target could not be reached, or is another service; nothing was written
   6    inconclusive: the report holds what could be measured, and says why it is not more
   7    cut short by something else than a signal; what was measured until then was written
@@ -114,6 +115,12 @@ pub enum Command {
         first: PathBuf,
         /// Folder of the other
         second: PathBuf,
+        /// Fail if anything takes more than so many times of the first run, such as 1.05
+        ///
+        /// Server CPU, latency and bytes of each variant that both have. The exit code is then 0 if all are
+        /// within it, 4 if one is beyond, and 6 if one cannot be told.
+        #[arg(long, value_name = "RATIO", value_parser = allowed)]
+        allow: Option<f64>,
         /// Folder of the page; DIR-2 and so on if it is taken
         #[arg(long, value_name = "DIR", default_value = "reports/compared")]
         output_dir: PathBuf,
@@ -401,6 +408,15 @@ pub struct OutputArgs {
     #[arg(help_heading = "Reports", long, value_name = "FILE")]
     pub request_log: Option<String>,
 
+    /// Fail the run unless this holds, such as "grpc.p99 <= 1.05 * rest.p99" or "grpc.cpu <= 50us"; repeatable
+    ///
+    /// cpu, p50, p99, client-cpu, bytes or rate of a variant, by its name or as rest or grpc, against a number
+    /// or the same measure of another one. It is met or missed if all of the interval is within or beyond
+    /// the bound, and cannot be told otherwise; the run goes on meanwhile, within its budget. The exit code is
+    /// then that of the requirements: 0 if all are met, 4 if one is missed, 6 if one cannot be told.
+    #[arg(help_heading = "Reports", long, value_name = "RULE", value_parser = Requirement::parse)]
+    pub require: Vec<Requirement>,
+
     /// Fail the run if a goose threshold is missed, such as "p95<5ms" or "error-rate<1%"; repeatable
     ///
     /// Each trial is held against it. A threshold that is missed ends the run at once.
@@ -455,6 +471,14 @@ impl Cli {
             study::init(file, given)?;
         }
         Ok(cli)
+    }
+}
+
+/// A ratio that may be allowed.
+fn allowed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (1.0..=10.0).contains(&ratio) => Ok(ratio),
+        _ => Err("must be a ratio from 1 to 10, such as 1.05".to_owned()),
     }
 }
 

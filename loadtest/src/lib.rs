@@ -19,6 +19,7 @@ pub mod codec;
 pub mod commands;
 pub mod cores;
 pub mod executor;
+pub mod export;
 pub mod folder;
 pub mod greetings;
 pub mod machine;

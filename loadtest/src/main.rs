@@ -5,6 +5,7 @@
 //! tests a service that runs already.
 
 use std::{
+    fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,6 +24,7 @@ use loadtest::{
     summary,
     system::embedded,
     target::TargetError,
+    verdict::{Verdict, requirement::Outcome},
 };
 
 /// That of dual-mode, which runs in a process of this program if no service is named.
@@ -86,8 +88,9 @@ fn carry_out(command: Command) -> anyhow::Result<u8> {
         Command::Compare {
             first,
             second,
+            allow,
             output_dir,
-        } => compare_runs(&first, &second, &output_dir),
+        } => compare_runs(&first, &second, allow, &output_dir),
         Command::Merge {
             directories,
             output_dir,
@@ -123,13 +126,14 @@ fn compare(config: Config, question: Question) -> anyhow::Result<u8> {
         summary::of(&finished.recording, &finished.verdict),
         page.display()
     ));
+    tell_github(&finished.folder);
     let run = &finished.recording.run;
     Ok(match &run.cut_short {
         Some(reason) if reason == INTERRUPTED => 130,
         _ if !run.thresholds_missed.is_empty() => 4,
         Some(_) => 7,
         None if finished.has_bad_replies => 3,
-        None => conclusive(finished.verdict.is_conclusive()),
+        None => answered(&finished.verdict),
     })
 }
 
@@ -140,19 +144,55 @@ fn report(directory: &Path) -> anyhow::Result<u8> {
         verdict.sentence(),
         page.display()
     ));
-    Ok(conclusive(verdict.is_conclusive()))
+    Ok(answered(&verdict))
 }
 
-fn compare_runs(first: &Path, second: &Path, output: &Path) -> anyhow::Result<u8> {
-    let compared = commands::compare::compare(first, second, output)?;
+fn compare_runs(
+    first: &Path,
+    second: &Path,
+    allow: Option<f64>,
+    output: &Path,
+) -> anyhow::Result<u8> {
+    let compared = commands::compare::compare(first, second, allow, output)?;
     let page = compared.folder.join("index.html");
     say(&format!("{}Report: {}", compared.text, page.display()));
-    Ok(conclusive(compared.is_conclusive))
+    Ok(compared
+        .gate
+        .map_or(conclusive(compared.is_conclusive), required))
 }
 
 fn merge(directories: &[PathBuf], output: &Path) -> anyhow::Result<u8> {
     let folder = commands::merge::merge(directories, output)?;
     report(&folder)
+}
+
+/// The exit code of a verdict: that of its requirements, if it has any.
+fn answered(verdict: &Verdict) -> u8 {
+    verdict
+        .required()
+        .map_or(conclusive(verdict.is_conclusive()), required)
+}
+
+fn required(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Met => 0,
+        Outcome::Missed => 4,
+        Outcome::CannotTell => 6,
+    }
+}
+
+/// Adds the summary to the page that GitHub shows of a job, if this is one.
+fn tell_github(folder: &Path) {
+    let Some(page) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|page| !page.is_empty()) else {
+        return;
+    };
+    let added = fs::read_to_string(folder.join(commands::report::SUMMARY)).and_then(|summary| {
+        let mut page = OpenOptions::new().append(true).create(true).open(&page)?;
+        writeln!(page, "{summary}")
+    });
+    if let Err(error) = added {
+        eprintln!("warning: the summary is not in $GITHUB_STEP_SUMMARY: {error}");
+    }
 }
 
 /// The exit code of a report that has an answer, or is inconclusive.

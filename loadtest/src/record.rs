@@ -58,6 +58,9 @@ pub struct Run {
     pub codec: Vec<CodecCost>,
     /// The highest rate that met the objective, a variant each, if it was searched for.
     pub capacity: Vec<Capacity>,
+    /// Requirements as they were written; runs of earlier versions have none.
+    #[serde(default)]
+    pub requirements: Vec<String>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
     /// Why the run ended before its time, if it did. What was measured until then stands.

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::{
     capacity, ceiling,
-    cli::Config,
+    cli::{Config, UsageError},
     commands::report::{PAGE, write_page},
     executor::{Executor, Planned},
     folder::{self, Folder},
@@ -104,6 +104,17 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         (None, Question::Original) => study::variants(&[Protocol::JsonHttp1, Protocol::Grpc]),
         (None, Question::Same | Question::MoreWork) => study::variants(&[Protocol::JsonHttp1]),
     };
+    for required in &config.requirements {
+        if let Some(name) = required.unknown(&variants) {
+            let names: Vec<_> = variants.iter().map(|one| one.name.as_str()).collect();
+            return Err(UsageError(format!(
+                "--require {:?} is about {name:?}, and there is no such variant; there are {}",
+                required.text,
+                names.join(" and ")
+            ))
+            .into());
+        }
+    }
     let name = begun.format("%Y-%m-%dT%H-%M-%SZ").to_string();
     let name = config
         .output
@@ -135,6 +146,11 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
             None => crate::codec::costs().into(),
         },
         capacity: Vec::new(),
+        requirements: config
+            .requirements
+            .iter()
+            .map(|required| required.text.clone())
+            .collect(),
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),

@@ -35,6 +35,9 @@ pub fn of(recording: &Recording, verdict: &Verdict) -> String {
     for note in notes(recording) {
         let _ = writeln!(text, "{note}");
     }
+    for answer in &verdict.requirements {
+        let _ = writeln!(text, "{answer}");
+    }
     let _ = writeln!(text, "\n{}", verdict.sentence());
     for line in verdict.meaning() {
         let _ = writeln!(text, "  {line}");
@@ -56,6 +59,12 @@ pub fn markdown(recording: &Recording, verdict: &Verdict) -> String {
     let mut text = format!("**{}**\n", verdict.sentence());
     for line in verdict.meaning() {
         let _ = write!(text, "\n{line}");
+    }
+    if !verdict.requirements.is_empty() {
+        text += "\n";
+    }
+    for answer in &verdict.requirements {
+        let _ = write!(text, "\n- {answer}");
     }
     for claims in by_scenario(verdict) {
         let _ = write!(text, "\n\nAt {}:\n", conditions(&claims[0].scenario));

@@ -36,9 +36,11 @@ fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_trial() {
         "goose-json_http1.html",
         "hdr",
         "index.html",
+        "junit.xml",
         "run.json",
         "summary.md",
         "trials",
+        "verdict.json",
     ] {
         assert!(
             files.contains(&file.to_owned()),

@@ -477,7 +477,7 @@ fn two_runs_of_the_same_comparison_agree_and_their_page_says_so() {
     let parent = tempfile::tempdir().unwrap();
     let [first, second] = [(1, "before"), (2, "after")]
         .map(|(seed, name)| written(&made_up::two(Truth { seed, ..THOROUGH }), &parent, name));
-    let compared = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let compared = compare(&first, &second, None, &parent.path().join("compared")).unwrap();
     let Compared { text, folder, .. } = compared;
     assert!(compared.is_conclusive);
     assert!(
@@ -509,7 +509,7 @@ fn runs_at_different_rates_of_which_one_is_inconclusive_are_not_said_to_agree() 
         *load = made_up::open(6000.0);
     }
     let second = written(&second, &parent, "other");
-    let compared = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let compared = compare(&first, &second, None, &parent.path().join("compared")).unwrap();
     let Compared { text, folder, .. } = compared;
     assert!(!compared.is_conclusive, "one is not");
     assert!(
@@ -529,7 +529,8 @@ fn runs_that_find_something_else_do_not_agree() {
         ..THOROUGH
     };
     let second = written(&made_up::two(alike), &parent, "alike");
-    let Compared { text, .. } = compare(&first, &second, &parent.path().join("compared")).unwrap();
+    let Compared { text, .. } =
+        compare(&first, &second, None, &parent.path().join("compared")).unwrap();
     assert!(
         text.starts_with("The two runs do not agree on server CPU per request"),
         "{text}"

@@ -16,6 +16,7 @@ use crate::{
     study::Design,
     system::accounts::ServerOptions,
     target::{GRPC_PORT, Target},
+    verdict::requirement::Requirement,
 };
 
 /// Users if none are named: enough to keep a server busy on a few cores, few enough that the generator
@@ -73,6 +74,8 @@ pub struct Config {
     pub closed: bool,
     /// The objective that capacity is searched for.
     pub objective: Option<Objective>,
+    /// What is required of the run.
+    pub requirements: Vec<Requirement>,
     /// The seed of every random choice.
     pub seed: u64,
     /// The cores of the server and of the generator.
@@ -182,6 +185,7 @@ impl Config {
             rate: None,
             closed: false,
             objective: None,
+            requirements: output.require.clone(),
             seed: extent.seed.unwrap_or_else(random_seed),
             cores: cores::split(load.share_cores),
             output: output.output_dir.clone(),

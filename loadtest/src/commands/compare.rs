@@ -12,11 +12,12 @@ use crate::{
     verdict::{
         Verdict,
         claim::Claim,
+        requirement::Outcome,
         sentence::{self, interval, ratio},
     },
 };
 
-use super::report::PAGE;
+use super::{gate, report::PAGE};
 
 /// A run with its name and what it says.
 #[derive(Clone, Debug)]
@@ -87,21 +88,33 @@ pub struct Compared {
     pub text: String,
     /// Whether both runs are conclusive about the verdict of the first.
     pub is_conclusive: bool,
+    /// What the gate says, if there is one.
+    pub gate: Option<Outcome>,
     /// What holds the page.
     pub folder: PathBuf,
 }
 
-/// Compares the runs in two folders. The page goes into a third, called `output`, or `output-2` and so on
+/// Compares the runs in two folders. With `allow` the second may take so many times of the first. The page goes into a third, called `output`, or `output-2` and so on
 /// where that is taken.
 ///
 /// # Errors
 /// When a run cannot be read or the page not be written.
-pub fn compare(first: &Path, second: &Path, output: &Path) -> anyhow::Result<Compared> {
+pub fn compare(
+    first: &Path,
+    second: &Path,
+    allow: Option<f64>,
+    output: &Path,
+) -> anyhow::Result<Compared> {
     let sides = [Side::read(first)?, Side::read(second)?];
     let folder = Folder::begin(output)?;
     folder::write(&folder.path().join(PAGE), render(&sides))?;
+    let gate = allow.map(|allow| (gate::changes(&sides, allow), allow));
+    let said = gate
+        .as_ref()
+        .map(|(changes, allow)| gate::text(changes, *allow));
     Ok(Compared {
-        text: text(&sides),
+        text: text(&sides) + &said.unwrap_or_default(),
+        gate: gate.map(|(changes, _)| gate::outcome(&changes)),
         is_conclusive: headline(&sides).is_some_and(|twice| twice.is_conclusive()),
         folder: folder.keep()?,
     })

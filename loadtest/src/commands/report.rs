@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    folder,
+    export, folder,
     record::Recording,
     report::verdict::{figures, render},
     summary,
@@ -15,6 +15,12 @@ pub const PAGE: &str = "index.html";
 
 /// File name of the summary in Markdown.
 pub const SUMMARY: &str = "summary.md";
+
+/// File name of the verdict for other programs, by the schema beside this crate's README.
+pub const VERDICT: &str = "verdict.json";
+
+/// File name of the verdict and the requirements as tests.
+pub const JUNIT: &str = "junit.xml";
 
 /// Makes all that is computed of the run in `directory` again. Returns its verdict and where the page is.
 ///
@@ -41,6 +47,8 @@ pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<Pat
         &directory.join(SUMMARY),
         summary::markdown(recording, &verdict),
     )?;
+    folder::write(&directory.join(VERDICT), export::json(recording, &verdict))?;
+    folder::write(&directory.join(JUNIT), export::junit(recording, &verdict))?;
     let page = directory.join(PAGE);
     folder::write(&page, render(recording, directory))?;
     Ok(page)

@@ -6,19 +6,21 @@
 
 pub mod claim;
 pub mod meaning;
+pub mod requirement;
 pub mod scenarios;
 pub mod sentence;
 pub mod waterfall;
 
 pub use crate::metric;
 
-use stats::{Family, Look};
+use stats::{Family, Look, Trimmed};
 
 use crate::{
     metric::Metric,
-    record::{Purpose, Recording, Scenario},
+    record::{Purpose, Recording, Scenario, Variant},
 };
 use claim::{Claim, Draft};
+use requirement::{Answer, Outcome, Requirement};
 use scenarios::{Measured, Scenarios};
 use waterfall::Waterfall;
 
@@ -37,6 +39,8 @@ pub struct Verdict {
     pub original: Vec<Claim>,
     /// The baseline against its twin, a scenario and a metric each: the noise, and no claim.
     pub aa: Vec<Claim>,
+    /// What became of each requirement.
+    pub requirements: Vec<Answer>,
     /// What took the machine beside the run, in a sentence.
     pub busy: Option<String>,
 }
@@ -118,6 +122,7 @@ impl Verdict {
             map: judge(map),
             original: judge(original),
             aa: twins(&scenarios, rest),
+            requirements: requirements(recording, &scenarios),
             busy: meaning::busy(recording),
             headline: judge(headline.clone()),
         }
@@ -126,6 +131,17 @@ impl Verdict {
     /// The claim that is the verdict: of the original's comparison the whole of it.
     pub fn first(&self) -> Option<&Claim> {
         self.headline.first().or(self.original.first())
+    }
+
+    /// The outcome of all requirements, the worst of them; none if there are none.
+    pub fn required(&self) -> Option<Outcome> {
+        let any = |wanted| {
+            let mut all = self.requirements.iter();
+            all.any(|answer| answer.outcome == wanted)
+        };
+        [Outcome::Missed, Outcome::CannotTell, Outcome::Met]
+            .into_iter()
+            .find(|outcome| any(*outcome))
     }
 
     /// Whether the claim that is the verdict is conclusive: the exit code follows it.
@@ -148,7 +164,11 @@ impl Verdict {
             false => &self.headline,
         };
         let open = deciding.iter().filter(open);
-        open.map(|claim| claim.scenario.clone()).collect()
+        let required = self.requirements.iter();
+        let required = required.filter(|answer| answer.outcome == Outcome::CannotTell);
+        open.map(|claim| claim.scenario.clone())
+            .chain(required.filter_map(|answer| answer.scenario.clone()))
+            .collect()
     }
 
     /// Whether every claim of the headline is decided, so that a run may end.
@@ -193,6 +213,40 @@ fn headline(scenarios: &Scenarios) -> Vec<Draft> {
     });
     let alone = alone(scenarios).and_then(|alone| draft(scenarios, alone, Metric::MedianLatency));
     under_load.into_iter().chain(alone).collect()
+}
+
+/// What `scenarios` say of the requirements of `recording`. One that cannot be read is of a later version.
+fn requirements(recording: &Recording, scenarios: &Scenarios) -> Vec<Answer> {
+    let texts = &recording.run.requirements;
+    let read: Vec<Requirement> = texts
+        .iter()
+        .filter_map(|text| Requirement::parse(text).ok())
+        .collect();
+    read.iter()
+        .map(|one| one.answer(scenarios, read.len()))
+        .collect()
+}
+
+/// The logarithm of `metric` of one variant over its rounds, and how many rounds were run; none if it was not
+/// measured well enough for a conclusion.
+pub(crate) fn typical(
+    scenarios: &Scenarios,
+    measured: &Measured,
+    variant: &Variant,
+    metric: Metric,
+) -> Option<(Trimmed, usize)> {
+    let log = |values: &[f64]| values.iter().map(|value| value.ln()).sum();
+    let (evidence, _) = claim::Evidence::of(scenarios, measured, metric, &[variant], log);
+    // What keeps a claim from being conclusive whatever its values are keeps this from it too.
+    let is_known = match evidence.judge(Family::Rest { claims: 1 }).grade {
+        claim::Grade::Inconclusive(claim::Reason::Statistics(reason)) => {
+            !matches!(reason, stats::Reason::TooFewRounds { .. })
+        }
+        claim::Grade::Inconclusive(_) => false,
+        _ => true,
+    };
+    let trimmed = Trimmed::of(&evidence.ratios).filter(|_| is_known);
+    trimmed.map(|trimmed| (trimmed, evidence.rounds_run))
 }
 
 /// The scenario whose latency the headline is about: with one call in flight, else the closed loop.

@@ -145,6 +145,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
             .map(capacity)
             .to_vec(),
         listening: Default::default(),
+        requirements: Vec::new(),
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: Tool {

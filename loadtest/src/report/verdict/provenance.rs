@@ -12,8 +12,10 @@ use crate::{
 };
 
 /// What a run's folder may hold besides the page.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("summary.md", "this page in short, to be pasted"),
+    ("verdict.json", "the verdict for other programs"),
+    ("junit.xml", "the verdict and the requirements as tests"),
     ("run.json", "the facts about the run as a whole"),
     ("trials/", "a file for each trial, histograms included"),
     ("blocks/", "a file for each trial, histograms included"),
