@@ -13,7 +13,8 @@ suites=$(.ci/service/build.sh)
 program unary server
 program bidirectional server
 program dual-mode dual-mode
-common=(--grpc-port 0 --log off)
+# No check is decided by how fast the machine is.
+common=(--grpc-port 0 --log off --max-call 1h)
 serve unary "$work/unary" "${common[@]}"
 for order in each pairs after-half-close; do
     serve "$order" "$work/bidirectional" "${common[@]}" --order "$order"

@@ -17,5 +17,5 @@ trap 'rm -f .ci/service/Cargo.lock' EXIT
 cp Cargo.lock .ci/service/Cargo.lock
 TESTING_CONTRACT=$directory/testing.bin CONFORMANCE_PROTOS=$module/proto CARGO_TARGET_DIR=$target \
     cargo build --quiet --manifest-path .ci/service/Cargo.toml
-cp "$target/debug/suite-service" "$directory"
+cp --remove-destination "$target/debug/suite-service" "$directory"
 echo "$directory"

@@ -25,7 +25,7 @@ import java.util.concurrent.TimeUnit;
  */
 public class Client {
     /** Seconds that a check may take: it ends only those that hang. */
-    static final int PATIENCE = 150;
+    static final int PATIENCE = 600;
 
     interface Check {
         void run() throws Exception;

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is the longest that a check may take: it ends only those that hang.
-const patience = 150 * time.Second
+const patience = 10 * time.Minute
 
 var failed bool
 
