@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# buf on the contracts: lint, and nothing that would break a client of the original. Then the README's
-# buf commands against the real server.
+# buf on the contracts: lint, and nothing that would break a client of the original. Then the buf commands
+# of dual-mode/README.md against the real server.
 #
 # Run with `.ci/buf/run.sh`. It needs cargo, npm and its registry or a mirror of it.
 set -euo pipefail
@@ -40,8 +40,8 @@ for _ in $(seq 300); do
 done
 [[ -n $grpc ]] || { echo 'the server did not say where it listens' >&2; exit 1; }
 
-# Everything between the README's marks: a command, and what it prints until the next.
-sed -n '/<!-- buf -->/,/<!-- \/buf -->/p' README.md | sed '/^<!--/d; /^```/d' >"$work/block"
+# Everything between its marks: a command, and what it prints until the next.
+sed -n '/<!-- buf -->/,/<!-- \/buf -->/p' dual-mode/README.md | sed '/^<!--/d; /^```/d' >"$work/block"
 commands=0
 while IFS= read -r command; do
     eval "${command//localhost:50051/$grpc}" >"$work/printed" 2>&1 || true
@@ -49,8 +49,8 @@ while IFS= read -r command; do
         $0 == ENVIRON["COMMAND"] { on = 1; next }
         /^\$ / { on = 0 }
         on && NF' "$work/block" >"$work/wanted"
-    diff -u --label 'README.md' --label "$command" "$work/wanted" "$work/printed"
+    diff -u --label dual-mode/README.md --label "$command" "$work/wanted" "$work/printed"
     commands=$((commands + 1))
 done < <(sed -n 's/^\$ //p' "$work/block")
-((commands == 3)) || { echo "$commands commands were found in the README" >&2; exit 1; }
+((commands == 3)) || { echo "$commands commands were found in dual-mode/README.md" >&2; exit 1; }
 echo "buf: the contracts are kept, and $commands commands print what the README says"

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(
             methods.len(),
             counted.len(),
-            "{methods:?} and {counted:?}: README.md says under \"Add a call\" what each of them wants"
+            "{methods:?} and {counted:?}: dual-mode/README.md says under \"Add a call\" what each of them wants"
         );
     }
 }

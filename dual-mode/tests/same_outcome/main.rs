@@ -18,7 +18,7 @@ use cases::{Expected, cases};
 use common::{Served, wire::Wire};
 use ways::{Outcome, Way};
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
 #[tokio::test]
 async fn every_request_has_the_same_outcome_every_way() {
