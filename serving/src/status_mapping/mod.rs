@@ -61,7 +61,6 @@ mod rejection;
 mod stock;
 
 use std::{
-    collections::HashSet,
     fmt::Display,
     sync::Arc,
     task::{Context, Poll},
@@ -86,8 +85,9 @@ use messages::{Bounds, Progress};
 struct Rules<W> {
     /// The most bytes that a message may have.
     limit: usize,
-    /// The paths of methods that take one message.
-    takes_one: HashSet<String>,
+    /// The paths of methods that take one message, in order: a search among them costs a call less than a hash
+    /// of its path does.
+    takes_one: Vec<String>,
     /// A handler's own INTERNAL, UNKNOWN and DATA_LOSS are for its callers.
     passes_failures: bool,
     words: W,
@@ -113,7 +113,7 @@ impl<W> StatusMappingLayer<W> {
         let layer = Self {
             rules: Arc::new(Rules {
                 limit,
-                takes_one: HashSet::new(),
+                takes_one: Vec::new(),
                 passes_failures: false,
                 words,
             }),
@@ -153,6 +153,14 @@ impl<W> StatusMappingLayer<W> {
 }
 
 impl<W> Rules<W> {
+    /// Whether the method at `path` takes one message.
+    fn takes_one(&self, path: &str) -> bool {
+        let found = self
+            .takes_one
+            .binary_search_by(|one| one.as_str().cmp(path));
+        found.is_ok()
+    }
+
     /// Adds the methods in `set` that take one message.
     fn count(&mut self, set: &FileDescriptorSet) {
         for file in &set.file {
@@ -167,6 +175,7 @@ impl<W> Rules<W> {
                 self.takes_one.extend(paths);
             }
         }
+        self.takes_one.sort_unstable();
     }
 }
 
@@ -222,7 +231,7 @@ where
         };
         let progress = Arc::new(Progress::default());
         let bounds = Bounds {
-            takes_one: rules.takes_one.contains(request.uri().path()),
+            takes_one: rules.takes_one(request.uri().path()),
             limit: rules.limit,
             is_encoded: head.is_encoded,
             is_gzip: head.is_gzip,
