@@ -68,7 +68,8 @@ pub enum Command {
     Selftest(SelftestArgs),
     /// Make the page of a run again from its raw data
     ///
-    /// Nothing is measured. The exit code is 0, or 6 if the run is inconclusive.
+    /// Nothing is measured. The exit code is 0, or 6 if the run is inconclusive; that of its requirements, if it
+    /// has any.
     Report {
         /// Folder of the run, such as reports/reference; its index.html is written anew
         directory: PathBuf,
@@ -130,7 +131,8 @@ pub enum Command {
     /// All need the same options with the same --seed, --rate and --rounds, and to be started together,
     /// so that each measures the same variant at the same time. Runs with --thorough find rates of their own
     /// for the map, and cannot be joined. The service has to be one: each machine's
-    /// localhost is another. The exit code is 0, or 6 if the joined run is inconclusive.
+    /// localhost is another. The exit code is 0, or 6 if the joined run is inconclusive; that of its
+    /// requirements, if it has any.
     Merge {
         /// Folders of the runs, two or more
         #[arg(required = true, num_args = 2..)]

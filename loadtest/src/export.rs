@@ -7,7 +7,7 @@ use engine::Load;
 use serde_json::{Value, json};
 
 use crate::{
-    record::{Purpose, Recording, Scenario},
+    record::{Purpose, Recording, Scenario, Trial},
     verdict::{
         Verdict,
         claim::Claim,
@@ -94,12 +94,29 @@ pub fn junit(recording: &Recording, verdict: &Verdict) -> String {
         let all = verdict.requirements.iter();
         all.filter(|answer| answer.outcome == wanted).count()
     };
+    let run = &recording.run;
+    let missed = run
+        .thresholds_missed
+        .iter()
+        .map(|one| format!("threshold missed: {one}"));
+    let cut = run.cut_short.iter().map(|why| format!("cut short: {why}"));
+    let mut failed: Vec<String> = missed.chain(cut).collect();
+    // A search for capacity goes beyond what the service bears on purpose.
+    let trials = recording
+        .trials
+        .iter()
+        .filter(|trial| trial.purpose != Purpose::Capacity);
+    let bad: u64 = trials.map(Trial::bad_replies).sum();
+    if bad > 0 {
+        failed.push(format!("{bad} replies were bad"));
+    }
+    let broken = usize::from(!failed.is_empty());
     let skipped = usize::from(!verdict.is_conclusive());
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"loadtest\" tests=\"{}\" \
          failures=\"{}\" errors=\"{}\" skipped=\"{skipped}\" timestamp=\"{}\">\n",
-        verdict.requirements.len() + 1,
-        count(Outcome::Missed),
+        verdict.requirements.len() + 1 + broken,
+        count(Outcome::Missed) + broken,
         count(Outcome::CannotTell),
         escaped(recording.run.started_at.trim_end_matches('Z')),
     );
@@ -112,6 +129,13 @@ pub fn junit(recording: &Recording, verdict: &Verdict) -> String {
         text,
         "    <testcase classname=\"loadtest\" name=\"verdict\">{what}</testcase>"
     );
+    if broken > 0 {
+        let _ = writeln!(
+            text,
+            "    <testcase classname=\"loadtest\" name=\"run\"><failure message=\"{}\"/></testcase>",
+            escaped(&failed.join("; "))
+        );
+    }
     for answer in &verdict.requirements {
         let said = escaped(&answer.to_string());
         let what = match answer.outcome {

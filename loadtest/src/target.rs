@@ -83,7 +83,11 @@ impl Target {
     fn read(option: &'static str, given: &str, may_be_tls: bool) -> Result<Self, TargetError> {
         let wrong = |reason| TargetError::Unreadable {
             option,
-            given: given.to_owned(),
+            // A password may stand before it.
+            given: match given.rsplit_once('@') {
+                Some((_, host)) => format!("***@{host}"),
+                None => given.to_owned(),
+            },
             reason,
         };
         let Some((scheme, rest)) = given.split_once("://") else {

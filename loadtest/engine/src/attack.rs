@@ -27,11 +27,11 @@ pub(crate) struct Attack {
     transport: Transport,
     endpoint: Endpoint,
     connector: Connector,
-    pub(crate) requests: Vec<Prepared>,
+    requests: Vec<Prepared>,
     /// Outcomes that are good besides success.
     pub(crate) accept: Vec<Accepted>,
-    /// All users that there will be.
-    pub(crate) all_users: usize,
+    /// Calls so far, of all users.
+    calls: AtomicUsize,
     longest_body: usize,
     /// Method and name of the requests in goose's figures.
     pub(crate) method: String,
@@ -61,7 +61,7 @@ impl Attack {
             connector: Connector::new(spec.transport, &spec.endpoint)?,
             requests: requests.iter().map(prepare).collect::<Result<_, _>>()?,
             accept: spec.workload.accept.clone(),
-            all_users: spec.shape.users(),
+            calls: AtomicUsize::new(0),
             longest_body: requests
                 .iter()
                 .map(|request| request.body.len())
@@ -92,6 +92,13 @@ impl Attack {
         let client = self.connect(Sharing::Shared).await?;
         *shared = client.share();
         Ok(client)
+    }
+
+    /// The request of the next call. All users take them in turn: each is sent as often as any other, however
+    /// long it takes, and none again before all were.
+    pub(crate) fn next_request(&self) -> &Prepared {
+        let call = self.calls.fetch_add(1, Relaxed);
+        &self.requests[call % self.requests.len()]
     }
 
     /// The number of a new user.

@@ -87,10 +87,7 @@ impl User {
             return None;
         }
         let due = self.turn().await?;
-        // As many apart as there are users: none sends what another has sent before all were sent.
-        let turn = self.calls.wrapping_mul(attack.all_users);
-        let request = self.number.wrapping_add(turn) % attack.requests.len();
-        let request = &attack.requests[request];
+        let request = attack.next_request();
         let is_sample = self.calls.is_multiple_of(SAMPLED);
         self.calls = self.calls.wrapping_add(1);
         let ready = request.ready();

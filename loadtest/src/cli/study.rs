@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
@@ -16,7 +16,9 @@ use toml::{Table, Value};
 use super::{Comparison, UsageError};
 
 /// Options whose values are files, which a study names as seen from its own folder.
-const FILES: [&str; 4] = ["data", "proto", "include", "protoset"];
+const FILES: [&str; 7] = [
+    "data", "proto", "include", "protoset", "cacert", "cert", "key",
+];
 
 /// Options that hold secrets, which a file that is kept may not.
 const SECRET: [&str; 3] = ["header", "rest-header", "grpc-header"];
@@ -197,7 +199,12 @@ fn of_matches(command: &Command, matches: &ArgMatches) -> Given {
 pub(super) fn init(file: &Path, matches: &ArgMatches) -> Result<PathBuf, UsageError> {
     let name = file.display();
     let command = Comparison::augment_args(Command::new("loadtest"));
-    let given = of_matches(&command, matches);
+    let mut given = of_matches(&command, matches);
+    for option in FILES {
+        for path in given.get_mut(option).into_iter().flatten() {
+            *path = seen_from(file, path);
+        }
+    }
     for option in SECRET {
         let values = given.get(option).into_iter().flatten();
         for header in values {
@@ -222,6 +229,23 @@ pub(super) fn init(file: &Path, matches: &ArgMatches) -> Result<PathBuf, UsageEr
     std::io::Write::write_all(&mut opened, text.as_bytes())
         .map_err(|error| UsageError(format!("study {name} cannot be written: {error}")))?;
     Ok(file.to_owned())
+}
+
+/// `path`, which is seen from the working folder, as seen from the folder of `study`.
+fn seen_from(study: &Path, path: &str) -> String {
+    let folders = study.parent().into_iter().flat_map(Path::components);
+    let folders: Vec<Component> = folders.filter(|part| *part != Component::CurDir).collect();
+    let is_plain = folders
+        .iter()
+        .all(|part| matches!(part, Component::Normal(_)));
+    match (Path::new(path).is_absolute(), is_plain) {
+        (false, true) => "../".repeat(folders.len()) + path,
+        (false, false) => std::path::absolute(path).map_or_else(
+            |_| path.to_owned(),
+            |whole| whole.to_string_lossy().into_owned(),
+        ),
+        (true, _) => path.to_owned(),
+    }
 }
 
 fn written(given: &Given, command: &Command) -> String {

@@ -95,8 +95,11 @@ fn change(
         reason,
     };
     let cannot = |reason| change(None, Outcome::CannotTell, Some(reason));
-    let (Some((first, rounds)), Some((second, more))) = (first, second) else {
-        return cannot(NOT_MEASURED);
+    let ((first, rounds), (second, more)) = match (first, second) {
+        (Some(first), Some(second)) => (first, second),
+        (None, None) => return cannot(NOT_MEASURED),
+        // What is worse may be what could not be measured.
+        _ => return cannot("it is known well enough in one of the runs alone"),
     };
     if !is_alike(scenarios) {
         return cannot("the runs differ in shape or rate; give both the same --users and --rate");

@@ -80,7 +80,10 @@ pub async fn same_work(
     }
     let differences = differences(variants, &found, &left_out, options)?;
     Ok(Sameness {
-        left_out: left_out.into_iter().collect(),
+        left_out: left_out
+            .iter()
+            .map(|place| options.secrets.shown(place))
+            .collect(),
         differences,
     })
 }

@@ -188,6 +188,11 @@ impl Served {
         self.0.call.protocol
     }
 
+    /// Whether each call has to be another.
+    pub fn is_unique(&self) -> bool {
+        self.0.prepared.is_none()
+    }
+
     /// The requests of a trial of about so many calls. Where each call has to be another they are made
     /// anew, as many as there are calls, if they are not too large together.
     pub fn workload(&self, calls: u64) -> Workload {
@@ -390,7 +395,14 @@ fn load(config: &Config) -> String {
             rounds.unwrap_or_default()
         ),
     };
-    match config.rate {
+    let mut more = String::new();
+    if config.rate.is_some() && design.mode == record::Mode::Thorough {
+        more += "; for the map of --thorough it is called as fast as it answers, too";
+    }
+    if config.objective.is_some() {
+        more += "; --slo then looks for the highest rate that it bears, beyond these calls and that time";
+    }
+    let said = match config.rate {
         Some(rate) => {
             let calls = design.budget.map_or_else(String::new, |budget| {
                 format!(", up to {:.0} calls", rate * budget.as_secs_f64())
@@ -405,7 +417,8 @@ fn load(config: &Config) -> String {
              --rate names a lower one",
             config.users
         ),
-    }
+    };
+    said + &more
 }
 
 /// The method of each gRPC variant.

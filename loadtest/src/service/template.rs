@@ -45,6 +45,13 @@ impl Template {
             };
             let end = start + length + 1;
             if is_placeholder {
+                let placeholder = &rest[start - 1..end];
+                if ![SEQ, UUID].contains(&placeholder) {
+                    return Err(format!(
+                        "has {placeholder} in its path, where {SEQ} and {UUID} alone are filled; a secret belongs into \
+                         a header"
+                    ));
+                }
                 parts.push(Part::Text(rest[..end].to_owned()));
             } else {
                 let name = &rest[start + 1..end - 1];

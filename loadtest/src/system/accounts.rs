@@ -115,15 +115,21 @@ pub struct Named {
 impl Named {
     /// Of the values of --server-pid, --server-cgroup and --server-metrics.
     fn of([pids, groups, metrics]: &[Vec<&str>; 3]) -> Result<Self, UsageError> {
+        let all = groups
+            .iter()
+            .map(|path| group(path))
+            .collect::<Result<BTreeSet<PathBuf>, _>>()?;
+        // A group counts with all that are in it.
+        let is_within = |one: &PathBuf| {
+            all.iter()
+                .any(|other| other != one && one.starts_with(other))
+        };
         Ok(Self {
             families: pids
                 .iter()
                 .map(|pid| family(pid))
                 .collect::<Result<_, _>>()?,
-            control_groups: groups
-                .iter()
-                .map(|path| group(path))
-                .collect::<Result<_, _>>()?,
+            control_groups: all.iter().filter(|one| !is_within(one)).cloned().collect(),
             metrics: metrics
                 .iter()
                 .map(|url| Metrics::parse(url))

@@ -136,6 +136,8 @@ impl Requirement {
     pub(super) fn answer(&self, scenarios: &Scenarios, count: usize) -> Answer {
         let measured = SCENARIOS
             .into_iter()
+            // A rate that was offered is no measure of a variant.
+            .filter(|purpose| self.metric != Metric::Rate || *purpose == Purpose::Closed)
             .filter_map(|purpose| scenarios.first(purpose))
             .find_map(|measured| Some((measured, self.variants(measured)?)));
         let answer = Answer {
@@ -144,7 +146,13 @@ impl Requirement {
             found: None,
             limit: self.limit,
             unit: self.other.is_none().then(|| self.metric.unit()),
-            reason: Some("not measured".to_owned()),
+            reason: Some(
+                match self.metric {
+                    Metric::Rate => "a rate is measured with --closed alone",
+                    _ => "not measured",
+                }
+                .to_owned(),
+            ),
             scenario: None,
         };
         let Some((measured, variants)) = measured else {
@@ -160,7 +168,7 @@ impl Requirement {
         let judged = evidence.judge(Family::Rest { claims: count });
         let interval = judged.estimate.map(|estimate| estimate.family_interval);
         let reason = match &judged.grade {
-            // The bound is not 1, and the floor is about 1: the interval alone answers.
+            // What the twin says is asked below: the interval answers.
             Grade::Inconclusive(Reason::Statistics(
                 stats::Reason::TooFewRounds { .. } | stats::Reason::InvalidRatio,
             )) => Some(sentence::grade(&judged.grade)),
@@ -185,6 +193,26 @@ impl Requirement {
                 }
             }
             _ => Outcome::CannotTell,
+        };
+        // What holds only if the two differ takes that the twin differs less.
+        let takes_a_difference = self.other.is_some()
+            && match (outcome, self.is_upper) {
+                (Outcome::Missed, true) => self.limit >= 1.0,
+                (Outcome::Missed, false) => self.limit <= 1.0,
+                (Outcome::Met, true) => self.limit < 1.0,
+                (Outcome::Met, false) => self.limit > 1.0,
+                (Outcome::CannotTell, _) => false,
+            };
+        let is_noise = matches!(
+            judged.grade,
+            Grade::Inconclusive(Reason::Statistics(
+                stats::Reason::WithinFloor | stats::Reason::NoFloor
+            ))
+        );
+        let (outcome, reason) = if takes_a_difference && is_noise {
+            (Outcome::CannotTell, Some(sentence::grade(&judged.grade)))
+        } else {
+            (outcome, reason)
         };
         let wide = "the bound lies within the interval".to_owned();
         let reason = reason.map(|words| words.trim_start_matches("inconclusive: ").to_owned());

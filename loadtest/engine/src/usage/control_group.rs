@@ -21,7 +21,9 @@ pub fn find(path: &Path) -> Option<PathBuf> {
     let below = path.strip_prefix("/").unwrap_or(path);
     let named = ROOTS.iter().map(|root| Path::new(root).join(below));
     let mut candidates = std::iter::once(path.to_owned()).chain(named);
-    candidates.find(|folder| read(folder).is_some())
+    let found = candidates.find(|folder| read(folder).is_some())?;
+    // One path of each, so that two can be told from one.
+    fs::canonicalize(found).ok()
 }
 
 /// Whether process `pid` is in the group of `folder`, or in one within it.

@@ -53,17 +53,24 @@ impl Conversations {
         let [v4, v6] = established;
         // A machine without IPv6 has none of these.
         let all = v4.ok()?.into_iter().chain(v6.unwrap_or_default());
-        let opened = all.filter(|socket| {
+        let opened = all.filter_map(|socket| {
+            let is_own = own.contains(&socket.inode);
+            let is_accepted = listening.contains(&socket.local.port());
             let is_to_itself =
                 socket.peer.ip() == socket.local.ip() && listening.contains(&socket.peer.port());
-            own.contains(&socket.inode)
-                && !listening.contains(&socket.local.port())
-                && !is_to_itself
+            match (is_own, is_accepted) {
+                (true, false) if !is_to_itself => {
+                    Some((socket.inode, (socket.peer, socket.received)))
+                }
+                // Handed to a process that does not count. Without an inode nobody has taken it yet.
+                (false, true) if socket.inode != 0 => {
+                    Some((socket.inode, (socket.local, socket.received)))
+                }
+                _ => None,
+            }
         });
         Some(Self {
-            opened: opened
-                .map(|socket| (socket.inode, (socket.peer, socket.received)))
-                .collect(),
+            opened: opened.collect(),
             active_opens: procfs::net::snmp().ok()?.tcp_active_opens,
         })
     }
