@@ -30,6 +30,8 @@ const MOST_WATCHES: usize = 8;
 pub(crate) struct Account {
     calls: AtomicUsize,
     most_calls: usize,
+    /// Calls without an end of their own.
+    watches: AtomicUsize,
     /// Bytes of answers that are made, and not yet handed to the kernel.
     answers: AtomicUsize,
     most_answers: usize,
@@ -40,6 +42,7 @@ impl Account {
         Self {
             calls: AtomicUsize::new(0),
             most_calls: limits.calls,
+            watches: AtomicUsize::new(0),
             answers: AtomicUsize::new(0),
             most_answers: limits.answers,
         }
@@ -174,6 +177,13 @@ impl Open {
         is_idle.then_some(state.idle_since)
     }
 
+    /// Since when it has had nothing open but calls without an end of their own, which give way to newcomers.
+    pub(crate) fn gives_way_since(&self) -> Option<Instant> {
+        let state = self.state();
+        let gives_way = state.calls == state.watches && state.chunks == 0;
+        gives_way.then_some(state.idle_since)
+    }
+
     /// Says that it takes no more calls.
     pub(crate) fn leave(&self) {
         self.leaving.get_or_init(CancellationToken::new).cancel();
@@ -186,15 +196,24 @@ impl Open {
 
     /// Counts one more call without an end of its own, if the connection may have it.
     pub(crate) fn begin_watch(&self) -> bool {
-        let mut state = self.state();
-        let may = state.watches < MOST_WATCHES;
-        state.watches += usize::from(may);
+        let account = &self.account;
+        // Half of all calls stay for those that end.
+        let may = account.watches.fetch_add(1, Relaxed) < account.most_calls.div_ceil(2) && {
+            let mut state = self.state();
+            let may = state.watches < MOST_WATCHES;
+            state.watches += usize::from(may);
+            may
+        };
+        if !may {
+            account.watches.fetch_sub(1, Relaxed);
+        }
         may
     }
 
     /// Notes that such a call has ended.
     pub(crate) fn end_watch(&self) {
         self.state().watches -= 1;
+        self.account.watches.fetch_sub(1, Relaxed);
     }
 
     /// Asks it to make room for another connection, if it is idle.
@@ -212,7 +231,7 @@ impl Open {
     pub(crate) async fn has_to_go(&self) {
         loop {
             self.making_room.notified().await;
-            if self.idle_since().is_some() {
+            if self.gives_way_since().is_some() {
                 return;
             }
             self.is_going.store(false, Relaxed);

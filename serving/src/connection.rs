@@ -222,6 +222,7 @@ async fn until_end<C, E, V>(
         Err(End::Gone) => return,
         Err(End::MakingRoom) => {
             go_away(connection.as_mut());
+            open.leave();
             if let Ok(result) = timeout(QUICKLY, connection).await {
                 closed(result);
             }

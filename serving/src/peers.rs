@@ -76,7 +76,9 @@ impl Peers {
             }
         }
         let idle = seats.taken.values().filter_map(|(peer, open)| {
-            let since = open.idle_since().filter(|since| since.elapsed() >= IDLE)?;
+            let since = open
+                .gives_way_since()
+                .filter(|since| since.elapsed() >= IDLE)?;
             let count = peer.map_or(1, |peer| counts[&peer]);
             (!open.is_going()).then_some((Reverse(count), since, open))
         });

@@ -382,11 +382,34 @@ async fn what_fails_inside_of_a_handler_is_not_the_callers_fault_and_says_nothin
         }
     }
     assert_eq!(lines.text().matches("postgres://").count(), 10);
-    // One that was too large for the client is no quota of the caller's.
     let own = Status::unavailable("tcp connect error: 10.0.0.7:5432");
     let told = mapped(own, true).await;
     assert_eq!(told.code(), Code::Unavailable);
     assert!(!told.message().contains("10.0.0.7"), "{told:?}");
+    // One that was too large for the client is no quota of the caller's.
+    let large = "Error, decoded message length too large: found 9 bytes, the limit is: 1 bytes";
+    for own in [
+        Status::out_of_range(large),
+        Status::resource_exhausted(large),
+    ] {
+        let told = mapped(own, true).await;
+        assert_eq!(told.code(), Code::Internal, "{told:?}");
+        assert_eq!(told.message(), "internal error");
+    }
+}
+
+#[tokio::test]
+async fn a_cause_that_a_handler_has_added_changes_nothing() {
+    let mut own = Status::not_found("no such order");
+    own.set_source(std::sync::Arc::new(std::io::Error::other("row 7")));
+    let told = mapped(own, true).await;
+    assert_eq!(
+        (told.code(), told.message()),
+        (Code::NotFound, "no such order")
+    );
+    let own = Status::invalid_argument("client error: the year is missing");
+    let told = mapped(own, true).await;
+    assert_eq!(told.code(), Code::InvalidArgument);
 }
 
 #[tokio::test]

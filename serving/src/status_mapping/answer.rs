@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName, Response, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tonic::{Code, Status};
@@ -79,11 +79,7 @@ where
                 rules,
             } => (answer, progress, rules),
         };
-        let Poll::Ready(answer) = answer.poll(cx) else {
-            progress.waits();
-            return Poll::Pending;
-        };
-        let mut answer = answer?;
+        let mut answer = ready!(progress.ask(|| answer.poll(cx)))?;
         let said = answer.extensions_mut().remove::<Status>();
         map(answer.headers_mut(), said.as_ref(), progress, rules);
         let (progress, rules) = (Arc::clone(progress), Arc::clone(rules));
@@ -148,10 +144,7 @@ where
                 progress,
                 rules,
             } => {
-                let Poll::Ready(mut frame) = body.poll_frame(cx) else {
-                    progress.waits();
-                    return Poll::Pending;
-                };
+                let mut frame = ready!(progress.ask(|| body.poll_frame(cx)));
                 if let Some(Ok(frame)) = &mut frame
                     && let Some(trailers) = frame.trailers_mut()
                 {
@@ -192,7 +185,7 @@ fn map<W: Reject>(
     let Some(status) = Status::from_header_map(headers) else {
         return;
     };
-    let is_of_client = said.is_some_and(|said| std::error::Error::source(said).is_some());
+    let is_of_client = said.is_some_and(comes_of_client);
     let rejection = match progress.found(status.message()) {
         Some(rejection) => rejection.clone(),
         None => match decide(&status, is_of_client, headers, progress, rules) {
@@ -202,6 +195,16 @@ fn map<W: Reject>(
     };
     if !matches!(rejection, Rejection::Internal | Rejection::Unavailable) {
         call::is_callers_fault();
+    } else if let Some(said) = said {
+        // Its metadata is of the inside, too.
+        for name in said.metadata().clone().into_headers().keys() {
+            if *name != CONTENT_TYPE {
+                headers.remove(name);
+            }
+        }
+    } else if !headers.contains_key(CONTENT_TYPE) {
+        // They are trailers, which hold nothing but the status and its metadata.
+        headers.clear();
     }
     for name in [
         Status::GRPC_STATUS,
@@ -212,6 +215,17 @@ fn map<W: Reject>(
     }
     // It cannot fail: the message is percent-encoded, and the details are base64.
     let _ = rules.words.status(&rejection).add_header(headers);
+}
+
+/// Whether the cause of `said` is a connection's, and not one that a handler has added.
+fn comes_of_client(said: &Status) -> bool {
+    crate::client::causes(said).any(|cause| {
+        cause.is::<tonic::transport::Error>()
+            || cause.is::<tonic::ConnectError>()
+            || cause.is::<tonic::TimeoutExpired>()
+            || cause.is::<hyper::Error>()
+            || cause.is::<h2::Error>()
+    })
 }
 
 /// What `status` is to the caller, if it is not to pass as it is.
@@ -234,7 +248,22 @@ fn decide<W: Reject>(
         }
         _ => {}
     }
-    let is_of_client = is_of_client || stock::is_of_client(text);
+    // Where the request was not being read, it is an answer that a client of the handler was to read.
+    let is_clients_size = !is_typed
+        && matches!(code, Code::OutOfRange | Code::ResourceExhausted)
+        && stock::of_codec(text, rules.limit).is_some();
+    // The codes that a client gives to a call that came to no answer.
+    let may_be = matches!(
+        code,
+        Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::Internal
+            | Code::Unavailable
+    );
+    let is_of_client = is_of_client || is_clients_size || (may_be && stock::is_of_client(text));
     match code {
         Code::Internal | Code::Unknown | Code::DataLoss
             if rules.passes_failures && !is_of_client =>
@@ -251,7 +280,10 @@ fn decide<W: Reject>(
         }
         _ if is_of_client => {
             log(code, &text);
-            Some(behind(code))
+            Some(match is_clients_size {
+                true => Rejection::Internal,
+                false => behind(code),
+            })
         }
         // What is not read comes with what is.
         Code::Unimplemented if headers.contains_key("grpc-accept-encoding") && !is_typed => {

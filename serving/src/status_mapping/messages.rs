@@ -30,6 +30,8 @@ const HEAD: usize = 5;
 /// How far the messages of a call have come, which says who means what its answer says.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
+    /// The service is being asked for its answer: what is read now, it reads itself, and no task of its own.
+    asked: AtomicBool,
     /// The service was given bytes of the request, and has not waited for anything since.
     fresh: AtomicBool,
     /// What is wrong with the request, and what the service was told of it.
@@ -37,9 +39,27 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Notes that the service waits.
-    pub(super) fn waits(&self) {
+    /// Asks the service by `poll`, and notes if it waits.
+    pub(super) fn ask<T>(&self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        self.asked.store(true, Relaxed);
+        let answer = poll();
+        self.asked.store(false, Relaxed);
+        if answer.is_pending() {
+            self.waits();
+        }
+        answer
+    }
+
+    fn waits(&self) {
         self.fresh.store(false, Relaxed);
+    }
+
+    /// Notes that the service was given bytes. What a task of its own reads says nothing of what the answer
+    /// says: that task may have called somebody since.
+    fn gave(&self) {
+        if self.asked.load(Relaxed) {
+            self.fresh.store(true, Relaxed);
+        }
     }
 
     /// Whether what the service says now may be of the bytes that it was given last.
@@ -146,14 +166,14 @@ where
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(mut data) => match this.reader.read(&data) {
                     Ok(()) => {
-                        this.progress.fresh.store(true, Relaxed);
+                        this.progress.gave();
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                     // What came before is whole, and the service may have it.
                     Err((good @ 1.., wrong)) => {
                         *this.wrong = Some(wrong);
                         data.truncate(good);
-                        this.progress.fresh.store(true, Relaxed);
+                        this.progress.gave();
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
                     Err((0, wrong)) => Err(wrong),
@@ -206,9 +226,12 @@ fn broken(error: &BoxError) -> Rejection {
     if text.contains(FULL) {
         return Rejection::Overloaded;
     }
-    // tonic-web tells the error of a body in its own words.
-    let is_said_by_a_codec = error.is::<Status>() && !is_incomplete(&text);
-    if is_said_by_a_codec && let Some(status) = error.downcast_ref::<Status>() {
+    // tonic-web tells the error of a body in its own words, as tonic does that of a connection.
+    if let Some(status) = error.downcast_ref::<Status>()
+        && matches!(status.code(), Code::Internal | Code::InvalidArgument)
+        && !is_incomplete(&text)
+        && !status.message().starts_with("h2 protocol error: ")
+    {
         return malformed(status.message());
     }
     match intake::is_malformed(error) {
