@@ -77,7 +77,7 @@ pub enum Command {
     /// Make the comparison that a study file says, or write such a file from the options
     ///
     /// A study is TOML, and is kept in a repository. A key is an option without its dashes, and each
-    /// a list called variant has a rest or a grpc each. Options on the command line stand for those of the file.
+    /// table of the list variant is a rest or a grpc. Options on the command line stand for those of the file.
     Study {
         /// The file, such as orders.toml
         file: PathBuf,
