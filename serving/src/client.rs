@@ -173,11 +173,13 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Writes `line` to standard output. Control characters are escaped: they are a peer's, and a terminal would
-/// obey them. When its reader has gone, as `head` does, there is nobody left to work for: the process ends
+/// Writes `text` to standard output. Control characters are escaped, but for the ends of lines that a message
+/// may have: they are a peer's, and a terminal would obey them. When its reader has gone, as `head` does, there is nobody left to work for: the process ends
 /// well. When it cannot be written for another reason, the process ends with an error.
-pub fn say(line: impl Display) {
-    match writeln!(io::stdout(), "{}", escaped(&line.to_string())) {
+pub fn say(text: impl Display) {
+    let text = text.to_string();
+    let lines: Vec<String> = text.split('\n').map(escaped).collect();
+    match writeln!(io::stdout(), "{}", lines.join("\n")) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
@@ -190,7 +192,8 @@ pub fn say(line: impl Display) {
     }
 }
 
-/// Writes `line` to standard error, as [`say`] does. If it cannot be written, the process ends with 1.
+/// Writes `line` to standard error, as [`say`] does, and as one line. If it cannot be written, the process ends
+/// with 1.
 pub fn note(line: impl Display) {
     if writeln!(io::stderr(), "{}", escaped(&line.to_string())).is_err() {
         std::process::exit(1);
