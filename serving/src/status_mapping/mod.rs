@@ -264,6 +264,10 @@ impl Head {
         }
         match kind {
             Some(kind) if is_grpc(kind.as_bytes()) => {}
+            // gRPC of another form, whose method is the first thing that is wrong with it.
+            Some(kind)
+                if request.method() != Method::POST
+                    && kind.as_bytes().starts_with(b"application/grpc") => {}
             Some(kind) => {
                 let sent = String::from_utf8_lossy(kind.as_bytes());
                 let sent = sent.chars().take(LONGEST_QUOTE).collect();
