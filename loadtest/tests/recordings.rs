@@ -224,6 +224,7 @@ fn as_known_then(recording: &Recording) -> Recording {
     for trial in &mut known.trials {
         let measurement = &mut trial.measurement;
         (measurement.warm_up_us, measurement.steady) = (0, None);
+        measurement.completed_in_all = 0;
         if let Some(dispatch) = &mut measurement.dispatch {
             (dispatch.delay_p50_us, dispatch.unanswered_at_close) = (None, None);
         }
