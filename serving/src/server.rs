@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(target_os = "linux")]
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
