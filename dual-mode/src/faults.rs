@@ -67,7 +67,7 @@ pub enum Fault {
     /// The method takes one message, and another number of them came.
     #[error("{}", if *.came_more { Rejection::ManyMessages } else { Rejection::NoMessage }.message())]
     NotOneMessage {
-        /// Whether it was more than one.
+        /// True if it was more than one.
         came_more: bool,
     },
     /// A message says that it is compressed, and nothing says how.
@@ -82,7 +82,7 @@ pub enum Fault {
     /// The server is going away.
     #[error("the server is going away; call another one")]
     Draining,
-    /// What the server needs is away. Which, is in the log, and nowhere else.
+    /// Something that the server needs is away. The log alone says which.
     #[error("{}", Rejection::Unavailable.message())]
     Unavailable,
     /// A fault of the server. Its cause is in the log, and nowhere else.
@@ -220,7 +220,7 @@ impl From<Refusal> for Fault {
     }
 }
 
-/// What the layer around the gRPC service finds.
+/// The findings of the layer around the gRPC service.
 impl From<Rejection> for Fault {
     fn from(rejection: Rejection) -> Self {
         match rejection {

@@ -72,7 +72,7 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
     response
 }
 
-/// What is known of the calls of one request.
+/// The calls of one request, as far as they are known.
 #[derive(Default)]
 struct Tally {
     /// The greetings that were asked for.

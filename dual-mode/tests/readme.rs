@@ -227,7 +227,7 @@ fn names_what_there_is(document: &str, command: &str, words: &[&str]) {
     }
 }
 
-/// What GitHub makes of a heading: small letters, digits, hyphens for blanks.
+/// The anchor that GitHub makes of a heading: small letters, digits, hyphens for blanks.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter_map(|letter| match letter {

@@ -470,15 +470,23 @@ impl TraceService for Collector {
     }
 }
 
-#[tokio::test]
-async fn spans_of_sampled_calls_reach_the_collector_at_the_latest_when_the_server_ends() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", socket.local_addr().unwrap());
-    let (sender, mut received) = mpsc::channel(16);
+/// Starts one. Its address, and the batches that come.
+async fn collector() -> (String, mpsc::Receiver<ExportTraceServiceRequest>) {
+    let socket = TcpListener::bind("127.0.0.1:0").await;
+    let socket = socket.expect("loopback has a free port");
+    let address = socket.local_addr().expect("it listens");
+    let endpoint = format!("http://{address}");
+    let (sender, received) = mpsc::channel(16);
     let collector = tonic::transport::Server::builder()
         .add_service(TraceServiceServer::new(Collector(sender)))
         .serve_with_incoming(TcpListenerStream::new(socket));
     tokio::spawn(collector);
+    (endpoint, received)
+}
+
+#[tokio::test]
+async fn spans_of_sampled_calls_reach_the_collector_at_the_latest_when_the_server_ends() {
+    let (endpoint, mut received) = collector().await;
 
     // Only those that the caller samples.
     let server = start(&["--otlp-endpoint", &endpoint, "--trace-sample", "0"]).await;
@@ -538,13 +546,7 @@ fn attributes(span: &Span) -> Vec<String> {
 
 #[tokio::test]
 async fn spans_are_described_as_opentelemetry_has_it_and_hold_no_path_of_a_strangers() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", socket.local_addr().unwrap());
-    let (sender, mut received) = mpsc::channel(16);
-    let collector = tonic::transport::Server::builder()
-        .add_service(TraceServiceServer::new(Collector(sender)))
-        .serve_with_incoming(TcpListenerStream::new(socket));
-    tokio::spawn(collector);
+    let (endpoint, mut received) = collector().await;
     let args = ["--otlp-endpoint", &endpoint, "--trace-sample", "1"];
     let edge = [&args[..], &["--ignore-traceparent"]].concat();
     let server = start(&edge).await;

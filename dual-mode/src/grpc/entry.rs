@@ -68,12 +68,16 @@ where
     fn call(&mut self, mut request: Request<CountedBody>) -> Self::Future {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
-        let form = web_form(content_type).filter(|_| request.method() == Method::POST);
-        if let Some(form) = form {
+        // Most calls are gRPC itself, and are asked nothing more.
+        let is_grpc = is_grpc(content_type);
+        if !is_grpc
+            && request.method() == Method::POST
+            && let Some(form) = web_form(content_type)
+        {
             request.headers_mut().insert(CONTENT_TYPE, form);
             return Either::Right(self.browser(request));
         }
-        if is_grpc(content_type) && request.version() != Version::HTTP_2 {
+        if is_grpc && request.version() != Version::HTTP_2 {
             let fault = Fault::UnsupportedMediaType {
                 form: "application/grpc over HTTP/1.1 and not HTTP/2".to_owned(),
                 accept: "application/grpc, application/grpc-web",

@@ -53,13 +53,13 @@ impl Refuse for Refused {
     }
 }
 
-/// How gRPC words what the layer around the service finds.
+/// The wording of the layer's findings over gRPC.
 impl Reject for Refused {
     fn status(&self, rejection: &Rejection) -> Status {
         status(&rejection.clone().into())
     }
 
-    /// What is no call is answered as HTTP answers it.
+    /// A request that is no call is answered as HTTP answers it.
     fn answer(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
         rendered(&rejection.clone().into()).map(Full::from)
     }
