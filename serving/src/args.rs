@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsString,
-    io::{self, ErrorKind, Write},
+    io::ErrorKind,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use clap::{
     value_parser,
 };
 
-use crate::{hosts::host, limits::Limits, telemetry::LogFormat};
+use crate::{client::unwritable, hosts::host, limits::Limits, telemetry::LogFormat};
 
 /// Options of every server here.
 #[derive(Args, Clone, Debug)]
@@ -159,17 +159,12 @@ pub fn parse<P: Parser>() -> P {
 /// Prints `error`, or the help that was asked for, and ends the process: with 1 where that cannot be printed,
 /// unless its reader has seen enough.
 fn end(error: &clap::Error) -> ! {
-    let code = match error.print() {
+    match error.print() {
         Err(broken) if broken.kind() != ErrorKind::BrokenPipe && !error.use_stderr() => {
-            let _ = writeln!(
-                io::stderr(),
-                "error: standard output cannot be written: {broken}"
-            );
-            1
+            unwritable(&broken)
         }
-        _ => error.exit_code(),
-    };
-    std::process::exit(code)
+        _ => std::process::exit(error.exit_code()),
+    }
 }
 
 /// Whether `value` says of a flag that it is not set.

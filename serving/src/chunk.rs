@@ -222,7 +222,7 @@ impl Open {
         self.making_room.notify_one();
     }
 
-    /// Whether it was asked to make room, and may be about to.
+    /// Returns true if it was asked to make room, and may be about to.
     pub(crate) fn is_going(&self) -> bool {
         self.is_going.load(Relaxed)
     }

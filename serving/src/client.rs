@@ -95,14 +95,14 @@ pub enum CallError {
         code: Code,
         /// The server's message on one line, or that it gave none.
         message: String,
-        /// How long the server wants the caller to wait before it tries again, if it wants it to
+        /// The time that the server wants the caller to wait before it tries again, if it wants it to
         /// (`google.rpc.RetryInfo`).
         retry_after: Option<Duration>,
     },
     /// The server answered, and the client cannot read or take the answer.
     #[error("the client cannot use what the server answered: {reason}")]
     Unusable {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
@@ -123,10 +123,8 @@ impl CallError {
                 }
         )
     }
-}
 
-impl CallError {
-    /// How long the server wants the caller to wait before it tries again, if it wants it to try again.
+    /// The time that the server wants the caller to wait before it tries again, if it wants it to try again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -174,22 +172,26 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Writes `text` to standard output. Control characters are escaped, but for the ends of lines that a message
-/// may have: they are a peer's, and a terminal would obey them. When its reader has gone, as `head` does, there is nobody left to work for: the process ends
-/// well. When it cannot be written for another reason, the process ends with an error.
+/// may have: they are a peer's, and a terminal would obey them. When its reader has gone, as `head` does, there
+/// is nobody left to work for: the process ends well. When it cannot be written for another reason, the process
+/// ends with an error.
 pub fn say(text: impl Display) {
     let text = text.to_string();
     let lines: Vec<String> = text.split('\n').map(escaped).collect();
     match writeln!(io::stdout(), "{}", lines.join("\n")) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => {
-            let _ = writeln!(
-                io::stderr(),
-                "error: standard output cannot be written: {error}"
-            );
-            std::process::exit(1);
-        }
+        Err(error) => unwritable(&error),
     }
+}
+
+/// Ends the process with 1, as standard output cannot be written.
+pub(crate) fn unwritable(error: &io::Error) -> ! {
+    let _ = writeln!(
+        io::stderr(),
+        "error: standard output cannot be written: {error}"
+    );
+    std::process::exit(1)
 }
 
 /// Writes `line` to standard error, as [`say`] does, and as one line. If it cannot be written, the process ends
@@ -207,7 +209,7 @@ pub fn fail(error: &CallError) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whether a terminal may take `letter` for more than a letter: controls, and what turns the direction of the
+/// Returns true if a terminal may take `letter` for more than a letter: controls, and what turns the direction of the
 /// text around (UAX #9).
 fn is_active(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -300,16 +302,8 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
     }
     if let Some(http) = http_status(status).filter(|http| *http != "200 OK") {
         let reason = on_one_line(&format!("HTTP {http}"));
-        // A gateway says so of a server that it cannot reach.
         let number = http.get(..3).and_then(|number| number.parse().ok());
-        return match number.map(codes::of_http) {
-            Some(Code::Unavailable) => CallError::Status {
-                code: Code::Unavailable,
-                message: reason,
-                retry_after: None,
-            },
-            _ => CallError::NotGrpc { reason },
-        };
+        return no_grpc(number, reason.clone(), reason);
     }
     let message = match (status.message(), status.code()) {
         // Servers answer so to a call that is meant for another one.
@@ -322,6 +316,19 @@ pub fn call_error(status: &Status, deadline: Duration) -> CallError {
         code: status.code(),
         message: on_one_line(message),
         retry_after: details.retry_info().and_then(|info| info.retry_delay),
+    }
+}
+
+/// The error of an answer that is no gRPC: `reason`, or UNAVAILABLE with `message` if its `status` of HTTP is
+/// that of a gateway that cannot reach the server.
+fn no_grpc(status: Option<u16>, message: String, reason: String) -> CallError {
+    match status.map(codes::of_http) {
+        Some(Code::Unavailable) => CallError::Status {
+            code: Code::Unavailable,
+            message,
+            retry_after: None,
+        },
+        _ => CallError::NotGrpc { reason },
     }
 }
 

@@ -154,7 +154,7 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 pub(crate) struct ForPages<S> {
     pub(crate) service: S,
     pub(crate) origins: Arc<Origins>,
-    /// What its connection has open: a question that is answered here is no silence.
+    /// The open calls of its connection: a question that is answered here is no silence.
     pub(crate) open: Arc<Open>,
 }
 

@@ -20,6 +20,16 @@ use tower::Service;
 
 use crate::service::BoxError;
 
+/// The media type of gRPC, with which those of its other forms begin (PROTOCOL-HTTP2.md, PROTOCOL-WEB.md).
+pub(crate) const MEDIA_TYPE: &[u8] = b"application/grpc";
+
+/// Returns true if the media type `kind` begins with `start`. Media types are the same in any case
+/// (RFC 9110 §8.3.1).
+pub(crate) fn begins(kind: &[u8], start: &[u8]) -> bool {
+    let beginning = kind.get(..start.len());
+    beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
+}
+
 /// `message` as the answer to a request with `headers`, uncompressed if it has fewer than `worth` bytes. Many
 /// clients take compressed messages whatever their size; a short one would only grow.
 pub fn written<M: Message>(message: M, headers: &HeaderMap, worth: usize) -> tonic::Response<M> {

@@ -160,7 +160,7 @@ impl Body for CountedBody {
     }
 }
 
-/// What is said of a body that ends within a message, to whatever codec reads it.
+/// The error of a body that ends within a message, for whatever codec reads it.
 fn cut_off() -> Status {
     Status::internal(WrongMessage::CutOff.to_string())
 }

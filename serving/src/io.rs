@@ -35,8 +35,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: u8 = 4;
 const FRAME_HEAD: usize = 9;
 
-/// How often the system is asked whether a connection is broken whose peer has closed its side: it tells
-/// that by no event of its own.
+/// Time between two questions to the system whether a connection is broken whose peer has closed its side: it
+/// tells that by no event of its own.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// A socket whose writes must not stall.

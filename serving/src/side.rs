@@ -22,6 +22,7 @@ use crate::{
     cors::{ForPages, Origins},
     cross_site::CrossSiteGate,
     gate::{GateLayer, Gated},
+    grpc::{MEDIA_TYPE, begins},
     guard::{Calls, Guard},
     hosts::HostGate,
     received::Received,
@@ -206,21 +207,20 @@ where
 /// gRPC and gRPC-Web say so in their content type (PROTOCOL-HTTP2.md, PROTOCOL-WEB.md). A browser
 /// that asks beforehand whether it may call over gRPC-Web says so by the headers it will send.
 fn is_grpc<B>(request: &Request<B>) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
     let headers = request.headers();
     let asks = request.method() == Method::OPTIONS;
     let will_send = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
     let will_send = will_send.filter(|_| asks);
-    headers.get(CONTENT_TYPE).is_some_and(|value| {
-        let value = value.as_bytes();
-        value.len() >= GRPC.len() && value[..GRPC.len()].eq_ignore_ascii_case(GRPC)
-    }) || will_send
-        .and_then(|names| names.to_str().ok())
-        .is_some_and(|names| {
-            names
-                .split(',')
-                .any(|name| name.trim().eq_ignore_ascii_case("x-grpc-web"))
-        })
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| begins(kind.as_bytes(), MEDIA_TYPE))
+        || will_send
+            .and_then(|names| names.to_str().ok())
+            .is_some_and(|names| {
+                names
+                    .split(',')
+                    .any(|name| name.trim().eq_ignore_ascii_case("x-grpc-web"))
+            })
 }
 
 pin_project_lite::pin_project! {

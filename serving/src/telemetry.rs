@@ -46,7 +46,7 @@ pub struct Telemetry {
     pub metrics: Option<metrics::Metrics>,
     /// Where spans of sampled calls go.
     pub traces: Option<traces::Traces>,
-    /// Whether traces begin at the listener, whatever callers say of theirs: so it is at an edge, where anybody
+    /// True if traces begin at the listener, whatever callers say of theirs: so it is at an edge, where anybody
     /// may call.
     pub is_edge: bool,
 }

@@ -26,7 +26,7 @@ pub fn is_gzip(headers: &HeaderMap) -> bool {
         .any(|(name, value)| *name == NAME && value == "gzip")
 }
 
-/// What is wrong with messages, in the words of stock codecs.
+/// The faults of messages, in the words of stock codecs.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WrongMessage {
     /// A message unpacks to more than the limit.
@@ -38,7 +38,7 @@ pub enum WrongMessage {
     /// A message cannot be unpacked.
     #[error("Error decompressing: {reason}")]
     Malformed {
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The body ends within a message.

@@ -24,7 +24,7 @@ pub(crate) struct Unread {
     left: Mutex<Left>,
 }
 
-/// What is left of a request.
+/// The rest of a request.
 #[derive(Debug, Default)]
 struct Left {
     /// The body that nobody reads any more.

@@ -232,7 +232,7 @@ fn header(name: &str, value: &str) -> Vec<u8> {
     [&[0][..], &text(name), &text(value)].concat()
 }
 
-/// What a client that watches its call makes of an answer over HTTP/2 with these headers beside `:status: 200`,
+/// The error of a client that watches its call, for an answer over HTTP/2 with these headers beside `:status: 200`,
 /// this body, and these trailers.
 async fn watched_error(
     headers: &[(&str, &str)],

@@ -215,7 +215,7 @@ async fn the_work_of_a_call_ends_when_its_peer_resets_the_connection() {
     served.stop().await.0.unwrap();
 }
 
-/// What a service does that answers before it has read all, and reads no more from then on.
+/// A service that answers before it has read all, and reads no more from then on.
 #[tokio::test]
 async fn a_connection_goes_on_or_ends_if_its_request_is_dropped_after_the_answer_has_begun() {
     use futures_util::{StreamExt, stream};

@@ -53,7 +53,7 @@ fn message(flag: u8, bytes: &[u8]) -> Vec<u8> {
     [&[flag][..], &length, bytes].concat()
 }
 
-/// What a log says.
+/// The text of a log.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -136,7 +136,7 @@ async fn serve() -> (std::net::SocketAddr, impl Future<Output = ()>) {
     (address, stop)
 }
 
-/// What is answered to a request: the HTTP status, and headers and trailers together.
+/// The answer to a request: the HTTP status, and headers and trailers together.
 async fn ask(
     address: std::net::SocketAddr,
     method: Method,

@@ -1,4 +1,5 @@
-//! What the server said of a call, beside what the client makes of it: tonic's client has one type for both.
+//! Watches the answer to a call, to tell the server's status from the client's own: tonic's client has one
+//! type for both.
 
 use std::{
     pin::Pin,
@@ -17,17 +18,17 @@ use futures_util::{
 };
 use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
-use tonic::{Code, Status, body::Body, transport::Channel};
+use tonic::{Status, body::Body, transport::Channel};
 use tower::Service;
 
-use super::{CallError, call_error, on_one_line};
-use crate::telemetry::codes;
+use super::{CallError, call_error, no_grpc, on_one_line};
+use crate::grpc::{MEDIA_TYPE, begins};
 
 #[derive(Debug, Default)]
 struct Seen {
     /// The server said how the call ended.
     said: AtomicBool,
-    /// What answered does not speak gRPC.
+    /// The answer was not gRPC: its HTTP status and media type.
     foreign: OnceLock<(StatusCode, String)>,
 }
 
@@ -39,7 +40,7 @@ impl Seen {
     }
 }
 
-/// What was seen of the answer to one call.
+/// A watcher of the answer to one call.
 #[derive(Clone, Debug)]
 pub struct Witness(Arc<Seen>);
 
@@ -58,23 +59,15 @@ pub fn watched(channel: Channel) -> (Watched, Witness) {
 }
 
 impl Witness {
-    /// What `status` means to the caller who set `deadline`: [`call_error`], and whether the server said it.
+    /// The meaning of `status` to the caller who set `deadline`: that of [`call_error`], if the server said it.
     pub fn error(&self, status: &Status, deadline: Duration) -> CallError {
         let has_cause = std::error::Error::source(status).is_some();
         if self.0.said.load(Relaxed) || has_cause {
             return call_error(status, deadline);
         }
         if let Some((http, kind)) = self.0.foreign.get() {
-            // A gateway says so of a server that it cannot reach.
-            if codes::of_http(http.as_u16()) == Code::Unavailable {
-                return CallError::Status {
-                    code: Code::Unavailable,
-                    message: format!("HTTP {http}"),
-                    retry_after: None,
-                };
-            }
             let reason = format!("HTTP {http} with {kind}");
-            return CallError::NotGrpc { reason };
+            return no_grpc(Some(http.as_u16()), format!("HTTP {http}"), reason);
         }
         match call_error(status, deadline) {
             CallError::Status { message, .. } => CallError::Unusable { reason: message },
@@ -97,11 +90,7 @@ impl Service<Request<Body>> for Watched {
         let answer = self.channel.call(request).map_ok(move |answer| {
             seen.look(answer.headers());
             let kind = answer.headers().get(CONTENT_TYPE);
-            let is_grpc = kind.is_some_and(|kind| {
-                const GRPC: &[u8] = b"application/grpc";
-                let start = kind.as_bytes().get(..GRPC.len());
-                start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-            });
+            let is_grpc = kind.is_some_and(|kind| begins(kind.as_bytes(), MEDIA_TYPE));
             if !is_grpc {
                 let kind = kind.map_or_else(
                     || "no content type".to_owned(),

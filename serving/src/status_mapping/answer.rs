@@ -217,7 +217,7 @@ fn map<W: Reject>(
     let _ = rules.words.status(&rejection).add_header(headers);
 }
 
-/// Whether the cause of `said` is a connection's, and not one that a handler has added.
+/// Returns true if the cause of `said` is a connection's, and not one that a handler has added.
 fn comes_of_client(said: &Status) -> bool {
     crate::client::causes(said).any(|cause| {
         cause.is::<tonic::transport::Error>()
@@ -228,7 +228,7 @@ fn comes_of_client(said: &Status) -> bool {
     })
 }
 
-/// What `status` is to the caller, if it is not to pass as it is.
+/// The rejection that the caller sees instead of `status`; none if it passes as it is.
 fn decide<W: Reject>(
     status: &Status,
     is_of_client: bool,

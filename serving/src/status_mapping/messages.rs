@@ -27,14 +27,14 @@ use crate::{
 /// The flag and the length before each message.
 const HEAD: usize = 5;
 
-/// How far the messages of a call have come, which says who means what its answer says.
+/// The progress of a call's messages, which says whose words its answer holds.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The service is being asked for its answer: what is read now, it reads itself, and no task of its own.
     asked: AtomicBool,
     /// The service was given bytes of the request, and has not waited for anything since.
     fresh: AtomicBool,
-    /// What is wrong with the request, and what the service was told of it.
+    /// The fault of the request, and the text that the service was told of it.
     found: OnceLock<(Rejection, String)>,
 }
 
@@ -62,26 +62,26 @@ impl Progress {
         }
     }
 
-    /// Whether what the service says now may be of the bytes that it was given last.
+    /// Returns true if what the service says now may be of the bytes that it was given last.
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh.load(Relaxed)
     }
 
-    /// What is wrong with the request, if `text` is how the service was told of it.
+    /// The fault of the request, if `text` is what the service was told of it.
     pub(super) fn found(&self, text: &str) -> Option<&Rejection> {
         let (rejection, told) = self.found.get()?;
         (told == text).then_some(rejection)
     }
 }
 
-/// What the messages of a call may be.
+/// The bounds of a call's messages.
 #[derive(Debug)]
 pub(super) struct Bounds {
     /// There is one.
     pub(super) takes_one: bool,
     /// The most bytes of one.
     pub(super) limit: usize,
-    /// Whether they may be compressed.
+    /// True if they may be compressed.
     pub(super) is_encoded: bool,
     /// By gzip: it is unpacked here. Stock codecs stop at the end of its first member (RFC 1952 §2.2).
     pub(super) is_gzip: bool,
@@ -217,7 +217,7 @@ fn tell<W: Reject>(wrong: Rejection, progress: &Progress, rules: &Rules<W>) -> B
     status.into()
 }
 
-/// What is wrong with a request whose body ends with `error`.
+/// The fault of a request whose body ends with `error`.
 fn broken(error: &BoxError) -> Rejection {
     if let Some(wrong) = error.downcast_ref::<WrongMessage>() {
         return wrong.into();
@@ -255,7 +255,7 @@ impl From<&WrongMessage> for Rejection {
     }
 }
 
-/// Where a request stands among its messages.
+/// The position of a request among its messages.
 #[derive(Debug)]
 struct Reader {
     bounds: Bounds,
@@ -338,7 +338,7 @@ impl Reader {
         }
     }
 
-    /// Whether the request may end here.
+    /// Returns true if the request may end here.
     fn end(&self) -> Result<(), Rejection> {
         if self.begun > 0 || self.left > 0 {
             Err(malformed(&WrongMessage::CutOff.to_string()))

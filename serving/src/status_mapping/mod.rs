@@ -16,7 +16,7 @@
 //! | a handler's INTERNAL, UNKNOWN or DATA_LOSS | INTERNAL; its text is for the log alone, unless [failures pass](StatusMappingLayer::pass_failures) |
 //! | a failed call of a client in the handler, returned as it is | UNAVAILABLE or INTERNAL; the same |
 //!
-//! What only a stock codec finds, such as protobuf that cannot be decoded, it says in words: they stand in one
+//! A stock codec says in words alone what it finds, such as protobuf that cannot be decoded: they stand in one
 //! table, and count only if the request was being read when they were said. A handler's own status passes as
 //! it is. It cannot be told from one that a server behind the handler sent in trailers: give that to
 //! [`downstream`].
@@ -77,10 +77,14 @@ pub use answer::{Mapped, Mapping};
 pub use messages::Messages;
 pub use rejection::{Reject, Rejection, downstream};
 
-use crate::{refusal::GrpcStatus, service::BoxError};
+use crate::{
+    grpc::{MEDIA_TYPE, begins},
+    refusal::GrpcStatus,
+    service::BoxError,
+};
 use messages::{Bounds, Progress};
 
-/// What the layers of one service share.
+/// The rules that the layers of one service share.
 #[derive(Debug)]
 struct Rules<W> {
     /// The most bytes that a message may have.
@@ -153,7 +157,7 @@ impl<W> StatusMappingLayer<W> {
 }
 
 impl<W> Rules<W> {
-    /// Whether the method at `path` takes one message.
+    /// Returns true if the method at `path` takes one message.
     fn takes_one(&self, path: &str) -> bool {
         let found = self
             .takes_one
@@ -242,7 +246,7 @@ where
     }
 }
 
-/// What the headers of a call say of its messages.
+/// The headers of a call, as far as they are about its messages.
 struct Head {
     /// A message may be compressed.
     is_encoded: bool,
@@ -266,8 +270,7 @@ impl Head {
             Some(kind) if is_grpc(kind.as_bytes()) => {}
             // gRPC of another form, whose method is the first thing that is wrong with it.
             Some(kind)
-                if request.method() != Method::POST
-                    && kind.as_bytes().starts_with(b"application/grpc") => {}
+                if request.method() != Method::POST && begins(kind.as_bytes(), MEDIA_TYPE) => {}
             Some(kind) => {
                 let sent = String::from_utf8_lossy(kind.as_bytes());
                 let sent = sent.chars().take(LONGEST_QUOTE).collect();
@@ -293,16 +296,16 @@ impl Head {
 /// Characters of what a stranger sent that are quoted: a media type fits.
 const LONGEST_QUOTE: usize = 80;
 
-/// Whether the media type `kind` is gRPC with protobuf messages: `application/grpc`, or the same with
+/// Returns true if the media type `kind` is gRPC with protobuf messages: `application/grpc`, or the same with
 /// `+proto`, whatever its parameters. Media types are the same in any case (RFC 9110 §8.3.1).
 pub fn is_grpc(kind: &[u8]) -> bool {
-    const PLAIN: &[u8] = b"application/grpc";
-    if kind == PLAIN {
+    if kind == MEDIA_TYPE {
         return true;
     }
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();
-    essence.eq_ignore_ascii_case(PLAIN) || essence.eq_ignore_ascii_case(b"application/grpc+proto")
+    essence.eq_ignore_ascii_case(MEDIA_TYPE)
+        || essence.eq_ignore_ascii_case(b"application/grpc+proto")
 }
 
 /// Writes down what a caller is not told.

@@ -1,4 +1,4 @@
-//! What may be wrong with a call, and how a service says it.
+//! Faults of a call, and a service's words for them.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::ALLOW};
@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use crate::refusal::{GrpcStatus, Refusal, Refuse};
 
-/// What is wrong with a call, whoever finds it.
+/// A fault of a call, whoever finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -44,12 +44,12 @@ pub enum Rejection {
     CompressedWithoutEncoding,
     /// A fault of the server. Its cause is in the log.
     Internal,
-    /// What the handler needs is away. Which, is in the log.
+    /// Something that the handler needs is away. The log says which.
     Unavailable,
 }
 
 impl Rejection {
-    /// What a caller is told. It never says anything about the inside of the server.
+    /// The text for the caller. It never says anything about the inside of the server.
     pub fn message(&self) -> String {
         match self {
             Self::MethodNotAllowed => "gRPC calls by POST".to_owned(),
@@ -109,7 +109,7 @@ impl Rejection {
     }
 }
 
-/// How a service says what is wrong with a call. [`GrpcStatus`] says it in few words.
+/// A service's words for the faults of a call. [`GrpcStatus`] says it in few words.
 pub trait Reject: Send + Sync + 'static {
     /// The status for `rejection`.
     fn status(&self, rejection: &Rejection) -> Status {
@@ -138,7 +138,7 @@ pub trait Reject: Send + Sync + 'static {
 
 impl Reject for GrpcStatus {}
 
-/// What a handler's caller is told of a call that the handler made itself and that failed with `status`:
+/// The status for a handler's caller, of a call that the handler made itself and that failed with `status`:
 /// UNAVAILABLE where it may help to try again, and INTERNAL otherwise. It is not the caller's fault, whatever
 /// the code, and the text is for the log alone.
 ///
@@ -155,7 +155,7 @@ pub fn downstream(status: &Status) -> Status {
     Status::new(rejection.code(), rejection.message())
 }
 
-/// What a failure with `code`, of something behind the handler, is to the handler's caller.
+/// The rejection that a failure with `code`, of something behind the handler, is to the handler's caller.
 pub(super) fn behind(code: Code) -> Rejection {
     match code {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::ResourceExhausted => {

@@ -1,15 +1,15 @@
-//! What stock codecs and clients say in words, and no type tells: tonic 0.14, prost 0.14.
+//! Texts of stock codecs and clients, for faults that no type tells: tonic 0.14, prost 0.14.
 
 use super::rejection::Rejection;
 
-/// What the words of a stock codec mean.
+/// The meaning of a stock codec's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     TooLarge,
     Malformed,
 }
 
-/// How tonic and prost begin to say what is wrong with a message that is being read. What the layer finds by
+/// The first words of tonic and prost about a message that cannot be read. What the layer finds by
 /// itself, such as a message that is cut off, never comes to them.
 const CODECS: [(&str, Found); 4] = [
     ("Error, decoded message length too large", Found::TooLarge),
@@ -18,7 +18,7 @@ const CODECS: [(&str, Found); 4] = [
     ("failed to decode Protobuf message: ", Found::Malformed),
 ];
 
-/// How tonic's client begins to say that its own call did not come to an answer.
+/// The first words of tonic's client about a call of its own that came to no answer.
 const CLIENTS: [&str; 8] = [
     "transport error",
     "tcp connect error",
@@ -30,7 +30,7 @@ const CLIENTS: [&str; 8] = [
     "Service was not ready: ",
 ];
 
-/// What `text` says, if a stock codec says it of a request that is being read. `limit` is the most bytes that
+/// The meaning of `text`, if a stock codec says it of a request that is being read. `limit` is the most bytes that
 /// a message may have.
 pub(super) fn of_codec(text: &str, limit: usize) -> Option<Rejection> {
     let (_, found) = CODECS.iter().find(|(begin, _)| text.starts_with(begin))?;
@@ -42,7 +42,7 @@ pub(super) fn of_codec(text: &str, limit: usize) -> Option<Rejection> {
     })
 }
 
-/// Whether a stock client says `text` of a call of its own.
+/// Returns true if a stock client says `text` of a call of its own.
 pub(super) fn is_of_client(text: &str) -> bool {
     CLIENTS.iter().any(|begin| text.starts_with(begin))
 }

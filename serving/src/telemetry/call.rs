@@ -36,11 +36,11 @@ use crate::{
     target,
 };
 
-/// How the calls of a listener are traced.
+/// The tracing of a listener's calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracing {
     pub(crate) traces: Option<Traces>,
-    /// Whether callers are not asked what trace they belong to.
+    /// True if callers are not asked what trace they belong to.
     pub(crate) is_edge: bool,
     pub(crate) is_tls: bool,
 }
@@ -125,7 +125,7 @@ struct Call {
     whole: bool,
     /// Whether the caller went before the request was whole.
     gone: bool,
-    /// Whether the code, whatever it is, says what the caller did wrong.
+    /// True if the code, whatever it is, says what the caller did wrong.
     callers_fault: bool,
 }
 

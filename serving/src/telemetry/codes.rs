@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status};
 
-use crate::{client::code_name, refusal::Refusal};
+use crate::{client::code_name, grpc::begins, refusal::Refusal};
 
 /// What a call came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Transport {
         place.unwrap_or(STATUSES.len()) as Place
     }
 
-    /// Whether `place` is an error of the server to OpenTelemetry (semantic conventions, HTTP spans and gRPC).
+    /// Returns true if `place` is an error of the server to OpenTelemetry (semantic conventions, HTTP spans and gRPC).
     pub(crate) fn is_error(self, place: Place) -> bool {
         match self {
             Self::Rest => STATUSES
@@ -140,15 +140,10 @@ impl Web {
     /// The form that an answer names in its content type, if it is gRPC-Web.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = first(headers, &CONTENT_TYPE)?.as_bytes();
-        // Media types are the same in any case (RFC 9110 §8.3.1).
-        let start = |kind: &[u8], text: &[u8]| {
-            let start = kind.get(..text.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(text))
-        };
-        if !start(kind, b"application/grpc-web") {
+        if !begins(kind, b"application/grpc-web") {
             return None;
         }
-        Some(match start(kind, b"application/grpc-web-text") {
+        Some(match begins(kind, b"application/grpc-web-text") {
             true => Self::Text,
             false => Self::Binary,
         })

@@ -1,4 +1,4 @@
-//! What is told of a call at its end.
+//! The record of a call at its end.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) is_tls: bool,
     /// The HTTP status, if there was an answer.
     pub(crate) status: Option<StatusCode>,
-    /// What it is counted as.
+    /// The code that it is counted as.
     pub(crate) code: &'a str,
     pub(crate) is_error: bool,
     pub(crate) context: TraceContext,

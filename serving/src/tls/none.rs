@@ -1,5 +1,5 @@
 //! TLS in a build without the feature `tls`: there is none.
 
-/// What new connections would be greeted with.
+/// The configuration for new connections.
 #[derive(Clone, Debug)]
 pub enum Tls {}

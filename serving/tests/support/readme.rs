@@ -72,7 +72,7 @@ pub(crate) fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// What comes after `prefix` in `command`, word for word; none if it begins otherwise.
+/// The rest of `command` after `prefix`, word for word; none if it begins otherwise.
 #[allow(dead_code, reason = "some tests know no prefix")]
 pub(crate) fn after(prefix: &str, command: &str) -> Option<Vec<String>> {
     let (prefix, all) = (words(prefix), words(command));

@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::{ended::Ended, trace_context::TraceContext};
 
-/// Where spans would go.
+/// The destination of spans.
 #[derive(Clone, Debug)]
 pub enum Traces {}
 
