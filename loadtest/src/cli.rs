@@ -92,7 +92,7 @@ pub enum Command {
     List {
         /// Its address, such as localhost:50051
         address: String,
-        /// How it is asked.
+        /// The contract, and the headers of the requests.
         #[command(flatten)]
         contract: ContractArgs,
     },
@@ -102,7 +102,7 @@ pub enum Command {
         address: String,
         /// The method, such as shop.v1.Orders/CreateOrder
         method: String,
-        /// How it is asked.
+        /// The contract, and the headers of the requests.
         #[command(flatten)]
         contract: ContractArgs,
     },
@@ -155,7 +155,7 @@ pub struct Comparison {
     /// Where the service is.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// What is called there, if it is another contract than that of greetings.
+    /// The calls, if it is another contract than that of greetings.
     #[command(flatten)]
     pub service: ServiceArgs,
     /// Whose CPU time is the server's.

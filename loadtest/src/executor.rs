@@ -298,7 +298,7 @@ impl Executor {
         Some(workload)
     }
 
-    /// How many calls a trial makes at most, about, its warm-up included.
+    /// The most calls that a trial makes, about, its warm-up included.
     fn expected_calls(&self, planned: &Planned<'_>) -> u64 {
         let Planned {
             scenario, variant, ..

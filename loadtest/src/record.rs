@@ -195,9 +195,9 @@ pub enum Service {
 pub struct Measured {
     /// Its name.
     pub name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: String,
-    /// What was called, such as `POST /v1/orders/{id}`, or `shop.v1.Orders/CreateOrder`.
+    /// The call, such as `POST /v1/orders/{id}`, or `shop.v1.Orders/CreateOrder`.
     pub call: String,
 }
 
@@ -236,7 +236,7 @@ pub struct CodecCost {
     pub cpu_us_per_call: f64,
 }
 
-/// What the search for the highest rate found on one variant.
+/// The highest rate of one variant, as far as the search found it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
     /// The protocol.

@@ -31,7 +31,7 @@ pub struct Design {
     pub least_rounds: u32,
     /// Length of what is measured of each trial, in microseconds.
     pub window_us: u64,
-    /// How long it may be, so that a p99 is known.
+    /// The longest that it may be, so that a p99 is known.
     pub longest_us: u64,
     /// The shortest warm-up.
     pub warm_up_us: u64,
@@ -225,7 +225,7 @@ pub fn window(design: &Design, scenario: &Scenario, per_second: f64) -> u64 {
     }
 }
 
-/// How far off CPU time may be by the ticks that it is counted in.
+/// The largest error of CPU time by the ticks that it is counted in.
 const CPU_ERROR: f64 = 0.01;
 
 /// The longest window that is opened for that, in microseconds: a service that takes a fifth of a core is

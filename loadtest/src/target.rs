@@ -27,7 +27,7 @@ pub struct Target {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Whether it speaks TLS.
+    /// True if it speaks TLS.
     #[serde(default)]
     pub tls: bool,
 }

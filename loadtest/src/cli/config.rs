@@ -60,7 +60,7 @@ pub struct Config {
     pub targets: Option<[Target; 2]>,
     /// A service of another contract.
     pub service: Option<service::Options>,
-    /// What was named of the servers.
+    /// The servers' processes and metrics that were named.
     pub server: ServerOptions,
     /// Protocols to compare, the baseline first; empty means the design's own choice.
     pub protocols: Vec<Protocol>,
@@ -74,7 +74,7 @@ pub struct Config {
     pub closed: bool,
     /// The objective that capacity is searched for.
     pub objective: Option<Objective>,
-    /// What is required of the run.
+    /// The requirements on the run.
     pub requirements: Vec<Requirement>,
     /// The seed of every random choice.
     pub seed: u64,

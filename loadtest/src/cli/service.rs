@@ -91,7 +91,7 @@ pub struct ServiceArgs {
     pub yes: bool,
 }
 
-/// Where a contract comes from, and what a server is asked with.
+/// The source of a contract, and the headers that a server is asked with.
 #[derive(Args, Clone, Default)]
 pub struct ContractArgs {
     /// The contract as a .proto file; repeatable
@@ -171,7 +171,7 @@ impl ContractArgs {
         )
     }
 
-    /// Where the contract comes from.
+    /// The source of the contract.
     pub fn source(&self) -> Source {
         match (self.proto.is_empty(), &self.protoset) {
             (false, _) => Source::Proto {

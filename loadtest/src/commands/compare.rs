@@ -88,14 +88,14 @@ pub struct Compared {
     pub text: String,
     /// Whether both runs are conclusive about the verdict of the first.
     pub is_conclusive: bool,
-    /// What the gate says, if there is one.
+    /// The outcome of the gate, if there is one.
     pub gate: Option<Outcome>,
     /// What holds the page.
     pub folder: PathBuf,
 }
 
-/// Compares the runs in two folders. With `allow` the second may take so many times of the first. The page goes into a third, called `output`, or `output-2` and so on
-/// where that is taken.
+/// Compares the runs in two folders. With `allow` the second may take so many times of the first. The page goes
+/// into a third, called `output`, or `output-2` and so on if that is taken.
 ///
 /// # Errors
 /// When a run cannot be read or the page not be written.

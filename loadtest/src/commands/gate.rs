@@ -8,15 +8,15 @@ use stats::{Look, REST_LEVEL, Trimmed};
 use super::compare::Side;
 use crate::{
     metric::Metric,
-    record::{Purpose, Scenario, Variant},
+    record::{Scenario, Variant},
     verdict::{
-        requirement::Outcome,
+        requirement::{Outcome, SCENARIOS},
         scenarios::{COMMON_RATE, Scenarios},
         typical,
     },
 };
 
-/// What may grow: more of each is worse.
+/// The measures that are held against the gate: more of each is worse.
 const MEASURES: [Metric; 4] = [
     Metric::ServerCpu,
     Metric::MedianLatency,
@@ -38,7 +38,7 @@ pub struct Change {
     pub metric: Metric,
     /// The second run divided by the first, and the ends of the interval.
     pub ratio: Option<[f64; 3]>,
-    /// Whether it is within what is allowed.
+    /// True if it is within what is allowed.
     pub outcome: Outcome,
     /// Why it cannot be told, if so.
     pub reason: Option<&'static str>,
@@ -47,11 +47,10 @@ pub struct Change {
 /// Every measure that both runs have of one variant, held against `allow`, the largest ratio.
 pub fn changes(sides: &[Side; 2], allow: f64) -> Vec<Change> {
     let [first, second] = sides.each_ref().map(|side| Scenarios::of(&side.recording));
-    let purposes = [Purpose::Open, Purpose::Closed, Purpose::Single];
-    let pairs = purposes
+    let mut pairs = SCENARIOS
         .into_iter()
         .filter_map(|purpose| Some((first.first(purpose)?, second.first(purpose)?)));
-    let Some((one, other)) = pairs.into_iter().next() else {
+    let Some((one, other)) = pairs.next() else {
         return Vec::new();
     };
     let variants = one.scenario.variants.iter().filter(|one| !one.is_twin);
@@ -168,12 +167,6 @@ pub fn text(changes: &[Change], allow: f64) -> String {
 
 /// The outcome of all: the worst.
 pub fn outcome(changes: &[Change]) -> Outcome {
-    let any = |wanted| changes.iter().any(|change| change.outcome == wanted);
-    if any(Outcome::Missed) {
-        Outcome::Missed
-    } else if changes.is_empty() || any(Outcome::CannotTell) {
-        Outcome::CannotTell
-    } else {
-        Outcome::Met
-    }
+    let worst = Outcome::worst(changes.iter().map(|change| change.outcome));
+    worst.unwrap_or(Outcome::CannotTell)
 }

@@ -11,7 +11,7 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 pub struct GrpcCall {
     /// The name that was given.
     pub name: Option<String>,
-    /// Where.
+    /// The address.
     pub target: Target,
     /// The method as it was written.
     pub method: String,
@@ -22,13 +22,13 @@ pub struct GrpcCall {
 pub struct RestCall {
     /// The name that was given.
     pub name: Option<String>,
-    /// Where.
+    /// The address.
     pub target: Target,
     /// The method and the template; none where the contract says both.
     pub call: Option<(String, Template)>,
     /// The path as it was written, without a slash at its end.
     pub path: String,
-    /// Whether it travels over HTTP/2: h2c:// names that.
+    /// True if it travels over HTTP/2: h2c:// names that.
     pub http2: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Whether two answers say the same: both become JSON of one form, and are compared field by field.
+//! Compares two answers: both become JSON of one form, and are compared field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,7 +217,7 @@ pub struct Difference {
     pub values: [Option<String>; 2],
 }
 
-/// Where `a` and `b` differ besides what `left_out` names, with all below it.
+/// The places in which `a` and `b` differ, without those in `left_out` and all below them.
 pub fn differences(a: &Fields, b: &Fields, left_out: &BTreeSet<String>) -> Vec<Difference> {
     let is_left_out = |place: &str| {
         let place = general(place);

@@ -1,4 +1,4 @@
-//! Whether variants do the same work: each is called with the first rows, twice, and the answers are
+//! Checks that variants do the same work: each is called with the first rows, twice, and the answers are
 //! compared.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -17,7 +17,7 @@ use crate::record::Protocol;
 /// Rows whose answers are compared.
 const ROWS: usize = 3;
 
-/// How often they are compared while they differ: a time of whole seconds may fall between two calls.
+/// The most comparisons while they differ: a time of whole seconds may fall between two calls.
 const ATTEMPTS: u32 = 3;
 
 /// Differences that are shown.
@@ -26,7 +26,7 @@ const SHOWN: usize = 12;
 /// The widest value in the table of differences.
 const WIDEST: usize = 40;
 
-/// What the comparison of answers found.
+/// The result of comparing answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sameness {
     /// Fields that were left out, as they differ from call to call, or as the user said.
@@ -91,7 +91,7 @@ pub async fn same_work(
 /// The answers to two calls with one row; none where the outcome was accepted, and says nothing.
 type Answers = [Option<Fields>; 2];
 
-/// Where two variants differ in their first answers, or if those cannot be compared in their second.
+/// The differences of two variants in their first answers, or if those cannot be compared in their second.
 fn compared(one: &Answers, other: &Answers, left_out: &BTreeSet<String>) -> Vec<Difference> {
     let pairs = one.iter().zip(other);
     let mut found = pairs.filter_map(|(one, other)| {

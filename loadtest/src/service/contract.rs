@@ -9,7 +9,7 @@ use super::error::{ServiceError, nearest};
 /// Methods that an error names at most.
 const NAMED: usize = 8;
 
-/// Where a contract comes from.
+/// The source of a contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// The server says it.
@@ -99,7 +99,7 @@ pub fn services(pool: &DescriptorPool) -> Vec<ServiceDescriptor> {
     pool.services().filter(is_own).collect()
 }
 
-/// Whether a service is one that serves gRPC itself: reflection, health.
+/// Returns true if a service is one that serves gRPC itself: reflection, health.
 pub fn is_of_grpc(service: &str) -> bool {
     service.starts_with("grpc.reflection.") || service.starts_with("grpc.health.")
 }
@@ -190,20 +190,20 @@ pub fn called(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// How HTTP makes the same call, by the option `google.api.http`.
+/// The same call over HTTP, by the option `google.api.http`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRule {
     /// The HTTP method.
     pub method: String,
     /// The template of the path.
     pub path: String,
-    /// What of the message is the body.
+    /// The part of the message that is the body.
     pub body: RuleBody,
     /// The field of the message that the reply is, if it is not the whole.
     pub response_body: Option<String>,
 }
 
-/// What of a message is the body.
+/// The part of a message that is the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleBody {
     /// Nothing: what the path does not take stands in the query.

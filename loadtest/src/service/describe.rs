@@ -13,11 +13,11 @@ use super::{
     tls,
 };
 
-/// What is asked, and how.
+/// A server that is asked for its contract.
 pub struct Asked {
     /// The address, such as `localhost:50051`.
     pub address: String,
-    /// Where the contract comes from.
+    /// The source of the contract.
     pub source: Source,
     /// TLS.
     pub tls: tls::Options,

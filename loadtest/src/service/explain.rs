@@ -1,4 +1,4 @@
-//! What a service answered instead of a good reply, in one line that says what to do.
+//! Explains, in one line that says what to do, why a service did not give a good reply.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,22 +15,22 @@ use tonic_types::StatusExt;
 
 use super::{ServiceError, contract, error::nearest, reflection::NoContract, secrets::Secrets};
 
-/// How long a peer may take to show what it speaks.
+/// Time that a peer may take to show what it speaks.
 const SHOWS: Duration = Duration::from_secs(1);
 
 /// A call that failed.
 pub struct Place<'a> {
     /// Its variant.
     pub name: &'a str,
-    /// What was called.
+    /// The call.
     pub call: &'a str,
-    /// Where.
+    /// The address.
     pub url: &'a str,
     /// The address.
     pub endpoint: &'a Endpoint,
-    /// Whether it was gRPC.
+    /// True if it was gRPC.
     pub is_grpc: bool,
-    /// What may not be shown.
+    /// The values that may not be shown.
     pub secrets: &'a Secrets,
 }
 
@@ -175,7 +175,7 @@ fn details(status: &tonic::Status) -> String {
     }
 }
 
-/// What the body of an error says, with a colon before it.
+/// The text of an error's body, with a colon before it.
 fn said(secrets: &Secrets, reply: &Reply) -> String {
     let media = reply
         .headers
@@ -197,7 +197,7 @@ fn said(secrets: &Secrets, reply: &Reply) -> String {
     }
 }
 
-/// Whether a body is a page for people.
+/// Returns true if a body is a page for people.
 pub(super) fn is_page(media: &str, text: &str) -> bool {
     let begins = text.trim_start().to_ascii_lowercase();
     media.starts_with("text/html")
@@ -282,7 +282,7 @@ pub(super) async fn no_contract(
     }
 }
 
-/// What a peer speaks.
+/// The protocol of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaks {
     Tls,

@@ -3,13 +3,15 @@
 //!
 //! In the order to read: [`address`] and [`headers`] are the options, read; [`contract`] and
 //! [`reflection`] are what a method takes; [`rows`] and [`template`] are data; [`requests`] makes bytes
-//! of both; [`answers`] and [`check`] hold the variants against one another; [`explain`] says what a
-//! service answers instead; [`secrets`] keeps to itself what nobody may see.
+//! of both, for each of the `calls`; [`answers`] and [`check`] hold the variants against one another;
+//! [`explain`] says what a service answers instead; [`secrets`] keeps to itself what nobody may see.
 
 pub mod accept;
 pub mod address;
 pub mod answers;
+mod calls;
 pub mod check;
+mod consent;
 pub mod contract;
 pub mod describe;
 mod error;
@@ -25,13 +27,11 @@ pub mod tls;
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
 use engine::{Accepted, Endpoint, Expect, PreparedRequest, Tls, Workload, usage};
-use prost_reflect::{DescriptorPool, MethodDescriptor};
 
 use crate::{
     cli::Config,
@@ -40,10 +40,10 @@ use crate::{
     target::Target,
 };
 use address::{GrpcCall, RestCall};
-use contract::{RuleBody, Source};
+use contract::Source;
 pub use error::{ServiceError, nearest};
 use headers::Header;
-use requests::{Call, Form, Rows};
+use requests::{Call, Rows};
 use secrets::Secrets;
 
 /// The most that the requests of one variant may take: they are sent to the worker process whole, and
@@ -57,15 +57,15 @@ pub struct Options {
     pub rest: Vec<RestCall>,
     /// The calls over gRPC.
     pub grpc: Vec<GrpcCall>,
-    /// Whether those over HTTP travel over HTTP/2.
+    /// True if those over HTTP travel over HTTP/2.
     pub http2: bool,
-    /// Whether their bodies are protobuf.
+    /// True if their bodies are protobuf.
     pub protobuf: bool,
-    /// Where the contract comes from.
+    /// The source of the contract.
     pub source: Source,
-    /// Where the rows come from.
+    /// The source of the rows.
     pub data: Data,
-    /// How many of them are taken, if not all.
+    /// The number of them that is taken, if not all.
     pub sample: Option<usize>,
     /// Headers over HTTP.
     pub rest_headers: Vec<Header>,
@@ -73,11 +73,11 @@ pub struct Options {
     pub grpc_headers: Vec<Header>,
     /// Places of answers that are not compared.
     pub ignore: BTreeSet<String>,
-    /// Whether variants are measured although their answers differ.
+    /// True if variants are measured although their answers differ.
     pub answers_differ: bool,
     /// Outcomes that are good besides success.
     pub accept: Vec<Accepted>,
-    /// Whether a service beyond this machine may be called.
+    /// True if a service beyond this machine may be called.
     pub yes: bool,
     /// TLS.
     pub tls: tls::Options,
@@ -85,7 +85,7 @@ pub struct Options {
     pub secrets: Secrets,
 }
 
-/// Where the rows come from.
+/// The source of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
     /// A file.
@@ -148,9 +148,9 @@ struct Inner {
     tls: Option<Tls>,
     /// The requests; none where each call has to be another.
     prepared: Option<Vec<PreparedRequest>>,
-    /// What was named of its server.
+    /// The server's processes and metrics that were named.
     named: Named,
-    /// Whether replies are JSON, once one was seen.
+    /// True if replies are JSON, once one was seen.
     is_json: OnceLock<bool>,
 }
 
@@ -168,27 +168,27 @@ impl PartialEq for Served {
 }
 
 impl Served {
-    /// Where it is.
+    /// Its address.
     pub fn target(&self) -> &Target {
         &self.0.target
     }
 
-    /// What was named of its server.
+    /// The server's processes and metrics that were named.
     pub fn named(&self) -> &Named {
         &self.0.named
     }
 
-    /// How its connections are encrypted.
+    /// The encryption of its connections.
     pub fn tls(&self) -> Option<Tls> {
         self.0.tls.clone()
     }
 
-    /// How it travels.
+    /// The protocol.
     pub fn protocol(&self) -> Protocol {
         self.0.call.protocol
     }
 
-    /// Whether each call has to be another.
+    /// Returns true if each call has to be another.
     pub fn is_unique(&self) -> bool {
         self.0.prepared.is_none()
     }
@@ -269,9 +269,9 @@ pub async fn prepare(options: &Options, config: &Config) -> Result<Subject, Serv
         endpoint.tls = options.tls.of(target);
         endpoints.push(endpoint);
     }
-    may_be_called(options, config, &endpoints)?;
-    let methods = methods(options, files.as_ref(), &endpoints[options.rest.len()..]).await?;
-    let calls = calls(options, &methods, files.as_ref())?;
+    consent::may_be_called(options, config, &endpoints)?;
+    let methods = calls::methods(options, files.as_ref(), &endpoints[options.rest.len()..]).await?;
+    let calls = calls::calls(options, &methods, files.as_ref())?;
     let names = calls
         .iter()
         .map(|(name, _, call)| (name.as_str(), call.protocol));
@@ -358,271 +358,6 @@ fn rows(options: &Options) -> Result<Vec<rows::Row>, ServiceError> {
                 .collect()
         }
         _ => rows,
-    })
-}
-
-/// A load test makes real orders: a service beyond this machine is called only if the user said so.
-fn may_be_called(
-    options: &Options,
-    config: &Config,
-    endpoints: &[Endpoint],
-) -> Result<(), ServiceError> {
-    let is_here = |address: IpAddr| address.to_canonical().is_loopback();
-    let Some(beyond) = endpoints.iter().find(|one| !is_here(one.address.ip())) else {
-        return Ok(());
-    };
-    let load = load(config);
-    if options.yes {
-        eprintln!("{} is beyond this machine: {load}", beyond.authority);
-        return Ok(());
-    }
-    Err(ServiceError::input(format!(
-        "{} ({}) is beyond this machine, and a load test makes real calls: {load}; --yes says that it may be \
-         called so",
-        beyond.authority,
-        beyond.address.ip()
-    )))
-}
-
-/// The calls of a run and their rate, in words.
-fn load(config: &Config) -> String {
-    let design = &config.design;
-    let window_s = design.window_us as f64 / 1e6;
-    let extent = match (design.budget, design.rounds) {
-        (Some(budget), _) => format!("for up to {} s", budget.as_secs()),
-        (None, rounds) => format!(
-            "for {} rounds of trials of {window_s} s or more",
-            rounds.unwrap_or_default()
-        ),
-    };
-    let mut more = String::new();
-    if config.rate.is_some() && design.mode == record::Mode::Thorough {
-        more += "; for the map of --thorough it is called as fast as it answers, too";
-    }
-    if config.objective.is_some() {
-        more += "; --slo then looks for the highest rate that it bears, beyond these calls and that time";
-    }
-    let said = match config.rate {
-        Some(rate) => {
-            let calls = design.budget.map_or_else(String::new, |budget| {
-                format!(", up to {:.0} calls", rate * budget.as_secs_f64())
-            });
-            format!(
-                "{rate} calls/s {extent}{calls}, and in turn with that one call after the other on one \
-                 connection"
-            )
-        }
-        None => format!(
-            "{} connections call as fast as it answers to find a rate, and then at 40% of that rate, {extent}; \
-             --rate names a lower one",
-            config.users
-        ),
-    };
-    said + &more
-}
-
-/// The method of each gRPC variant.
-async fn methods(
-    options: &Options,
-    files: Option<&DescriptorPool>,
-    endpoints: &[Endpoint],
-) -> Result<Vec<MethodDescriptor>, ServiceError> {
-    let mut methods = Vec::new();
-    for (call, endpoint) in options.grpc.iter().zip(endpoints) {
-        let method = match files {
-            Some(pool) => contract::method(pool, &call.method)?,
-            None => {
-                let pool = by_reflection(call, endpoint, options).await?;
-                contract::method(&pool, &call.method)?
-            }
-        };
-        methods.push(method);
-    }
-    Ok(methods)
-}
-
-async fn by_reflection(
-    call: &GrpcCall,
-    endpoint: &Endpoint,
-    options: &Options,
-) -> Result<DescriptorPool, ServiceError> {
-    let metadata = headers::metadata(&options.grpc_headers);
-    let url = call.target.url();
-    // `package.Service/Method` or `package.Service.Method`.
-    let service = call
-        .method
-        .rsplit_once(['/', '.'])
-        .map(|(service, _)| service);
-    let asked = async {
-        let mut server = reflection::Server::connect(&url, endpoint, metadata).await?;
-        let Some(service) = service else {
-            return by_method(&mut server, &call.method).await;
-        };
-        match server.contract(service).await {
-            // Only the end of its name was given.
-            Err(reflection::NoContract::NoService(known)) => {
-                let ends = |name: &&String| {
-                    let before = name.strip_suffix(service);
-                    before.is_some_and(|before| before.ends_with('.'))
-                };
-                match known.iter().find(ends) {
-                    Some(full) => server.contract(full).await,
-                    None => Err(reflection::NoContract::NoService(known)),
-                }
-            }
-            found => found,
-        }
-    };
-    match asked.await {
-        Ok(pool) => Ok(pool),
-        Err(why) => {
-            Err(explain::no_contract(&url, endpoint, &call.method, why, &options.secrets).await)
-        }
-    }
-}
-
-/// The contract of the service that has a method called `method`.
-async fn by_method(
-    server: &mut reflection::Server,
-    method: &str,
-) -> Result<DescriptorPool, reflection::NoContract> {
-    let known = server.services().await?;
-    for service in known.iter().filter(|name| !contract::is_of_grpc(name)) {
-        let pool = server.contract(service).await?;
-        let found = pool.get_service_by_name(service);
-        if found.is_some_and(|found| found.methods().any(|one| one.name() == method)) {
-            return Ok(pool);
-        }
-    }
-    Err(reflection::NoContract::NoService(known))
-}
-
-/// Name, target and call of each variant: those over HTTP first.
-fn calls(
-    options: &Options,
-    methods: &[MethodDescriptor],
-    files: Option<&DescriptorPool>,
-) -> Result<Vec<(String, Target, Call)>, ServiceError> {
-    let contract = methods.first();
-    if options.protobuf && contract.is_none() {
-        return Err(ServiceError::input(
-            "--rest-protobuf needs the contract of a gRPC method to encode by; name one by --grpc",
-        ));
-    }
-    let mut calls = Vec::new();
-    for call in &options.rest {
-        let form = match &call.call {
-            Some((method, path)) => Form::Http {
-                method: method.clone(),
-                path: path.clone(),
-                body: RuleBody::Rest,
-                response_body: None,
-            },
-            None => by_rule(call, contract, files.is_some())?,
-        };
-        calls.push((
-            call.name.clone(),
-            call.target.clone(),
-            Call {
-                protocol: match (options.protobuf, options.http2 || call.http2) {
-                    (false, false) => Protocol::JsonHttp1,
-                    (false, true) => Protocol::JsonHttp2,
-                    (true, false) => Protocol::ProtobufHttp1,
-                    (true, true) => Protocol::ProtobufHttp2,
-                },
-                messages: contract.map(|method| (method.input(), method.output())),
-                form,
-                headers: options.rest_headers.clone(),
-            },
-        ));
-    }
-    for (call, method) in options.grpc.iter().zip(methods) {
-        calls.push((
-            call.name.clone(),
-            call.target.clone(),
-            Call {
-                protocol: Protocol::Grpc,
-                messages: Some((method.input(), method.output())),
-                form: Form::Grpc(method.clone()),
-                headers: options.grpc_headers.clone(),
-            },
-        ));
-    }
-    named(calls)
-}
-
-/// Gives each call its name: that which was given, or that of its protocol, with a number if there are
-/// several.
-fn named(
-    calls: Vec<(Option<String>, Target, Call)>,
-) -> Result<Vec<(String, Target, Call)>, ServiceError> {
-    let of = |protocol: Protocol| {
-        let mut alike = calls
-            .iter()
-            .filter(|(_, _, call)| call.protocol == protocol);
-        alike.nth(1).is_some()
-    };
-    let mut counts = std::collections::BTreeMap::new();
-    let mut names = Vec::new();
-    for (name, _, call) in &calls {
-        let count = counts.entry(call.protocol).or_insert(0);
-        *count += 1;
-        let default = || match of(call.protocol) {
-            true => format!("{} {count}", call.protocol.name()),
-            false => call.protocol.name().to_owned(),
-        };
-        names.push(name.clone().unwrap_or_else(default));
-    }
-    let mut once = names.clone();
-    once.sort_unstable();
-    once.dedup();
-    if once.len() < names.len() {
-        return Err(ServiceError::input(
-            "two variants have one name; give each another, such as --rest 'new=POST http://…'",
-        ));
-    }
-    let calls = calls.into_iter().zip(names);
-    Ok(calls
-        .map(|((_, target, call), name)| (name, target, call))
-        .collect())
-}
-
-/// How HTTP makes the call of `method`, by its contract; `call` is the base address.
-fn by_rule(
-    call: &RestCall,
-    method: Option<&MethodDescriptor>,
-    has_files: bool,
-) -> Result<Form, ServiceError> {
-    let address = format!("{}{}", call.target.url(), call.path);
-    let Some(method) = method else {
-        return Err(ServiceError::input(format!(
-            "--rest {address} names no method of HTTP; write it like 'POST {address}'"
-        )));
-    };
-    let Some(rule) = contract::http_rule(method) else {
-        let from = if has_files {
-            "the files"
-        } else {
-            "the server's reflection"
-        };
-        return Err(ServiceError::input(format!(
-            "--rest {address} names no method of HTTP, and {} has no google.api.http in {from}; write it like \
-             'POST {address}'",
-            contract::called(method)
-        )));
-    };
-    let path = format!("{}{}", call.path.trim_end_matches('/'), rule.path);
-    let path = template::Template::parse(&path).map_err(|what| {
-        ServiceError::input(format!(
-            "the google.api.http of {} {what}",
-            contract::called(method)
-        ))
-    })?;
-    Ok(Form::Http {
-        method: rule.method,
-        path,
-        body: rule.body,
-        response_body: rule.response_body,
     })
 }
 

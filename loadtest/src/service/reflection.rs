@@ -47,7 +47,7 @@ pub enum NoContract {
     NotGrpc(String),
     /// The server knows no such service; it knows these.
     NoService(Vec<String>),
-    /// What it says is no contract.
+    /// Its answer is no contract.
     Broken(String),
 }
 

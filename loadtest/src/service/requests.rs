@@ -20,17 +20,17 @@ const PROTOBUF: &str = "application/protobuf";
 /// A call that a row fills.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// How it travels.
+    /// The protocol.
     pub protocol: Protocol,
     /// The message that a row is, and the one that answers it; none where no contract is known.
     pub messages: Option<(MessageDescriptor, MessageDescriptor)>,
-    /// What is sent.
+    /// The form of the requests.
     pub form: Form,
     /// Headers of every request.
     pub headers: Vec<Header>,
 }
 
-/// What is sent.
+/// The form of the requests.
 #[derive(Clone, Debug)]
 pub enum Form {
     /// A gRPC method.
@@ -41,7 +41,7 @@ pub enum Form {
         method: String,
         /// The path and query.
         path: Template,
-        /// What the body is of what the path leaves.
+        /// The part of what the path leaves that is the body.
         body: RuleBody,
         /// The field of the reply message that the reply is, if it is not the whole.
         response_body: Option<String>,
@@ -52,7 +52,7 @@ impl Call {
     /// The request of `row`.
     ///
     /// # Errors
-    /// What is wrong with the row, as the rest of a sentence that begins with its line.
+    /// The fault of the row, as the rest of a sentence that begins with its line.
     pub fn request(&self, row: &Row, unique: Option<&Unique>) -> Result<PreparedRequest, String> {
         let input = self.messages.as_ref().map(|(input, _)| input);
         // Cells have no types of their own.
@@ -170,7 +170,7 @@ impl Call {
         Ok((path, text.into(), Some("application/json")))
     }
 
-    /// Whether two calls of one row differ.
+    /// Returns true if two calls of one row differ.
     pub fn is_unique(&self) -> bool {
         let of_headers = self.headers.iter().any(|(_, value)| is_unique(value));
         let of_path = match &self.form {
@@ -294,7 +294,7 @@ fn with_numbers(value: Value, message: &MessageDescriptor) -> Value {
 pub struct Rows {
     /// The rows, at least one.
     pub rows: Vec<Row>,
-    /// Whether any holds `${seq}` or `${uuid}`.
+    /// True if any holds `${seq}` or `${uuid}`.
     pub is_unique: bool,
     /// The numbers that all variants share.
     pub sequence: Sequence,

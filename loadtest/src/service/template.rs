@@ -109,13 +109,13 @@ impl Template {
         Ok(filled)
     }
 
-    /// Whether it has places.
+    /// Returns true if it has places.
     pub fn has_fields(&self) -> bool {
         let mut parts = self.parts.iter();
         parts.any(|part| matches!(part, Part::Field { .. }))
     }
 
-    /// Whether its text differs from call to call.
+    /// Returns true if its text differs from call to call.
     pub fn is_unique(&self) -> bool {
         let mut parts = self.parts.iter();
         parts.any(|part| matches!(part, Part::Text(text) if is_unique(text)))
@@ -245,12 +245,12 @@ impl Unique {
 const SEQ: &str = "${seq}";
 const UUID: &str = "${uuid}";
 
-/// Whether `text` differs from call to call.
+/// Returns true if `text` differs from call to call.
 pub fn is_unique(text: &str) -> bool {
     text.contains(SEQ) || text.contains(UUID)
 }
 
-/// Whether a string inside of `value` does.
+/// Returns true if a string inside of `value` does.
 pub fn has_unique(value: &Value) -> bool {
     match value {
         Value::String(text) => is_unique(text),

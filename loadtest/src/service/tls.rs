@@ -7,14 +7,14 @@ use engine::{Identity, Tls};
 use super::error::ServiceError;
 use crate::target::Target;
 
-/// How connections with TLS are made.
+/// The options of connections with TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Roots as PEM; none stands for those of the system.
     pub roots: Option<String>,
     /// The client's own certificate and key.
     pub identity: Option<Secret>,
-    /// Whether any certificate is taken for a good one.
+    /// True if any certificate is taken for a good one.
     pub insecure: bool,
     /// The name that the certificate has to be for, if it is not that of the host.
     pub server_name: Option<String>,

@@ -48,7 +48,7 @@ impl OfVariant {
     }
 }
 
-/// What the options name of the servers of all variants.
+/// The servers of all variants, as the options name them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerOptions {
     /// Values of --server-pid.
@@ -60,7 +60,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// What they name of each of `variants`, in their order.
+    /// The server of each of `variants`, in their order.
     ///
     /// # Errors
     /// A sentence that names the option and what is wrong.
@@ -97,18 +97,18 @@ impl ServerOptions {
         .collect()
     }
 
-    /// Whether nothing was named.
+    /// Returns true if nothing was named.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 }
 
-/// What was named for one variant.
+/// The server of one variant, as it was named.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Named {
     families: Vec<u32>,
     control_groups: Vec<PathBuf>,
-    /// Where the server tells of itself.
+    /// The addresses of the server's metrics.
     pub(crate) metrics: Vec<Metrics>,
 }
 
@@ -137,7 +137,7 @@ impl Named {
         })
     }
 
-    /// Whether nothing was named.
+    /// Returns true if nothing was named.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }

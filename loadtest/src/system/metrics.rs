@@ -11,7 +11,7 @@ use engine::{CpuSource, Expect, Measurement, PreparedRequest, ServerCost, Transp
 
 use crate::{cli::UsageError, target::Target};
 
-/// How long a scrape may take: Prometheus itself gives up after ten seconds.
+/// Time that a scrape may take: Prometheus itself gives up after ten seconds.
 const LONGEST_SCRAPE: Duration = Duration::from_secs(10);
 
 /// The path that every exporter uses unless it is told otherwise.
@@ -21,7 +21,7 @@ const PATH: &str = "/metrics";
 const CPU: &str = "process_cpu_seconds_total";
 const MEMORY: &str = "process_resident_memory_bytes";
 
-/// Where a server tells of itself.
+/// The address of a server's metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Metrics {
     /// As it was given.

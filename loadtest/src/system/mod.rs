@@ -57,7 +57,7 @@ pub enum System {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
     target: Target,
-    /// What was named of the server besides.
+    /// The server's processes and metrics that were named besides.
     named: Named,
     /// Whose CPU time is the server's, by name, if it is known.
     counted: Vec<String>,
@@ -71,9 +71,9 @@ pub struct Session {
     pub endpoint: Endpoint,
     /// Whose CPU time and memory are the server's, if that is on this machine.
     pub accounts: Accounts,
-    /// Whether what was found by the port alone may be a proxy's process.
+    /// True if what was found by the port alone may be a proxy's process.
     pub may_forward: bool,
-    /// Where the server tells of itself.
+    /// The addresses of the server's metrics.
     metrics: Vec<Metrics>,
     /// The processes that listen there.
     listening: Vec<u32>,
@@ -292,7 +292,7 @@ async fn still_there(target: &Target) -> Result<(Endpoint, Duration), String> {
 }
 
 impl Session {
-    /// What the server tells of itself, if it was named where.
+    /// The server's metrics, if their address was named.
     ///
     /// # Errors
     /// When it does not tell.

@@ -39,7 +39,7 @@ pub struct Verdict {
     pub original: Vec<Claim>,
     /// The baseline against its twin, a scenario and a metric each: the noise, and no claim.
     pub aa: Vec<Claim>,
-    /// What became of each requirement.
+    /// The outcome of each requirement.
     pub requirements: Vec<Answer>,
     /// What took the machine beside the run, in a sentence.
     pub busy: Option<String>,
@@ -135,13 +135,7 @@ impl Verdict {
 
     /// The outcome of all requirements, the worst of them; none if there are none.
     pub fn required(&self) -> Option<Outcome> {
-        let any = |wanted| {
-            let mut all = self.requirements.iter();
-            all.any(|answer| answer.outcome == wanted)
-        };
-        [Outcome::Missed, Outcome::CannotTell, Outcome::Met]
-            .into_iter()
-            .find(|outcome| any(*outcome))
+        Outcome::worst(self.requirements.iter().map(|answer| answer.outcome))
     }
 
     /// Whether the claim that is the verdict is conclusive: the exit code follows it.
@@ -215,7 +209,7 @@ fn headline(scenarios: &Scenarios) -> Vec<Draft> {
     under_load.into_iter().chain(alone).collect()
 }
 
-/// What `scenarios` say of the requirements of `recording`. One that cannot be read is of a later version.
+/// Judges the requirements of `recording` by `scenarios`. One that cannot be read is of a later version.
 fn requirements(recording: &Recording, scenarios: &Scenarios) -> Vec<Answer> {
     let texts = &recording.run.requirements;
     let read: Vec<Requirement> = texts

@@ -29,14 +29,14 @@ pub struct Requirement {
     other: Option<String>,
 }
 
-/// What became of a requirement.
+/// The judgement of a requirement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// As it was written.
     pub requirement: String,
-    /// Whether it is met.
+    /// True if it is met.
     pub outcome: Outcome,
-    /// What was found, and the ends of its interval: in the metric's unit, or as a ratio.
+    /// The estimate, and the ends of its interval: in the metric's unit, or as a ratio.
     pub found: Option<[f64; 3]>,
     /// The bound, in the same.
     pub limit: f64,
@@ -48,7 +48,7 @@ pub struct Answer {
     pub scenario: Option<Scenario>,
 }
 
-/// Whether a requirement is met.
+/// True if a requirement is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All of the interval is within the bound.
@@ -60,6 +60,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The worst of `outcomes`; none if there are none.
+    pub fn worst(outcomes: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let rank = |outcome: &Self| match outcome {
+            Self::Met => 0,
+            Self::CannotTell => 1,
+            Self::Missed => 2,
+        };
+        outcomes.into_iter().max_by_key(rank)
+    }
+
     /// The outcome in words.
     pub fn word(self) -> &'static str {
         match self {
@@ -81,10 +91,10 @@ const MEASURES: [(&str, Metric); 7] = [
     ("rate", Metric::Rate),
 ];
 
-/// Where a measure is looked for, the first that was measured.
-const SCENARIOS: [Purpose; 3] = [Purpose::Open, Purpose::Closed, Purpose::Single];
+/// The scenarios that a measure is looked for in, in this order.
+pub(crate) const SCENARIOS: [Purpose; 3] = [Purpose::Open, Purpose::Closed, Purpose::Single];
 
-/// How a requirement is written, for those who wrote another thing.
+/// The form of a requirement, for those who wrote another thing.
 const FORM: &str = "write it like \"grpc.p99 <= 1.05 * rest.p99\" or \"grpc.p99 <= 5ms\"; measures are cpu, \
                     p50, p99, client-cpu, bytes and rate";
 
@@ -132,7 +142,7 @@ impl Requirement {
         unknown.next().map(String::as_str)
     }
 
-    /// What `scenarios` say of it, as one of `count` requirements.
+    /// Judges it by `scenarios`, as one of `count` requirements.
     pub(super) fn answer(&self, scenarios: &Scenarios, count: usize) -> Answer {
         let measured = SCENARIOS
             .into_iter()
