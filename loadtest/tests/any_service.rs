@@ -1,14 +1,13 @@
 //! A service of a contract that loadtest has never seen: the shop, from its data to its report.
 
-#[path = "../examples/shop/app/mod.rs"]
-mod app;
+#[path = "support/shop.rs"]
+mod shop;
 mod support;
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
-use app::Options;
 use loadtest::record::{Protocol, Service};
-use serving::CancellationToken;
+use shop::{Shop, app};
 use support::{INCONCLUSIVE, Room, compared, names, stderr};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -18,50 +17,6 @@ use tokio_rustls::TlsAcceptor;
 
 const TOKEN: &str = "s3cret-t0ken-of-the-shop";
 
-/// A running shop, and the runtime that it runs on.
-struct Shop {
-    rest: String,
-    grpc: String,
-    shutdown: CancellationToken,
-    runtime: Runtime,
-}
-
-impl Shop {
-    fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime can be made");
-        let (rest, grpc) = runtime.block_on(async {
-            let bind = || TcpListener::bind("127.0.0.1:0");
-            (
-                bind().await.expect("there is a free port"),
-                bind().await.expect("there is a free port"),
-            )
-        });
-        let address = |listener: &TcpListener| {
-            let address = listener.local_addr().expect("it listens");
-            address.to_string()
-        };
-        let (rest_at, grpc_at) = (address(&rest), address(&grpc));
-        let shutdown = CancellationToken::new();
-        let options = Options {
-            token: Some(TOKEN.to_owned()),
-            ..Options::default()
-        };
-        runtime.spawn(app::serve(rest, grpc, options, shutdown.clone()));
-        Self {
-            rest: rest_at,
-            grpc: grpc_at,
-            shutdown,
-            runtime,
-        }
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
-
 /// Rows as the shop itself makes them.
 fn rows(room: &Room, count: u32) {
     let rows = app::rows::orders(count, app::rows::SEED);
@@ -69,6 +24,13 @@ fn rows(room: &Room, count: u32) {
         .map(|row| serde_json::to_string(&row).expect("a row is JSON"))
         .collect();
     fs::write(room.path().join("orders.jsonl"), lines.join("\n")).expect("it can be written");
+}
+
+/// The tool with `users` and one trial of each variant, to be started.
+fn one_round(room: &Room, users: &str) -> Command {
+    let mut tool = room.bare_tool(&["--users", users, "--run-time", "1s"]);
+    tool.args(["--rounds", "1", "--closed"]);
+    tool
 }
 
 /// All that the files under `folder` hold.
@@ -84,17 +46,9 @@ fn contents(folder: &Path, into: &mut Vec<u8>) {
 
 #[test]
 fn a_service_is_measured_by_its_method_its_endpoint_and_its_data() {
-    let (shop, room) = (Shop::start(), Room::new());
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
     rows(&room, 20);
-    let mut tool = room.bare_tool(&[
-        "--users",
-        "2",
-        "--run-time",
-        "1s",
-        "--rounds",
-        "1",
-        "--closed",
-    ]);
+    let mut tool = one_round(&room, "2");
     tool.args([
         "--grpc",
         &format!("{} shop.v1.Orders/CreateOrder", shop.grpc),
@@ -156,22 +110,14 @@ fn a_service_is_measured_by_its_method_its_endpoint_and_its_data() {
 
 #[test]
 fn a_base_address_is_enough_where_the_contract_says_how_http_does_it() {
-    let (shop, room) = (Shop::start(), Room::new());
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
     // A CSV with a byte order mark.
     fs::write(
         room.path().join("ids.csv"),
         "\u{feff}id\norder-1\norder-2\n",
     )
     .unwrap();
-    let mut tool = room.bare_tool(&[
-        "--users",
-        "1",
-        "--run-time",
-        "1s",
-        "--rounds",
-        "1",
-        "--closed",
-    ]);
+    let mut tool = one_round(&room, "1");
     tool.args(["--grpc", &format!("{} GetOrder", shop.grpc)]);
     tool.args([
         "--rest",
@@ -192,7 +138,7 @@ fn a_base_address_is_enough_where_the_contract_says_how_http_does_it() {
 }
 
 /// A proxy that ends TLS before `backend`, and the root of its certificate as PEM.
-fn tls_before(backend: String, runtime: &Runtime) -> (SocketAddr, String) {
+fn tls_before(backend: SocketAddr, runtime: &Runtime) -> (SocketAddr, String) {
     let made = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]);
     let made = made.expect("a certificate can be made");
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
@@ -211,7 +157,7 @@ fn tls_before(backend: String, runtime: &Runtime) -> (SocketAddr, String) {
     let address = listener.local_addr().expect("it listens");
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, backend) = (acceptor.clone(), backend.clone());
+            let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 // A peer that trusts nobody goes away.
                 if let (Ok(mut outside), Ok(mut inside)) = (
@@ -228,20 +174,12 @@ fn tls_before(backend: String, runtime: &Runtime) -> (SocketAddr, String) {
 
 #[test]
 fn tls_is_spoken_to_https_and_its_certificate_is_looked_at() {
-    let (shop, room) = (Shop::start(), Room::new());
-    let (rest, root_of_rest) = tls_before(shop.rest.clone(), &shop.runtime);
-    let (grpc, root_of_grpc) = tls_before(shop.grpc.clone(), &shop.runtime);
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
+    let (rest, root_of_rest) = tls_before(shop.rest, &shop.runtime);
+    let (grpc, root_of_grpc) = tls_before(shop.grpc, &shop.runtime);
     fs::write(room.path().join("roots.pem"), root_of_rest + &root_of_grpc).unwrap();
     let run = |args: &[&str]| {
-        let mut tool = room.bare_tool(&[
-            "--users",
-            "1",
-            "--run-time",
-            "1s",
-            "--rounds",
-            "1",
-            "--closed",
-        ]);
+        let mut tool = one_round(&room, "1");
         tool.args(["--grpc", &format!("https://{grpc} shop.v1.Orders/GetOrder")]);
         tool.args(["--rest", &format!("GET https://{rest}/v1/orders/{{id}}")]);
         tool.args(["--body", r#"{"id":"order-1"}"#]);
@@ -269,17 +207,9 @@ fn tls_is_spoken_to_https_and_its_certificate_is_looked_at() {
 
 #[test]
 fn calls_are_unique_where_rows_say_so_and_outcomes_may_be_accepted() {
-    let (shop, room) = (Shop::start(), Room::new());
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
     let row = r#"{"customer":"${uuid}","items":[{"sku":"s-${seq}","quantity":1,"cents":2}],"delivery":"DELIVERY_PICKUP","wantedBy":"2026-03-03T12:00:00Z"}"#;
-    let mut tool = room.bare_tool(&[
-        "--users",
-        "2",
-        "--run-time",
-        "1s",
-        "--rounds",
-        "1",
-        "--closed",
-    ]);
+    let mut tool = one_round(&room, "2");
     tool.args([
         "--rest",
         &format!("old=POST http://{}/v1/orders", shop.rest),

@@ -1,24 +1,22 @@
 //! The README's commands, on the shop: what takes less than a minute is run, and the rest is read as the
 //! program reads it.
 
-#[path = "../examples/shop/app/mod.rs"]
-mod app;
 #[path = "../../serving/tests/support/readme.rs"]
 mod readme;
+#[path = "support/shop.rs"]
+mod shop;
 mod support;
 
 use std::{fs, path::Path, process::Output};
 
-use app::Options;
 use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 use loadtest::cli::Cli;
 use readme::Shown;
-use serving::CancellationToken;
+use shop::{Shop, app};
 use support::{INCONCLUSIVE, Room, stderr};
-use tokio::{net::TcpListener, runtime::Runtime};
 
 const README: &str = include_str!("../README.md");
-/// How the README calls the tool.
+/// The tool's name in the README.
 const LONG: &str = "cargo run --release -p loadtest";
 /// The addresses and the token that it shows.
 const REST: &str = "localhost:5000";
@@ -108,51 +106,16 @@ fn the_tool_has_every_option_that_the_readme_lists() {
     assert!(options > 15, "only {options} options were found");
 }
 
-/// A running shop, and the runtime that it runs on.
-struct Shop {
-    rest: String,
-    grpc: String,
-    shutdown: CancellationToken,
-    _runtime: Runtime,
+/// `text` with the addresses of `shop` in the place of those that the README shows.
+fn here(shop: &Shop, text: &str) -> String {
+    text.replace(GRPC, &shop.grpc.to_string())
+        .replace(REST, &shop.rest.to_string())
 }
 
-impl Shop {
-    fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime can be made");
-        let [rest, grpc] = [(); 2].map(|()| {
-            let listener = TcpListener::bind("127.0.0.1:0");
-            runtime.block_on(listener).expect("there is a free port")
-        });
-        let [rest_at, grpc_at] = [&rest, &grpc].map(|one| one.local_addr().expect("it listens"));
-        let shutdown = CancellationToken::new();
-        let options = Options {
-            token: Some(TOKEN.to_owned()),
-            ..Options::default()
-        };
-        runtime.spawn(app::serve(rest, grpc, options, shutdown.clone()));
-        Self {
-            rest: rest_at.to_string(),
-            grpc: grpc_at.to_string(),
-            shutdown,
-            _runtime: runtime,
-        }
-    }
-
-    /// `text` with the shop's addresses in the place of those that the README shows.
-    fn here(&self, text: &str) -> String {
-        text.replace(GRPC, &self.grpc).replace(REST, &self.rest)
-    }
-
-    /// The other way round.
-    fn there(&self, text: &str) -> String {
-        text.replace(&self.grpc, GRPC).replace(&self.rest, REST)
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
+/// The other way round.
+fn there(shop: &Shop, text: &str) -> String {
+    text.replace(&shop.grpc.to_string(), GRPC)
+        .replace(&shop.rest.to_string(), REST)
 }
 
 /// The commands of the README that begin with `prefix`.
@@ -172,7 +135,7 @@ fn run(room: &Room, args: &[String]) -> Output {
 
 #[test]
 fn the_shop_is_measured_as_the_readme_says() {
-    let (shop, room) = (Shop::start(), Room::new());
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
     let rows = app::rows::orders(1000, app::rows::SEED);
     let rows = rows.map(|row| serde_json::to_string(&row).expect("a row is JSON") + "\n");
     let rows: Vec<_> = rows.collect();
@@ -195,7 +158,7 @@ fn the_shop_is_measured_as_the_readme_says() {
                 if is_study {
                     arg.clone()
                 } else {
-                    shop.here(arg)
+                    here(&shop, arg)
                 }
             })
             .collect();
@@ -203,14 +166,19 @@ fn the_shop_is_measured_as_the_readme_says() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let printed = String::from_utf8_lossy(&output.stdout);
         let wanted = shown.printed.join("\n");
-        assert_eq!(shop.there(printed.trim_end()), wanted, "{}", shown.command);
+        assert_eq!(
+            there(&shop, printed.trim_end()),
+            wanted,
+            "{}",
+            shown.command
+        );
     }
 
     let study = room.path().join("orders.toml");
     let text = fs::read_to_string(&study).expect("it was written");
     let cat = shown("cat orders.toml").remove(0);
     assert_eq!(text.trim_end(), cat.printed.join("\n"));
-    fs::write(&study, shop.here(&text)).expect("it can be written");
+    fs::write(&study, here(&shop, &text)).expect("it can be written");
     let measured = shown("loadtest study orders.toml");
     let measured = measured.iter().find(|shown| shown.printed.is_empty());
     let command = &measured.expect("the study is measured").command;

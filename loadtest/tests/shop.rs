@@ -56,7 +56,7 @@ impl Running {
         }
     }
 
-    /// What REST answers.
+    /// The answer of REST.
     async fn rest(&self, request: Request<String>) -> (StatusCode, Value) {
         let stream = TcpStream::connect(self.rest).await.expect(BOUND);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect(ANSWERS);

@@ -1,7 +1,7 @@
 //! Inputs that are wrong: each ends in one line that says what and how to mend it, and writes nothing.
 
-#[path = "../examples/shop/app/mod.rs"]
-mod app;
+#[path = "support/shop.rs"]
+mod shop;
 mod support;
 
 use std::{
@@ -11,10 +11,8 @@ use std::{
     thread,
 };
 
-use app::Options;
-use serving::CancellationToken;
+use shop::Shop;
 use support::{Room, names, stderr};
-use tokio::runtime::Runtime;
 
 const TOKEN: &str = "s3cret-t0ken-of-the-shop";
 
@@ -31,44 +29,6 @@ service Feed {
   rpc Watch(Nothing) returns (stream Nothing);
   rpc Look(Nothing) returns (Nothing);
 }"#;
-
-/// A shop with a token.
-struct Shop {
-    rest: SocketAddr,
-    grpc: SocketAddr,
-    shutdown: CancellationToken,
-    _runtime: Runtime,
-}
-
-impl Shop {
-    fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime can be made");
-        let bind = || {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0");
-            runtime.block_on(listener).expect("there is a free port")
-        };
-        let (rest, grpc) = (bind(), bind());
-        let [rest_at, grpc_at] = [&rest, &grpc].map(|one| one.local_addr().expect("it listens"));
-        let shutdown = CancellationToken::new();
-        let options = Options {
-            token: Some(TOKEN.to_owned()),
-            ..Options::default()
-        };
-        runtime.spawn(app::serve(rest, grpc, options, shutdown.clone()));
-        Self {
-            rest: rest_at,
-            grpc: grpc_at,
-            shutdown,
-            _runtime: runtime,
-        }
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-    }
-}
 
 /// A server that gives the same bytes to everybody who has sent something.
 fn always(answer: &'static str) -> SocketAddr {
@@ -126,7 +86,7 @@ fn case<'a>(args: &[&str], code: i32, says: &'a [&'a str]) -> Case<'a> {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
-    let (shop, room) = (Shop::start(), Room::new());
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
     let write = |name: &str, bytes: &[u8]| fs::write(room.path().join(name), bytes).unwrap();
     write("good.jsonl", ROW.as_bytes());
     write("empty.jsonl", b"");

@@ -35,10 +35,10 @@ pub(crate) mod proto {
     pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shop.bin"));
 }
 
-/// How long open calls may take once the shop was told to end.
+/// Time that open calls may take once the shop was told to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How the shop behaves.
+/// The behaviour of the shop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// The bearer token that every call needs; none lets everybody in.
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     pub(crate) grpc_work: Duration,
 }
 
-/// What both sides share.
+/// The state that both sides share.
 #[derive(Debug)]
 pub(crate) struct Shop {
     orders: Orders,
@@ -68,7 +68,7 @@ impl Shop {
         }
     }
 
-    /// Whether a call with this `authorization` is let in.
+    /// Returns true if a call with this `authorization` is let in.
     fn admits(&self, authorization: Option<&[u8]>) -> bool {
         self.authorization
             .as_ref()

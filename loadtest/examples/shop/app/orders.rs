@@ -25,7 +25,7 @@ const MOST_PIECES: u32 = 100;
 /// Price of a piece in cents. With the two above, a total fits into 32 bits.
 const MOST_CENTS: u32 = 100_000;
 
-/// What a customer wants.
+/// An order as a customer asks for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewOrder {
@@ -47,7 +47,7 @@ pub(crate) struct Item {
     pub(crate) cents: u32,
 }
 
-/// How an order reaches its customer. The names are those of the contract.
+/// The way in which an order reaches its customer. The names are those of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Delivery {
     #[serde(rename = "DELIVERY_STANDARD")]
@@ -152,7 +152,7 @@ impl Kept {
     }
 }
 
-/// Where the order of this number is kept; numbers begin at 1.
+/// The place of the order of this number; numbers begin at 1.
 fn place(number: u32) -> Option<usize> {
     let index = number.checked_sub(1)?;
     let place = index

@@ -17,7 +17,7 @@ pub(crate) struct Work {
     nanoseconds: AtomicU64,
 }
 
-/// What one side has done.
+/// The work of one side.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Done {
@@ -51,7 +51,7 @@ impl Work {
         self.nanoseconds.fetch_add(done, Relaxed);
     }
 
-    /// What was done so far.
+    /// The work so far.
     pub(crate) fn done(&self) -> Done {
         Done {
             calls: self.calls.load(Relaxed),
