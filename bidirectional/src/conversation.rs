@@ -148,7 +148,7 @@ where
     Ok(sent)
 }
 
-/// How the server is awaited.
+/// The waits for the server.
 struct Waiting<'a> {
     half_closed: &'a CancellationToken,
     silence: Duration,

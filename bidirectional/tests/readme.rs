@@ -20,7 +20,7 @@ const ADDRESS: &str = "127.0.0.1:50051";
 struct Served {
     running: Running,
     address: SocketAddr,
-    /// Whether it answers each message as it comes.
+    /// True if it answers each message as it comes.
     answers_each: bool,
 }
 

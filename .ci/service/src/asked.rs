@@ -1,4 +1,4 @@
-//! What the runner of connectconformance asks for, and what it is answered: messages behind their length in
+//! The requests of the connectconformance runner, and the answers to it: messages behind their length in
 //! four bytes.
 
 use std::{
@@ -28,7 +28,7 @@ impl Asked {
         Ok(Self(ServerCompatRequest::decode(&message[..])?))
     }
 
-    /// What to serve with; certificates are written to `directory`.
+    /// The service's settings; certificates are written to `directory`.
     pub(crate) fn wanted(self, mut tls: TlsArgs, directory: &Path) -> anyhow::Result<Wanted> {
         let write = |name: &str, bytes: &[u8]| {
             let path = directory.join(name);

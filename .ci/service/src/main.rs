@@ -44,12 +44,12 @@ struct Args {
     tls: TlsArgs,
 }
 
-/// What a service is served with.
+/// The settings that a service is served with.
 struct Wanted {
     /// Bytes of a message.
     limit: usize,
     tls: TlsArgs,
-    /// What the runner wants to be told.
+    /// The question of the conformance runner, if it started this.
     asked: Option<asked::Asked>,
 }
 

@@ -104,7 +104,7 @@ async fn part(parameters: ResponseParameters) -> Result<StreamingOutputCallRespo
     })
 }
 
-/// Whether message `index` came compressed, if the client says that it should.
+/// Returns true if message `index` came compressed, if the client says that it should.
 fn expected(flags: Option<&Flags>, index: usize, expect: Option<BoolValue>) -> Result<(), Status> {
     match (expect, flags) {
         (Some(BoolValue { value }), Some(flags)) if flags.compressed(index) != Some(value) => {

@@ -43,7 +43,7 @@ pub struct Measurement {
     /// Whether the server's processes were there when the window opened and not when it closed.
     #[serde(default)]
     pub server_lost: bool,
-    /// What the server asked others for, where it was found by its port and the system tells.
+    /// The server's requests to others, if it was found by its port and the system tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_asked: Option<Asked>,
     /// Replies over the whole attack, ramp and warm-up included; runs of earlier versions do not say.
@@ -103,7 +103,7 @@ pub enum CpuSource {
 }
 
 impl CpuSource {
-    /// How far ticks may put CPU time off, a tick at each end, in microseconds; 0 if they are not counted in.
+    /// The error of CPU time by ticks, one at each end, in microseconds; 0 if they are not counted in.
     pub fn tick_error_us(self) -> u64 {
         match self {
             Self::Scheduler | Self::ControlGroup => 0,
@@ -112,7 +112,7 @@ impl CpuSource {
     }
 }
 
-/// What the server asked others for while it was measured, over connections that it opened itself: their
+/// The server's requests to others while it was measured, over connections that it opened itself: their
 /// CPU time is not in its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asked {

@@ -90,7 +90,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether `body` is JSON or empty: in whole for a sample, else by how it begins.
+/// Returns true if `body` is JSON or empty: in whole for a sample, else by how it begins.
 fn is_json(body: &[u8], is_sample: bool) -> bool {
     if is_sample {
         return body.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();

@@ -27,7 +27,7 @@ pub struct TrialSpec {
     pub timing: Timing,
     /// Whose CPU time and memory are the server's, where it runs on this machine.
     pub server: Accounts,
-    /// Whether to look for what the server asks others for: its processes were found by their port, and may
+    /// True if the server's requests to others are to be looked for: its processes were found by their port, and may
     /// be a proxy's.
     pub watch_for_others: bool,
     /// CPU affinity of the worker process; none leaves it as it is.
@@ -56,7 +56,7 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Value of `Host` or `:authority`, such as `localhost:5000`.
     pub authority: String,
-    /// How the connection is encrypted, if it is.
+    /// The encryption of the connection, if it has any.
     #[serde(default)]
     pub tls: Option<Tls>,
 }
@@ -71,14 +71,14 @@ impl Endpoint {
     }
 }
 
-/// How a connection is encrypted.
+/// The encryption of a connection.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// The name that the server's certificate has to be for.
     pub server_name: String,
     /// Roots that it may come from, as PEM; none stands for those of the system.
     pub roots: Option<String>,
-    /// Whether it is verified at all.
+    /// True if it is verified at all.
     pub is_verified: bool,
     /// The client's own, if the server asks for it.
     pub identity: Option<Identity>,

@@ -52,7 +52,7 @@ pub(crate) struct Kept {
     pub(crate) at_rest_kib: Option<u64>,
     /// Cores of server and generator.
     pub(crate) cores: BTreeSet<usize>,
-    /// What the server asked others for, from the beginning to the end of the window.
+    /// The server's requests to others, from the beginning to the end of the window.
     pub(crate) asked: Option<Asked>,
     /// Dispatch delays in the window, in nanoseconds.
     pub(crate) delays: Option<Histogram<u64>>,
@@ -192,7 +192,7 @@ impl Timekeeper {
         before.flatten()
     }
 
-    /// What the server asked others for until now.
+    /// The server's requests to others until now.
     fn asked(&self, before: &Conversations) -> Option<Asked> {
         let (replies, _) = self.window.tally.replies();
         let Talk {

@@ -16,7 +16,7 @@ use crate::{
     wire::{self, Counted},
 };
 
-/// How connections to an endpoint are made: with TLS or without.
+/// The maker of connections to an endpoint, with TLS or without.
 #[derive(Clone)]
 pub struct Connector {
     tls: Option<(TlsConnector, ServerName<'static>)>,
@@ -28,7 +28,7 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<Counted>>),
 }
 
-/// What cannot be used of a description of TLS, in a sentence.
+/// The part of a description of TLS that cannot be used, in a sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidTls(String);

@@ -89,7 +89,7 @@ pub(crate) fn decide(claim: Trimmed, logs: Interval, floor: Floor, permutation_p
 mod tests {
     use super::*;
 
-    /// What has this 95% interval.
+    /// A log-ratio with this 95% interval.
     fn trimmed(low: f64, high: f64) -> Trimmed {
         let freedom = 9.0;
         let unit = Trimmed {

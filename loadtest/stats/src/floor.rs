@@ -22,7 +22,7 @@ impl Floor {
         Self { part, twin }
     }
 
-    /// Whether `claim`, a log-ratio, is further from 0 than the twin's, beyond the error of both.
+    /// Returns true if `claim`, a log-ratio, is further from 0 than the twin's, beyond the error of both.
     ///
     /// The half-widths of the two intervals add as squares (MOVER: Zou and Donner, Statistics in Medicine 27(10),
     /// 2008): added as they are, or with a claim held against the far end of the twin's interval, the noise of

@@ -27,7 +27,7 @@ impl Accounts {
         }
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.processes.is_empty() && self.families.is_empty() && self.control_groups.is_empty()
     }

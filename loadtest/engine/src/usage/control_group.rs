@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-/// Where groups are, on systems with version 2 alone and on those with both.
+/// The folders of groups, on systems with version 2 alone and on those with both.
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
-/// What a group has used, with all groups in it.
+/// The use of a group, with all groups in it.
 pub(super) struct Used {
     pub(super) cpu: Duration,
     pub(super) memory_kib: u64,
@@ -26,7 +26,7 @@ pub fn find(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(found).ok()
 }
 
-/// Whether process `pid` is in the group of `folder`, or in one within it.
+/// Returns true if process `pid` is in the group of `folder`, or in one within it.
 pub fn holds(folder: &Path, pid: u32) -> bool {
     let Ok(groups) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else {
         return false;
@@ -40,7 +40,7 @@ pub fn holds(folder: &Path, pid: u32) -> bool {
         .any(|root| Path::new(root).join(name).starts_with(folder))
 }
 
-/// What the group of `folder` has used; none if the system does not tell.
+/// The use of the group of `folder`; none if the system does not tell.
 pub(super) fn read(folder: &Path) -> Option<Used> {
     let stat = fs::read_to_string(folder.join("cpu.stat")).ok()?;
     let micros = stat

@@ -24,7 +24,7 @@ pub(crate) struct Conversations {
     active_opens: u64,
 }
 
-/// What lies between two moments.
+/// The difference between two moments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Talk {
     /// Bytes received over connections that the server opened.
@@ -75,7 +75,7 @@ impl Conversations {
         })
     }
 
-    /// What was said since `before`.
+    /// The conversations since `before`.
     pub(crate) fn since(&self, before: &Self) -> Talk {
         let mut by_peer: HashMap<SocketAddr, u64> = HashMap::new();
         for (inode, (peer, received)) in &self.opened {
@@ -132,7 +132,7 @@ const ESTABLISHED: u32 = 1 << 1;
 const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const MESSAGE: usize = 72;
-/// Where `tcp_info` has the bytes received (linux/tcp.h).
+/// The offset of the bytes received in `tcp_info` (linux/tcp.h).
 const BYTES_RECEIVED: usize = 128;
 /// A part of a dump is at most 32 KiB.
 const BUFFER: usize = 64 * 1024;

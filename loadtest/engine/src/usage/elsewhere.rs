@@ -66,7 +66,7 @@ pub(super) fn of_ended_children(_pid: u32) -> Option<Duration> {
 #[derive(Clone, Debug)]
 pub(crate) struct Conversations;
 
-/// What was said over them: never known.
+/// The conversations over them: never known.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Talk {
     pub(crate) received: u64,
