@@ -11,7 +11,9 @@ numbers() {
 }
 mapfile -t ours < <(numbers .ci/interop/run.sh; numbers .ci/conformance/run.sh)
 mapfile -t stock < <(numbers .ci/interop/run.sh --stock; numbers .ci/conformance/run.sh --stock)
-names=("gRPC's interop client, cleartext and TLS" 'connect conformance, cleartext' 'connect conformance, TLS and mutual TLS')
+stock+=('') # It has no client of its own.
+names=("gRPC's interop client, cleartext and TLS" 'connect conformance, cleartext'
+    'connect conformance, TLS and mutual TLS' 'connect conformance, client mode, cleartext')
 echo '| suite | on `serving` | on stock tonic |'
 echo '|---|---|---|'
-for i in "${!names[@]}"; do echo "| ${names[i]} | ${ours[i]:-?} | ${stock[i]:-?} |"; done
+for i in "${!names[@]}"; do echo "| ${names[i]} | ${ours[i]-?} | ${stock[i]-?} |"; done

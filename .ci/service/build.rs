@@ -11,7 +11,7 @@ const SERVICES: [&str; 3] = ["TestService", "OpenRcaService", "ConformanceServic
 fn main() -> anyhow::Result<()> {
     let testing = fs::read(path("TESTING_CONTRACT")?)?;
     let testing = FileDescriptorSet::decode(&testing[..])?;
-    let files = ["service", "server_compat"];
+    let files = ["service", "server_compat", "client_compat"];
     let files = files.map(|file| format!("connectrpc/conformance/v1/{file}.proto"));
     let conformance = protox::compile(files, [path("CONFORMANCE_PROTOS")?])?;
 

@@ -124,6 +124,19 @@ impl CallError {
         )
     }
 
+    /// Returns true if a server that ends a call at its deadline may look like this. Its timer may be the
+    /// first to be seen.
+    pub(crate) fn may_be_a_cut(&self) -> bool {
+        let is_cancelled = matches!(
+            self,
+            Self::Status {
+                code: Code::Cancelled,
+                ..
+            }
+        );
+        is_cancelled || matches!(self, Self::Broken { .. })
+    }
+
     /// The time that the server wants the caller to wait before it tries again, if it wants it to try again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -70,6 +70,13 @@ impl Retry {
         loop {
             let result = timeout_at(end, attempt()).await;
             let result = result.unwrap_or(Err(CallError::Deadline { deadline }));
+            let result =
+                result.map_err(
+                    |error| match error.may_be_a_cut() && Instant::now() >= end {
+                        true => CallError::Deadline { deadline },
+                        false => error,
+                    },
+                );
             let error = match result {
                 Err(error) if retried < self.retries => error,
                 result => return result,

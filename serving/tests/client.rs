@@ -294,6 +294,25 @@ async fn what_the_client_finds_is_not_said_to_be_the_servers_word() {
 }
 
 #[tokio::test]
+async fn the_status_is_that_of_the_trailers_where_there_are_any() {
+    let head = [("content-type", "application/grpc"), ("grpc-status", "8")];
+    let trailers = [("grpc-status", "9"), ("grpc-message", "not yet")];
+    let error = watched_error(&head, b"", &trailers).await;
+    assert_eq!(
+        error.to_string(),
+        "the server answered FAILED_PRECONDITION: not yet"
+    );
+    // A body that ends without any has no status, whatever its head says.
+    let error = watched_error(&head, b"", &[]).await;
+    assert!(
+        error
+            .to_string()
+            .starts_with("the client cannot use what the server answered"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn the_time_that_a_server_asks_for_comes_with_its_status() {
     use tonic_types::{ErrorDetails, StatusExt};
     let asked = Duration::from_secs(7);

@@ -137,3 +137,39 @@ async fn what_the_server_asks_for_is_waited_for_whatever_the_code() {
         assert!(pauses.iter().all(|pause| *pause >= asked), "{pauses:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_cuts_the_call_off_at_its_deadline_is_no_other_failure() {
+    let deadline = Duration::from_secs(1);
+    let broken = || CallError::Broken {
+        reason: String::new(),
+    };
+    for error in [broken, || status(Code::Cancelled)] {
+        let cut = async |after: Duration| {
+            let attempt = Retry::times(0).run(deadline, async || {
+                tokio::time::sleep(after).await;
+                Err::<(), _>(error())
+            });
+            attempt.await.unwrap_err()
+        };
+        let before = cut(deadline / 2).await;
+        assert!(!matches!(before, CallError::Deadline { .. }), "{before}");
+        let at_its_end = cut(deadline).await;
+        assert!(
+            matches!(at_its_end, CallError::Deadline { .. }),
+            "{at_its_end}"
+        );
+    }
+    // What it says itself is its word, however late.
+    let late = Retry::times(0).run(deadline, async || {
+        tokio::time::sleep(deadline).await;
+        Err::<(), _>(status(Code::NotFound))
+    });
+    assert!(matches!(
+        late.await,
+        Err(CallError::Status {
+            code: Code::NotFound,
+            ..
+        })
+    ));
+}

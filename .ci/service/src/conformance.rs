@@ -29,7 +29,7 @@ pub(crate) struct Conformance;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// `headers` as metadata.
-fn map(headers: &[Header]) -> MetadataMap {
+pub(crate) fn map(headers: &[Header]) -> MetadataMap {
     let mut map = HeaderMap::new();
     for header in headers {
         // What is no header is missed by the runner.
@@ -43,6 +43,19 @@ fn map(headers: &[Header]) -> MetadataMap {
     MetadataMap::from_headers(map)
 }
 
+/// `headers` as the runner writes them.
+pub(crate) fn read(headers: &HeaderMap) -> Vec<Header> {
+    let values = |name| {
+        let values = headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let headers = headers.keys().map(|name| Header {
+        name: name.to_string(),
+        value: values(name).collect(),
+    });
+    headers.collect()
+}
+
 fn any(name: &str, message: &impl Message) -> Any {
     Any {
         type_url: format!("type.googleapis.com/connectrpc.conformance.v1.{name}"),
@@ -52,37 +65,25 @@ fn any(name: &str, message: &impl Message) -> Any {
 
 fn info(metadata: &MetadataMap, requests: Vec<Any>) -> RequestInfo {
     let headers = metadata.clone().into_headers();
-    let mut request_headers = Vec::new();
-    for name in headers.keys() {
-        let value = headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .collect();
-        request_headers.push(Header {
-            name: name.to_string(),
-            value,
-        });
-    }
     let timeout_ms = headers
         .get("grpc-timeout")
         .and_then(|value| serving::grpc_timeout::parse(value.as_bytes()).ok())
         .map(|timeout| timeout.as_millis() as i64);
     RequestInfo {
-        request_headers,
+        request_headers: read(&headers),
         timeout_ms,
         requests,
         connect_get_info: None,
     }
 }
 #[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
+pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
     code: i32,
     #[prost(string, tag = "2")]
     message: String,
     #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
+    pub(crate) details: Vec<Any>,
 }
 
 fn status(error: Error, info: Option<RequestInfo>, trailers: &[Header]) -> Status {

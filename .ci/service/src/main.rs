@@ -2,14 +2,15 @@
 //!
 //! `suite-service testing` serves grpc.testing.TestService until it is ended, and prints where.
 //! `suite-service conformance` serves connectrpc.conformance.v1.ConformanceService as its runner asks for on
-//! standard input. build.sh builds it.
+//! standard input. `suite-service calling` is its client: it makes the calls that standard input asks for. build.sh builds it.
 
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serving::{args::ServerArgs, tls::TlsArgs};
 
 mod asked;
+mod calling;
 mod conformance;
 mod flags;
 mod load;
@@ -26,15 +27,21 @@ mod contracts {
 /// Bytes of a message, unless the suite asks for another limit: gRPC's own default
 const MESSAGE: usize = 4 * 1024 * 1024;
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Parser)]
+enum Program {
+    Testing(Args),
+    Conformance(Args),
+    Calling,
+}
+
+#[derive(Clone, Copy, Debug)]
 enum Suite {
     Testing,
     Conformance,
 }
 
-#[derive(Parser)]
+#[derive(clap::Args)]
 struct Args {
-    suite: Suite,
     /// Serve on tonic's own server
     #[arg(long)]
     stock: bool,
@@ -67,12 +74,15 @@ impl Wanted {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Args {
-        suite,
-        stock,
-        server,
-        tls,
-    } = Args::parse();
+    let (suite, args) = match Program::parse() {
+        Program::Testing(args) => (Suite::Testing, args),
+        Program::Conformance(args) => (Suite::Conformance, args),
+        Program::Calling => {
+            serving::client::block_on(calling::run())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let Args { stock, server, tls } = args;
     let files = tempfile::tempdir()?;
     let wanted = match suite {
         Suite::Testing => Wanted {

@@ -87,7 +87,12 @@ impl Service<Request<Body>> for Watched {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let seen = Arc::clone(&self.seen);
-        let answer = self.channel.call(request).map_ok(move |answer| {
+        let answer = self.channel.call(request).map_ok(move |mut answer| {
+            // The head has the status only if it is all there is (PROTOCOL-HTTP2.md, Trailers-Only); tonic takes
+            // it in any case.
+            if !http_body::Body::is_end_stream(answer.body()) {
+                answer.headers_mut().remove(Status::GRPC_STATUS);
+            }
             seen.look(answer.headers());
             let kind = answer.headers().get(CONTENT_TYPE);
             let is_grpc = kind.is_some_and(|kind| begins(kind.as_bytes(), MEDIA_TYPE));
