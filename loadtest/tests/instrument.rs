@@ -66,7 +66,7 @@ fn asked_for_more_than_it_can_give_the_generator_says_so_and_nothing_is_claimed(
         "1000000",
         // Calls that were due are waited for so long.
         "--timeout",
-        "0.5",
+        "2",
         "--run-time",
         "1s",
         "--rounds",
