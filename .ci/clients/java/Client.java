@@ -20,7 +20,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Calls the servers with grpc-java, a line for each check, and exits with 1 if one fails. Messages are bytes, written
+ * Calls the servers with grpc-java, a line for each check, and exits with 3 if one fails. Messages are bytes, written
  * by hand. Run by ../run.sh, which names the servers' addresses in the environment.
  */
 public class Client {
@@ -173,6 +173,6 @@ public class Client {
             check("EACH: " + count + " messages of 5 bytes", () -> talk(DEFAULT, count, 5));
         }
         check("EACH: 64 messages of 1 MiB", () -> talk(DEFAULT, 64, 1 << 20));
-        System.exit(failed ? 1 : 0);
+        System.exit(failed ? 3 : 0);
     }
 }

@@ -1,5 +1,5 @@
 // Calls the servers with grpc-js and, over gRPC-Web, with grpc-web and connect-es; a line for each check, and
-// exit code 1 if one fails. Run by ../run.sh, which names addresses and contracts in the environment.
+// exit code 3 if one fails. Run by ../run.sh, which names addresses and contracts in the environment.
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -37,7 +37,7 @@ async function check(name, run) {
     clearTimeout(timer);
     console.log('ok  ', name.padEnd(60), `${Date.now() - begun}ms`);
   } catch (error) {
-    process.exitCode = 1;
+    process.exitCode = 3;
     console.log('FAIL', name.padEnd(60), `${Date.now() - begun}ms`, String(error.message ?? error).slice(0, 300));
   }
 }

@@ -1,4 +1,4 @@
-// Calls the servers with grpc-go and connect-go, a line for each check, and exits with 1 if one fails.
+// Calls the servers with grpc-go and connect-go, a line for each check, and exits with 3 if one fails.
 //
 // Run by .ci/clients/run.sh, which names the servers' addresses in the environment: UNARY, EACH, PAIRS and
 // AFTER_HALF_CLOSE (bidirectional in its orders), DUAL, REST, TESTING (TestService).
@@ -86,6 +86,6 @@ func main() {
 	connectCalls()
 	manyMessages()
 	if failed {
-		os.Exit(1)
+		os.Exit(3)
 	}
 }
