@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # nginx and HAProxy in front of both ports of dual-mode, and idle connections without a proxy.
 #
-# Refusals of bodies that were not read, by Python, curl, Node and Go, straight and through each proxy; a rolling
-# restart of two replicas under load; 4,096 idle connections of each protocol under a soft limit of 1,024
-# descriptors. Run with `.ci/proxies/run.sh [refusals|restart|idle]...`. It needs cargo, Go with the Go module proxy, Node, Python and
+# Refusals of bodies that were not read, by Python, curl, Node and Go, straight and through each proxy; streams by
+# grpc-go; a rolling restart of two replicas under load, REST, gRPC-Web and gRPC; 4,096 idle connections of each protocol under a soft limit of 1,024
+# descriptors. Run with `.ci/proxies/run.sh [refusals|streams|restart|idle]...`. It needs cargo, Go with the Go module proxy, Node, Python and
 # Debian's packages. TIMES is how often each refusal is asked for (20).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,8 +15,9 @@ for package in nginx haproxy curl; do
         apt-get install -y -qq --no-install-recommends nginx haproxy curl >/dev/null
     fi
 done
-(cd .ci/go && go build -o "$work" ./refusals)
+(cd .ci/go && go build -o "$work" ./refusals ./load)
 program dual-mode dual-mode
+program bidirectional server
 failed=()
 times=${TIMES:-20}
 
@@ -33,9 +34,11 @@ replica() {
 }
 replica 1
 replica 2
+serve streams "$work/bidirectional" --grpc-port 0 --log warn
+STREAMS=$(port streams gRPC)
 
 configured() {
-    sed -E "$(for name in REST1 REST2 GRPC1 GRPC2 {NGINX,HAPROXY}_{REST,WEB,GRPC}; do
+    sed -E "$(for name in REST1 REST2 GRPC1 GRPC2 STREAMS {NGINX,HAPROXY}_{REST,WEB,GRPC}; do
         echo "s/@$name@/${!name}/g;"
     done)" "$1"
 }
@@ -75,26 +78,51 @@ all_refusals() {
     refusals HAProxy "$HAPROXY_REST" "$HAPROXY_WEB"
 }
 
-# restart NAME REST GRPC: each replica is ended and comes back, while the proxy is called.
+# Streams of many messages, by gRPC itself.
+all_streams() {
+    local name
+    for name in STREAMS NGINX_GRPC HAPROXY_GRPC; do
+        echo "-- streams, $name"
+        "$work/load" --stream "127.0.0.1:${!name}" || failed+=("streams, $name")
+    done
+}
+
+# restart NAME COMMAND...: each replica is ended and comes back, while the commands of the load call, each of which
+# is one word for the shell to take apart. No call may be lost, by who asks or by who answers.
 restart() {
-    echo "-- a rolling restart behind $1"
-    mkfifo "$work/$1.load"
-    python3 .ci/proxies/load.py "127.0.0.1:$2" "127.0.0.1:$3" <"$work/$1.load" &
-    local load=$!
-    exec 9>"$work/$1.load"
+    local name=$1 loads=() load pipe code
+    shift
+    echo "-- a rolling restart behind $name"
+    for load; do
+        pipe=$work/load.${#loads[@]}
+        mkfifo "$pipe"
+        eval "$load" <"$pipe" &
+        loads+=($!)
+    done
+    # Opened one after the other, as each load waits for its own.
+    exec 8>"$work/load.0" 9>"$work/load.$((${#loads[@]} - 1))"
     for number in 1 2; do
         sleep 1 # of load before, between and after
-        stop "replica$number"
-        # Without the pipe, whose end it would hold open.
-        replica "$number" 9>&-
+        kill "${pids[replica$number]}"
+        code=0
+        wait "${pids[replica$number]}" || code=$?
+        unset "pids[replica$number]"
+        [ "$code" = 0 ] || failed+=("replica $number behind $name: exit code $code")
+        # Without the pipes, whose ends it would hold open.
+        replica "$number" 8>&- 9>&-
         sleep 1 # HAProxy asks every 200 ms
     done
-    exec 9>&-
-    wait "$load" || failed+=("a rolling restart behind $1")
+    exec 8>&- 9>&-
+    for load in "${loads[@]}"; do
+        wait "$load" || failed+=("a rolling restart behind $name")
+    done
+    rm "$work"/load.[0-9]
 }
 all_restarts() {
-    restart nginx "$NGINX_REST" "$NGINX_WEB"
-    restart HAProxy "$HAPROXY_REST" "$HAPROXY_WEB"
+    local by_http='python3 .ci/proxies/load.py' by_grpc=$work/load
+    restart nginx "$by_http 127.0.0.1:$NGINX_REST 127.0.0.1:$NGINX_WEB" "$by_grpc 127.0.0.1:$NGINX_GRPC"
+    restart HAProxy "$by_http 127.0.0.1:$HAPROXY_REST 127.0.0.1:$HAPROXY_WEB" "$by_grpc 127.0.0.1:$HAPROXY_GRPC"
+    restart 'no proxy' "$by_grpc 127.0.0.1:$GRPC1 127.0.0.1:$GRPC2"
 }
 
 # Idle connections under the usual soft limit, one protocol and port after the other.
@@ -117,13 +145,14 @@ all_idle() {
     done; done
 }
 
-[ "$#" -gt 0 ] || set -- refusals restart idle
+[ "$#" -gt 0 ] || set -- refusals streams restart idle
 for part; do
     case $part in
     refusals) all_refusals ;;
+    streams) all_streams ;;
     restart) all_restarts ;;
     idle) all_idle ;;
-    *) echo "refusals, restart or idle, not $part" >&2; exit 2 ;;
+    *) echo "refusals, streams, restart or idle, not $part" >&2; exit 2 ;;
     esac
 done
 [ "${#failed[@]}" = 0 ] || { printf 'failed: %s\n' "${failed[@]}" >&2; exit 1; }
