@@ -61,6 +61,12 @@ pub enum Fault {
     /// A page of another origin asks for what may change something.
     #[error("{}", Refusal::ForeignOrigin.message())]
     ForeignOrigin,
+    /// The server does not know who calls.
+    #[error("{}", Refusal::Unauthenticated.message())]
+    Unauthenticated,
+    /// The caller is known, and may not make this call.
+    #[error("{}", Refusal::NotAllowed.message())]
+    NotAllowed,
     /// The rest of the request did not come.
     #[error("the request paused for too long, or broke off")]
     Incomplete,
@@ -145,6 +151,16 @@ impl Fault {
                 Code::PermissionDenied,
                 StatusCode::FORBIDDEN,
             ),
+            Self::Unauthenticated => (
+                "UNAUTHENTICATED",
+                Code::Unauthenticated,
+                StatusCode::UNAUTHORIZED,
+            ),
+            Self::NotAllowed => (
+                "PERMISSION_DENIED",
+                Code::PermissionDenied,
+                StatusCode::FORBIDDEN,
+            ),
             Self::Incomplete => ("INCOMPLETE", Code::Cancelled, StatusCode::REQUEST_TIMEOUT),
             Self::NotOneMessage { .. } => (
                 "NOT_ONE_MESSAGE",
@@ -214,6 +230,8 @@ impl From<Refusal> for Fault {
             Refusal::UriTooLong => Self::UriTooLong,
             Refusal::UnknownHost => Self::UnknownHost,
             Refusal::ForeignOrigin => Self::ForeignOrigin,
+            Refusal::Unauthenticated => Self::Unauthenticated,
+            Refusal::NotAllowed => Self::NotAllowed,
             Refusal::Draining => Self::Draining,
             Refusal::Panicked => Self::Internal,
         }
@@ -277,6 +295,8 @@ mod tests {
             Fault::UriTooLong,
             Fault::UnknownHost,
             Fault::ForeignOrigin,
+            Fault::Unauthenticated,
+            Fault::NotAllowed,
             Fault::Incomplete,
             Fault::NotOneMessage { came_more: true },
             Fault::CompressedWithoutEncoding,

@@ -20,14 +20,19 @@ pub mod rest;
 use axum::http::HeaderValue;
 use greetings::{Answer, Fault, Request};
 use rest::GrpcWeb;
-use serving::{CancellationToken, cors::Origins, drain::ServeError, server::Listener};
+use serving::{
+    CancellationToken, authorization::Authorization, cors::Origins, drain::ServeError,
+    server::Listener,
+};
 
 /// The shortest answer, in bytes, that is worth compressing: it fills more than one packet.
 const COMPRESSED_FROM: u16 = 1400;
 
-/// What browsers are told, each as [`serving::cors::origin`] reads it.
+/// To whom the service is open, and what browsers are told. Origins are as [`serving::cors::origin`] reads them.
 #[derive(Clone, Debug, Default)]
-pub struct Browsers {
+pub struct Options {
+    /// Who may call, over either transport.
+    pub authorization: Authorization,
     /// The origins whose pages may read answers, beside the server's own page.
     pub origins: Vec<HeaderValue>,
     /// The origin of the server's own page, where a proxy makes another of it.
@@ -36,43 +41,57 @@ pub struct Browsers {
     pub grpc_url: Option<HeaderValue>,
 }
 
-/// Serves REST on `rest` and gRPC on `grpc`, and `browsers` too, until `shutdown` is cancelled and the
+/// Serves REST on `rest` and gRPC on `grpc`, as `options` say, until `shutdown` is cancelled and the
 /// calls in flight have finished. If either ends for any other reason, the other is stopped too.
 ///
 /// # Errors
 /// [`ServeError`], naming the side that failed.
-pub async fn serve_browsers(
-    browsers: Browsers,
+pub async fn serve_with(
+    options: Options,
     rest: impl Into<Listener>,
     grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (rest, grpc) = (rest.into(), grpc.into());
     let port = |listener: &Listener| Some(listener.socket.local_addr().ok()?.port());
-    let grpc_web = match (browsers.grpc_url, port(&grpc)) {
+    let grpc_web = match (options.grpc_url, port(&grpc)) {
         (Some(url), _) => GrpcWeb::At(url),
         (None, Some(port)) => GrpcWeb::Port(port),
         (None, None) => GrpcWeb::Here,
     };
     let own = port(&rest);
     let origins = |own_port| Origins {
-        named: browsers.origins.clone(),
-        public: browsers.public.clone(),
+        named: options.origins.clone(),
+        public: options.public.clone(),
         own_port,
         ..Origins::default()
     };
     let both = shutdown.child_token();
     let (rest, grpc) = tokio::join!(
         then_cancel(
-            rest::serve(rest, origins(None), grpc_web, both.clone()),
+            rest::serve(
+                rest,
+                origins(None),
+                options.authorization.clone(),
+                grpc_web,
+                both.clone()
+            ),
             &both
         ),
-        then_cancel(grpc::serve(grpc, origins(own), both.clone()), &both),
+        then_cancel(
+            grpc::serve(
+                grpc,
+                origins(own),
+                options.authorization.clone(),
+                both.clone()
+            ),
+            &both
+        ),
     );
     rest.and(grpc)
 }
 
-/// The same, for no pages but the server's own.
+/// The same, with [`Options::default`]: for anybody, and for no pages but the server's own.
 ///
 /// # Errors
 /// [`ServeError`], naming the side that failed.
@@ -81,7 +100,7 @@ pub async fn serve(
     grpc: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_browsers(Browsers::default(), rest, grpc, shutdown).await
+    serve_with(Options::default(), rest, grpc, shutdown).await
 }
 
 /// The same two services on one `listener`, told apart by the content type of each request. Limits
@@ -90,23 +109,24 @@ pub async fn serve(
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve_on_one_port(
-    browsers: Browsers,
+    options: Options,
     listener: impl Into<Listener>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
     let origins = Origins {
-        named: browsers.origins,
-        public: browsers.public,
+        named: options.origins,
+        public: options.public,
         ..Origins::default()
     };
     let rest = rest::side(
         &listener.limits,
         origins.clone(),
+        options.authorization.clone(),
         &GrpcWeb::Here,
         shutdown.clone(),
     );
-    let (grpc, told) = grpc::side(&listener.limits, origins, shutdown).await;
+    let (grpc, told) = grpc::side(&listener.limits, origins, options.authorization, shutdown).await;
     listener.serve_both("REST and gRPC", rest, grpc, told).await
 }
 

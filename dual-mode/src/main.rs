@@ -6,10 +6,11 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Parser;
-use dual_mode::Browsers;
+use dual_mode::Options;
 use serving::{
     admin::{Admin, AdminArgs},
     args::ServerArgs,
+    authorization::AuthorizationArgs,
     cors, listener, process,
     tls::TlsArgs,
 };
@@ -49,6 +50,9 @@ struct Args {
     tls: TlsArgs,
 
     #[command(flatten)]
+    authorization: AuthorizationArgs,
+
+    #[command(flatten)]
     admin: AdminArgs,
 }
 
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         grpc_url,
         server,
         tls,
+        authorization,
         admin,
     } = serving::args::parse::<Args>();
     let listeners = if one_port { 1 } else { 2 };
@@ -76,6 +81,7 @@ fn main() -> ExitCode {
             false => Some(listener::bind("gRPC", server.grpc_address(), "--grpc-port").await?),
         };
         process.tls = tls.start()?;
+        let authorization = authorization.start(server.bind, process.tls.as_ref())?;
         let admin = Admin::start(&admin, "dual-mode", &mut process).await?;
         let rest_at = rest.local_addr()?;
         let grpc_at = grpc.as_ref().map_or(Ok(rest_at), TcpListener::local_addr)?;
@@ -87,14 +93,15 @@ fn main() -> ExitCode {
             grpc.map(|grpc| process.listener(grpc)),
         );
         let shutdown = process.shutdown;
-        let browsers = Browsers {
+        let options = Options {
+            authorization,
             origins,
             public,
             grpc_url,
         };
         let served = match grpc {
-            Some(grpc) => dual_mode::serve_browsers(browsers, rest, grpc, shutdown).await,
-            None => dual_mode::serve_on_one_port(browsers, rest, shutdown).await,
+            Some(grpc) => dual_mode::serve_with(options, rest, grpc, shutdown).await,
+            None => dual_mode::serve_on_one_port(options, rest, shutdown).await,
         };
         admin.end().await;
         Ok(served?)

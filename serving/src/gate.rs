@@ -90,12 +90,10 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let stopped = self.gate.answer(&request).map(Box::new);
-        let answer = match stopped {
-            None => Some(self.service.call(request)),
-            Some(_) => None,
-        };
-        Passing { answer, stopped }
+        match self.gate.answer(&request) {
+            None => Passing::on(self.service.call(request)),
+            Some(answer) => Passing::stopped(answer),
+        }
     }
 }
 
@@ -105,6 +103,24 @@ pin_project_lite::pin_project! {
         #[pin]
         answer: Option<F>,
         stopped: Option<Box<Response<Full<Bytes>>>>,
+    }
+}
+
+impl<F> Passing<F> {
+    /// The `answer` of the service.
+    pub(crate) fn on(answer: F) -> Self {
+        Self {
+            answer: Some(answer),
+            stopped: None,
+        }
+    }
+
+    /// The answer of the gate.
+    pub(crate) fn stopped(answer: Response<Full<Bytes>>) -> Self {
+        Self {
+            answer: None,
+            stopped: Some(Box::new(answer)),
+        }
     }
 }
 

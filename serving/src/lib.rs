@@ -5,7 +5,7 @@
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
 //! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
 //! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`] and
-//! [`cross_site`], which are tower layers; around a gRPC service [`status_mapping`], another; [`operations`] beside the service, and [`admin`] where
+//! [`cross_site`], which are tower layers, and [`authorization`], a third; around a gRPC service [`status_mapping`], another; [`operations`] beside the service, and [`admin`] where
 //! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
 //!
@@ -18,6 +18,7 @@
 #[cfg(feature = "admin")]
 pub mod admin;
 pub mod args;
+pub mod authorization;
 pub mod body;
 mod chunk;
 pub mod client;
@@ -45,6 +46,7 @@ mod pieces;
 pub mod process;
 mod received;
 pub mod refusal;
+mod reload;
 pub mod retry;
 pub mod server;
 pub mod service;

@@ -31,6 +31,10 @@ pub enum Refusal {
     UnknownHost,
     /// A page of another origin has a browser ask for what may change something.
     ForeignOrigin,
+    /// It does not say by whom it is made, or says it in a way that cannot be trusted.
+    Unauthenticated,
+    /// Its caller is known, and may not make it.
+    NotAllowed,
     /// The server is going away.
     Draining,
     /// The service panicked.
@@ -56,6 +60,10 @@ impl Refusal {
                 "pages of this origin may not call the server; start it with the origin as --cors-origin, \
                  or as --public-origin if it is the server's own behind a proxy"
             }
+            Self::Unauthenticated => {
+                "the call needs one Authorization header with a token that the server knows, as Bearer TOKEN"
+            }
+            Self::NotAllowed => "this caller may not make this call",
             Self::Draining => "the server is going away; call another one",
             Self::Panicked => "internal error",
         }
@@ -71,6 +79,8 @@ impl Refusal {
             | Self::MalformedHost
             | Self::UnknownHost
             | Self::ForeignOrigin
+            | Self::Unauthenticated
+            | Self::NotAllowed
             | Self::Panicked => None,
         }
     }
@@ -83,7 +93,8 @@ impl Refusal {
             Self::MalformedDeadline | Self::MalformedHost => StatusCode::BAD_REQUEST,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::ForeignOrigin | Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -121,7 +132,10 @@ impl GrpcStatus {
             Refusal::Overloaded | Refusal::UriTooLong => Code::ResourceExhausted,
             Refusal::DeadlinePassed => Code::DeadlineExceeded,
             Refusal::MalformedDeadline | Refusal::MalformedHost => Code::InvalidArgument,
-            Refusal::UnknownHost | Refusal::ForeignOrigin => Code::PermissionDenied,
+            Refusal::UnknownHost | Refusal::ForeignOrigin | Refusal::NotAllowed => {
+                Code::PermissionDenied
+            }
+            Refusal::Unauthenticated => Code::Unauthenticated,
             Refusal::Draining => Code::Unavailable,
             Refusal::Panicked => Code::Internal,
         };

@@ -1,7 +1,7 @@
 //! TLS, and mutual TLS, from PEM files that are read again when they change.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,14 +15,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use tokio::{
-    sync::watch,
-    task::spawn_blocking,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::args::duration;
+use crate::{args::duration, reload};
 
 /// What is spoken under TLS, best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -68,9 +64,7 @@ impl TlsArgs {
             key: key.clone(),
             client_ca: self.tls_client_ca.clone(),
         };
-        let pem = files.read()?;
-        let (sender, current) = watch::channel(files.config(&pem)?);
-        tokio::spawn(reload(files, pem, self.tls_reload, sender));
+        let current = reload::start(files, self.tls_reload)?;
         Ok(Some(Tls { current }))
     }
 }
@@ -102,7 +96,11 @@ struct Pem {
     client_ca: Option<Vec<u8>>,
 }
 
-impl Files {
+impl reload::Files for Files {
+    const WHAT: &'static str = "TLS files";
+    type Content = Pem;
+    type Use = Arc<ServerConfig>;
+
     fn read(&self) -> anyhow::Result<Pem> {
         let read = |flag: &str, path: &Path| {
             fs::read(path).with_context(|| format!("{flag} {} cannot be read", path.display()))
@@ -117,7 +115,7 @@ impl Files {
         })
     }
 
-    fn config(&self, pem: &Pem) -> anyhow::Result<Arc<ServerConfig>> {
+    fn parse(&self, pem: &Pem) -> anyhow::Result<Arc<ServerConfig>> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&pem.cert)
             .with_context(|| format!("--tls-cert {} holds no certificate", self.cert.display()))?;
@@ -157,53 +155,4 @@ fn verifier(
     }
     let provider = Arc::clone(provider);
     Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider).build()?)
-}
-
-/// Compares the content and not the time, which says nothing where files are links that are turned
-/// to others, as Kubernetes does it.
-async fn reload(
-    files: Files,
-    mut last: Pem,
-    every: Duration,
-    current: watch::Sender<Arc<ServerConfig>>,
-) {
-    let files = Arc::new(files);
-    let mut look = interval(every);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
-    loop {
-        tokio::select! {
-            _ = look.tick() => {}
-            () = current.closed() => return,
-        }
-        let to_read = Arc::clone(&files);
-        let read = spawn_blocking(move || to_read.read()).await;
-        let read = read.unwrap_or_else(|error| Err(io::Error::other(error).into()));
-        let new = match read {
-            Ok(pem) if pem == last => continue,
-            Ok(pem) => {
-                let new = files.config(&pem);
-                // What cannot be used is not tried again until it changes.
-                last = pem;
-                failing = false;
-                new
-            }
-            // A file may be away for a moment while it is replaced; it is said once.
-            Err(_) if failing => continue,
-            Err(error) => {
-                failing = true;
-                Err(error)
-            }
-        };
-        match new {
-            Ok(config) => {
-                current.send_replace(config);
-                tracing::info!("new TLS files are in use");
-            }
-            Err(error) => tracing::error!(
-                error = format!("{error:#}"),
-                "the TLS files have changed and cannot be used; those from before stay in use"
-            ),
-        }
-    }
 }

@@ -12,9 +12,18 @@ use proto::rest_grpc_dual_mode::{
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken, connection::Protocol, cors::Origins, drain::ServeError,
-    grpc::WithOperations, limits::Limits, operations, server::Listener, service::HttpService,
-    side::Side, status_mapping::StatusMappingLayer,
+    CancellationToken,
+    authorization::{Authorization, AuthorizationLayer},
+    connection::Protocol,
+    cors::Origins,
+    drain::ServeError,
+    grpc::WithOperations,
+    limits::Limits,
+    operations,
+    server::Listener,
+    service::HttpService,
+    side::Side,
+    status_mapping::StatusMappingLayer,
 };
 use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
 use tower::Layer;
@@ -64,11 +73,13 @@ fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {
     serving::grpc::written(message, headers, COMPRESSED_FROM.into())
 }
 
-/// The service with what operators expect beside it, for browsers of `origins` too. The token that
+/// The service with what operators expect beside it, for whom `authorization` lets in, and for browsers of
+/// `origins` too. The token that
 /// comes back is cancelled when all who asked for its health have been told of `shutdown`.
 pub(crate) async fn side(
     limits: &Limits,
     origins: Origins,
+    authorization: Authorization,
     shutdown: CancellationToken,
 ) -> (Side<impl HttpService, Refused>, CancellationToken) {
     let (operations, told) = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
@@ -81,7 +92,7 @@ pub(crate) async fn side(
         StatusMappingLayer::with_words(limits.message, Refused).contract(FILE_DESCRIPTOR_SET);
     let service = mapping.layer(WithOperations::new(service, operations));
     let side = Side {
-        service: Entry::new(service, limits),
+        service: AuthorizationLayer::new(authorization, Refused).layer(Entry::new(service, limits)),
         refuse: Refused,
         paths: operations::paths(FILE_DESCRIPTOR_SET),
         origins,
@@ -89,7 +100,7 @@ pub(crate) async fn side(
     (side, told)
 }
 
-/// Serves gRPC on `listener`, to browsers of `origins` too, until `shutdown` is cancelled and the
+/// Serves gRPC on `listener` to whom `authorization` lets in, to browsers of `origins` too, until `shutdown` is cancelled and the
 /// calls in flight have finished.
 ///
 /// # Errors
@@ -97,9 +108,10 @@ pub(crate) async fn side(
 pub async fn serve(
     listener: Listener,
     origins: Origins,
+    authorization: Authorization,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let (side, shutdown) = side(&listener.limits, origins, shutdown).await;
+    let (side, shutdown) = side(&listener.limits, origins, authorization, shutdown).await;
     listener
         .serve_side("gRPC", Protocol::Either, side, shutdown)
         .await

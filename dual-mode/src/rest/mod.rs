@@ -25,6 +25,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
     CancellationToken,
+    authorization::{Authorization, AuthorizationLayer},
     body::{Unpaused, is_incomplete},
     connection::Protocol,
     cors::Origins,
@@ -35,7 +36,7 @@ use serving::{
     service::HttpService,
     side::Side,
 };
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 use crate::faults::Fault;
 use calls::Call;
@@ -89,10 +90,11 @@ where
 }
 
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
-/// too. Its own pages call gRPC-Web at `grpc`.
+/// too, if `authorization` lets the caller in. Its own pages call gRPC-Web at `grpc`.
 pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
+    authorization: Authorization,
     grpc: &GrpcWeb,
     shutdown: CancellationToken,
 ) -> Side<impl HttpService, Refused> {
@@ -100,28 +102,36 @@ pub(crate) fn side(
         .merge(pages::routes(grpc))
         .merge(crate::probes::routes(shutdown));
     let body_pause = limits.body_pause;
+    let service = Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
+        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+    });
     Side {
-        service: Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
-            request.map(|body| Body::new(Unpaused::new(body, body_pause)))
-        }),
+        service: AuthorizationLayer::new(authorization, Refused).layer(service),
         refuse: Refused,
         paths: PATHS.map(str::to_owned).to_vec(),
         origins,
     }
 }
 
-/// Serves REST on `listener`, to pages of `origins` too, until `shutdown` is cancelled and the calls
-/// in flight have finished. Its own pages call gRPC-Web at `grpc`.
+/// Serves REST on `listener` to whom `authorization` lets in, to pages of `origins` too, until `shutdown` is
+/// cancelled and the calls in flight have finished. Its own pages call gRPC-Web at `grpc`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
 pub async fn serve(
     listener: Listener,
     origins: Origins,
+    authorization: Authorization,
     grpc: GrpcWeb,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let side = side(&listener.limits, origins, &grpc, shutdown.clone());
+    let side = side(
+        &listener.limits,
+        origins,
+        authorization,
+        &grpc,
+        shutdown.clone(),
+    );
     listener
         .serve_side("REST", Protocol::Either, side, shutdown)
         .await

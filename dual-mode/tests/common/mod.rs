@@ -5,6 +5,7 @@ pub(crate) mod wire;
 
 use std::{net::SocketAddr, time::Duration};
 
+use dual_mode::Options;
 use hyper::header::HeaderValue;
 use serving::{
     CancellationToken, drain::ServeError, hosts::Hosts, limits::Limits, server::Listener,
@@ -39,6 +40,11 @@ impl Served {
 
     /// One that answers to `hosts` only, unless there are none.
     pub(crate) async fn called(hosts: &[&str], limits: &Limits, origins: &[&'static str]) -> Self {
+        Self::to(pages(origins), hosts, limits).await
+    }
+
+    /// One for `options`.
+    pub(crate) async fn to(options: Options, hosts: &[&str], limits: &Limits) -> Self {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let [(rest, rest_at), (grpc, grpc_at)] = [listen().await, listen().await];
         let [rest, grpc] = [rest, grpc].map(|socket| Listener {
@@ -46,37 +52,26 @@ impl Served {
             hosts: Hosts::new(&hosts),
             ..socket.into()
         });
-        let origins = origins
-            .iter()
-            .map(|origin| HeaderValue::from_static(origin));
-        let browsers = dual_mode::Browsers {
-            origins: origins.collect(),
-            ..dual_mode::Browsers::default()
-        };
         let shutdown = CancellationToken::new();
+        let server = dual_mode::serve_with(options, rest, grpc, shutdown.clone());
         Self {
             rest: rest_at,
             grpc: grpc_at,
-            server: tokio::spawn(dual_mode::serve_browsers(
-                browsers,
-                rest,
-                grpc,
-                shutdown.clone(),
-            )),
+            server: tokio::spawn(server),
             shutdown,
         }
     }
 
     /// One with both transports on one port.
     pub(crate) async fn on_one_port(origins: &[&'static str]) -> Self {
+        Self::to_on_one_port(pages(origins)).await
+    }
+
+    /// The same, for `options`.
+    pub(crate) async fn to_on_one_port(options: Options) -> Self {
         let (listener, address) = listen().await;
-        let origins = origins.iter().map(|o| HeaderValue::from_static(o));
         let shutdown = CancellationToken::new();
-        let browsers = dual_mode::Browsers {
-            origins: origins.collect(),
-            ..dual_mode::Browsers::default()
-        };
-        let server = dual_mode::serve_on_one_port(browsers, listener, shutdown.clone());
+        let server = dual_mode::serve_on_one_port(options, listener, shutdown.clone());
         Self {
             rest: address,
             grpc: address,
@@ -95,6 +90,17 @@ impl Served {
         let ended = timeout(PATIENCE, self.server).await;
         let ended = ended.expect("the server should end");
         ended.expect("it should not panic").expect("nothing is cut");
+    }
+}
+
+/// Anybody, and the pages of `origins`.
+pub(crate) fn pages(origins: &[&'static str]) -> Options {
+    let origins = origins
+        .iter()
+        .map(|origin| HeaderValue::from_static(origin));
+    Options {
+        origins: origins.collect(),
+        ..Options::default()
     }
 }
 

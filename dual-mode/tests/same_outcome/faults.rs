@@ -3,7 +3,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use serving::limits::Limits;
+use dual_mode::Options;
+use serving::{
+    authorization::{Authorization, Tokens},
+    limits::Limits,
+};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -15,6 +19,7 @@ use crate::common::{
 
 const ONE: &str = "POST /v1/get_greetings";
 const METHOD: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
+const TOKEN: &str = "eiShoh3oow6AhW4rohSh";
 /// `messageType` "Holi", `year` 2021.
 const HOLI: &[u8] = b"\x12\x04Holi\x18\xe5\x0f";
 
@@ -136,6 +141,25 @@ pub(crate) async fn table() -> String {
                 .await,
         );
         [rest, "–".to_owned(), "–".to_owned()]
+    });
+    served.stop().await;
+
+    let tokens = Tokens::new(&format!("till {TOKEN}\n")).expect("it is a token");
+    let nothing = Authorization::by_tokens(tokens).permit(|_, _, _| false);
+    let options = Options {
+        authorization: nothing,
+        ..Options::default()
+    };
+    let served = Served::to(options, &[], &Limits::default()).await;
+    let mut wire = Wire::to(&served).await;
+    row(
+        "a caller that the server does not know",
+        each(&mut wire, ONE, &[], b"{}", METHOD, HOLI).await,
+    );
+    row("a caller that may not make the call", {
+        let token = format!("Bearer {TOKEN}");
+        let token = [("authorization", &token[..])];
+        each(&mut wire, ONE, &token, b"{}", METHOD, HOLI).await
     });
     served.stop().await;
 

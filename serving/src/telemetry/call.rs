@@ -489,6 +489,8 @@ fn note(refusal: Refusal) {
         | Refusal::MalformedHost
         | Refusal::UnknownHost
         | Refusal::ForeignOrigin
+        | Refusal::Unauthenticated
+        | Refusal::NotAllowed
         | Refusal::Draining
         | Refusal::Panicked => {}
     }

@@ -184,10 +184,16 @@ fn surrounding() -> [Fault; 6] {
     ]
 }
 
-/// The faults of a call that meets no operation.
-fn elsewhere() -> [Fault; 2] {
+/// The faults of a call that meets no operation, or of which a server with authorisation does not let come so
+/// far.
+fn elsewhere() -> [Fault; 4] {
     let allow = "POST, OPTIONS";
-    [Fault::UnknownPath, Fault::MethodNotAllowed { allow }]
+    [
+        Fault::UnknownPath,
+        Fault::MethodNotAllowed { allow },
+        Fault::Unauthenticated,
+        Fault::NotAllowed,
+    ]
 }
 
 /// What a fault means, in a few words. A new fault has to be listed in one of the functions above.
@@ -202,6 +208,8 @@ fn meaning(fault: &Fault) -> &'static str {
         Fault::UriTooLong => "The path and the query are longer than the server takes",
         Fault::UnknownHost => "The server does not answer to this host",
         Fault::ForeignOrigin => "A page of another origin asks, and CORS does not name it",
+        Fault::Unauthenticated => "The server asks for a token, and knows none that came",
+        Fault::NotAllowed => "The caller is known, and may not do this",
         Fault::Incomplete => "The rest of the body did not come",
         Fault::NotOneMessage { .. } | Fault::CompressedWithoutEncoding => {
             "The messages are not those of one call over gRPC"

@@ -92,4 +92,7 @@ An answer has the form that `Accept` values most, and that of the request where 
 Every fault is a problem of RFC 9457, `application/problem+json`, with a `reason` for programs \
     and the `x-request-id` by which the server's log knows the call. Over gRPC the same reason comes as \
     `google.rpc.ErrorInfo`. Only what never becomes a request is answered by the HTTP library itself, \
-    without a body: 400 to a head that is not HTTP, and 431 to one that is too large.";
+    without a body: 400 to a head that is not HTTP, and 431 to one that is too large.
+
+A server with `--auth-tokens` asks for a bearer token (RFC 6750) everywhere but at the probes. It answers \
+    401 with `WWW-Authenticate` without one.";

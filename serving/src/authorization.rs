@@ -1,0 +1,387 @@
+//! Authorisation: who may call, as a [`tower::Layer`] for both transports.
+//!
+//! A call is let in if its bearer token is known (RFC 6750 §2.1). It is decided from the head alone, before any
+//! of the body is read, and everything is closed but what [`Authorization::open`] names, `/healthz`, `/readyz`,
+//! gRPC's health, and the question that a browser asks before a call of another origin, which never carries
+//! credentials (Fetch standard, CORS-preflight request).
+//!
+//! | what came | HTTP | gRPC, gRPC-Web |
+//! |---|---|---|
+//! | no token, or none that can be read | 401, `WWW-Authenticate: Bearer` | UNAUTHENTICATED |
+//! | an unknown token, or two | 401, `WWW-Authenticate: Bearer error="invalid_token"` | UNAUTHENTICATED |
+//! | a caller that [may not make this call](Authorization::permit) | 403 | PERMISSION_DENIED |
+//!
+//! The rest of the answer is worded by the [`Refuse`] of the transport. Handlers find out who calls by the
+//! extension [`Identity`]. A token is in no answer, no line of the log, and no `Debug`: the header is marked as
+//! sensitive.
+//!
+//! On tonic's own server:
+//!
+//! ```
+//! use serving::{authorization::{Authorization, AuthorizationLayer, Tokens}, refusal::GrpcStatus};
+//! use tonic::{service::Routes, transport::{Server, server::TcpIncoming}};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tokens = Tokens::new("backend 4ZbQyGm3K1rXwT0v\n")?;
+//! let authorization = AuthorizationLayer::new(Authorization::by_tokens(tokens), GrpcStatus);
+//! # let (reflection, health) = (
+//! #     tonic_reflection::server::Builder::configure().build_v1()?,
+//! #     tonic_health::server::health_reporter().1,
+//! # );
+//! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+//! let address = incoming.local_addr()?;
+//! let server = Server::builder()
+//!     .layer(authorization)
+//!     .add_service(health)
+//!     .add_service(reflection)
+//!     .serve_with_incoming(incoming);
+//! # let server = tokio::spawn(server);
+//! # let channel = serving::client::connect(&address.to_string()).await?;
+//! # let mut open = tonic_health::pb::health_client::HealthClient::new(channel.clone());
+//! # open.check(tonic_health::pb::HealthCheckRequest::default()).await?;
+//! # let mut closed =
+//! #     tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(channel);
+//! # let status = closed.server_reflection_info(futures_util::stream::empty()).await.unwrap_err();
+//! # assert_eq!(status.code(), tonic::Code::Unauthenticated, "{status:?}");
+//! # let mut known = tonic::Request::new(futures_util::stream::empty());
+//! # known.metadata_mut().insert("authorization", "Bearer 4ZbQyGm3K1rXwT0v".parse()?);
+//! # closed.server_reflection_info(known).await?;
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On axum's, whose answers to strangers are worded here by a [`Refuse`] of plain text:
+//!
+//! ```
+//! use axum::{Extension, Router, routing::get};
+//! use serving::authorization::{Authorization, AuthorizationLayer, Identity, Tokens};
+//! # use bytes::Bytes;
+//! # use http::{HeaderMap, Response};
+//! # use http_body_util::Full;
+//! # use serving::{refusal::{Refusal, Refuse}, telemetry::codes::Transport};
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[derive(Clone)]
+//! # struct Plain;
+//! # impl Refuse for Plain {
+//! #     const TRANSPORT: Transport = Transport::Rest;
+//! #     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+//! #         let mut answer = Response::new(Full::from(refusal.message()));
+//! #         *answer.status_mut() = refusal.status();
+//! #         answer
+//! #     }
+//! #     fn trailers(&self, _: Refusal) -> Option<HeaderMap> { None }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let tokens = Tokens::new("backend 4ZbQyGm3K1rXwT0v\n")?;
+//! let authorization = Authorization::by_tokens(tokens).open("/about");
+//! let app = Router::new()
+//!     .route("/me", get(async |Extension(caller): Extension<Identity>| caller.name().to_owned()))
+//!     .route("/about", get(async || "a shop"))
+//!     .layer(AuthorizationLayer::new(authorization, Plain));
+//! let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = socket.local_addr()?;
+//! let server = axum::serve(socket, app);
+//! # let server = tokio::spawn(async { server.await });
+//! # for (path, header, status, body) in [
+//! #     ("/me", "authorization: bearer 4ZbQyGm3K1rXwT0v\r\n", "200", "backend"),
+//! #     ("/me", "", "401", "Authorization header"),
+//! #     ("/about", "", "200", "a shop"),
+//! # ] {
+//! #     let mut stream = tokio::net::TcpStream::connect(address).await?;
+//! #     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n");
+//! #     stream.write_all(request.as_bytes()).await?;
+//! #     let mut answer = String::new();
+//! #     stream.read_to_string(&mut answer).await?;
+//! #     assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(body), "{answer}");
+//! # }
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+
+mod args;
+mod tokens;
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE,
+    },
+};
+use http_body_util::{Either, Full};
+use tower::{Layer, Service};
+
+pub use args::AuthorizationArgs;
+pub use tokens::{TokenError, Tokens};
+
+use crate::{
+    gate::{Passing, refused},
+    grpc::{MEDIA_TYPE, begins},
+    refusal::{Refusal, Refuse},
+    telemetry::codes::Transport,
+};
+
+/// Open to everybody: who asks for health has no credentials as a rule, and learns nothing.
+const OPEN: [&str; 4] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/healthz",
+    "/readyz",
+];
+
+/// Who makes a call: an extension of each request that was let in by its credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity(Arc<str>);
+
+impl Identity {
+    /// The name that stands beside the token.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who may call. By default anybody may. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Authorization {
+    /// None: anybody may call.
+    rules: Option<Arc<Rules>>,
+}
+
+#[derive(Clone, Debug)]
+struct Rules {
+    tokens: Tokens,
+    open: Vec<String>,
+    permit: Permit,
+}
+
+/// Whether a caller may make a call, by its method and its path.
+type Rule = dyn Fn(&Identity, &Method, &str) -> bool + Send + Sync;
+
+#[derive(Clone)]
+struct Permit(Arc<Rule>);
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit(..)")
+    }
+}
+
+impl Authorization {
+    /// Whoever has one of `tokens` may call.
+    pub fn by_tokens(tokens: Tokens) -> Self {
+        let rules = Rules {
+            tokens,
+            open: OPEN.map(str::to_owned).to_vec(),
+            permit: Permit(Arc::new(|_, _, _| true)),
+        };
+        Self {
+            rules: Some(Arc::new(rules)),
+        }
+    }
+
+    /// Lets anybody call `path` too: exactly this one, without a query.
+    #[must_use]
+    pub fn open(self, path: impl Into<String>) -> Self {
+        self.with(|rules| rules.open.push(path.into()))
+    }
+
+    /// Asks `permit` of each caller that is known whether it may make a call, by method and path: over gRPC,
+    /// `POST` and `/package.Service/Method`.
+    #[must_use]
+    pub fn permit(
+        self,
+        permit: impl Fn(&Identity, &Method, &str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|rules| rules.permit = Permit(Arc::new(permit)))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        if let Some(rules) = &mut self.rules {
+            change(Arc::make_mut(rules));
+        }
+        self
+    }
+}
+
+/// Why a call is not let in.
+enum Denied {
+    Missing,
+    Unknown,
+    NotPermitted,
+}
+
+impl Rules {
+    /// Who makes `request`; none where anybody may.
+    fn check<B>(&self, request: &Request<B>) -> Result<Option<Identity>, Denied> {
+        let path = request.uri().path();
+        if self.open.iter().any(|open| open == path) || is_preflight(request) {
+            return Ok(None);
+        }
+        let mut named = request.headers().get_all(AUTHORIZATION).iter();
+        let header = named.next().ok_or(Denied::Missing)?;
+        // Of two, nobody can say which is meant.
+        if named.next().is_some() {
+            return Err(Denied::Unknown);
+        }
+        let token = bearer(header.as_bytes()).ok_or(Denied::Missing)?;
+        let caller = self.tokens.find(token).ok_or(Denied::Unknown)?;
+        match (self.permit.0)(&caller, request.method(), path) {
+            true => Ok(Some(caller)),
+            false => Err(Denied::NotPermitted),
+        }
+    }
+}
+
+/// The token in `credentials`, if they are a bearer's. The scheme is the same in any case (RFC 9110 §11.1).
+fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, token) = credentials.split_at_checked(SCHEME.len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && token.starts_with(b" ");
+    let token = token.trim_ascii();
+    (is_bearer && !token.is_empty()).then_some(token)
+}
+
+/// Whether a browser asks beforehand if its page may call.
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Lets in who may call, and answers all others as `refuse` words it.
+#[derive(Clone, Debug)]
+pub struct AuthorizationLayer<R> {
+    authorization: Authorization,
+    refuse: R,
+}
+
+impl<R: Refuse> AuthorizationLayer<R> {
+    /// For those whom `authorization` lets in.
+    pub fn new(authorization: Authorization, refuse: R) -> Self {
+        Self {
+            authorization,
+            refuse,
+        }
+    }
+}
+
+impl<S, R: Clone> Layer<S> for AuthorizationLayer<R> {
+    type Service = Authorized<S, R>;
+
+    fn layer(&self, service: S) -> Authorized<S, R> {
+        Authorized {
+            service,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service that not everybody may call.
+#[derive(Clone, Debug)]
+pub struct Authorized<S, R> {
+    service: S,
+    layer: AuthorizationLayer<R>,
+}
+
+impl<S: tonic::server::NamedService, R> tonic::server::NamedService for Authorized<S, R> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, R, A, B> Service<Request<A>> for Authorized<S, R>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    R: Refuse,
+{
+    type Response = Response<Either<B, Full<Bytes>>>;
+    type Error = S::Error;
+    type Future = Passing<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        if let Some(rules) = &self.layer.authorization.rules {
+            match rules.check(&request) {
+                Ok(caller) => {
+                    if let Some(caller) = caller {
+                        request.extensions_mut().insert(caller);
+                    }
+                    for (name, value) in request.headers_mut() {
+                        if name == AUTHORIZATION {
+                            value.set_sensitive(true);
+                        }
+                    }
+                }
+                Err(denied) => {
+                    let answer = denied.answer(&self.layer.refuse, &request);
+                    return Passing::stopped(answer);
+                }
+            }
+        }
+        Passing::on(self.service.call(request))
+    }
+}
+
+impl Denied {
+    fn answer<R: Refuse, B>(self, refuse: &R, request: &Request<B>) -> Response<Full<Bytes>> {
+        let (refusal, challenge) = match self {
+            Self::Missing => (Refusal::Unauthenticated, Some("Bearer")),
+            // RFC 6750 §3: who tried is told that it was the token.
+            Self::Unknown => (
+                Refusal::Unauthenticated,
+                Some("Bearer error=\"invalid_token\""),
+            ),
+            Self::NotPermitted => (Refusal::NotAllowed, None),
+        };
+        let mut answer = refused(refuse, refusal, request);
+        if let Some(challenge) = challenge {
+            let challenge = HeaderValue::from_static(challenge);
+            answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        // Clients of gRPC read the status and its details only if HTTP went well.
+        let kind = request.headers().get(CONTENT_TYPE);
+        if R::TRANSPORT == Transport::Grpc
+            && request.method() == Method::POST
+            && kind.is_some_and(|kind| begins(kind.as_bytes(), MEDIA_TYPE))
+        {
+            *answer.status_mut() = StatusCode::OK;
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bearer;
+
+    #[test]
+    fn a_bearer_says_so_in_any_case_and_with_any_number_of_spaces() {
+        for (credentials, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer abc", Some("abc")),
+            ("BEARER   abc", Some("abc")),
+            ("Bearer ", None),
+            ("Bearer", None),
+            ("Bearerabc", None),
+            ("Basic abc", None),
+            ("abc", None),
+            ("", None),
+        ] {
+            let found = bearer(credentials.as_bytes());
+            assert_eq!(found, token.map(str::as_bytes), "{credentials}");
+        }
+    }
+}
