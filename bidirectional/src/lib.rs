@@ -15,8 +15,14 @@ use proto::bidirectional::{
     bidirectional_server::{Bidirectional, BidirectionalServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken, connection::Protocol, drain::ServeError, grpc::WithOperations, operations,
-    refusal::GrpcStatus, server::Listener, status_mapping::StatusMappingLayer,
+    CancellationToken,
+    connection::Protocol,
+    drain::ServeError,
+    grpc::WithOperations,
+    operations::{self, Health},
+    refusal::GrpcStatus,
+    server::Listener,
+    status_mapping::StatusMappingLayer,
 };
 use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding::Gzip};
 use tower::Layer;
@@ -54,8 +60,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
-    let (operations, shutdown) =
-        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let health = Health::new(shutdown.clone());
+    let operations = operations::routes(&health, &[SERVICE_NAME], FILE_DESCRIPTOR_SET);
     let service = BidirectionalServer::new(Echo { order })
         .max_decoding_message_size(listener.limits.message)
         .accept_compressed(Gzip)

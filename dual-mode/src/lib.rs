@@ -22,7 +22,7 @@ use greetings::{Answer, Fault, Request};
 use rest::GrpcWeb;
 use serving::{
     CancellationToken, authorization::Authorization, cors::Origins, drain::ServeError,
-    server::Listener,
+    operations::Health, server::Listener,
 };
 
 /// The shortest answer, in bytes, that is worth compressing: it fills more than one packet.
@@ -31,6 +31,8 @@ const COMPRESSED_FROM: u16 = 1400;
 /// To whom the service is open, and what browsers are told. Origins are as [`serving::cors::origin`] reads them.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// How the server is, beside its shutdown: what gRPC's health and `/readyz` tell.
+    pub health: Health,
     /// Who may call, over either transport.
     pub authorization: Authorization,
     /// The origins whose pages may read answers, beside the server's own page.
@@ -67,6 +69,7 @@ pub async fn serve_with(
         ..Origins::default()
     };
     let both = shutdown.child_token();
+    let health = options.health.until(both.clone());
     let (rest, grpc) = tokio::join!(
         then_cancel(
             rest::serve(
@@ -74,7 +77,7 @@ pub async fn serve_with(
                 origins(None),
                 options.authorization.clone(),
                 grpc_web,
-                both.clone()
+                health.clone()
             ),
             &both
         ),
@@ -83,7 +86,7 @@ pub async fn serve_with(
                 grpc,
                 origins(own),
                 options.authorization.clone(),
-                both.clone()
+                health.clone()
             ),
             &both
         ),
@@ -114,6 +117,7 @@ pub async fn serve_on_one_port(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
+    let health = options.health.until(shutdown.clone());
     let origins = Origins {
         named: options.origins,
         public: options.public,
@@ -124,10 +128,12 @@ pub async fn serve_on_one_port(
         origins.clone(),
         options.authorization.clone(),
         &GrpcWeb::Here,
-        shutdown.clone(),
+        health.clone(),
     );
-    let (grpc, told) = grpc::side(&listener.limits, origins, options.authorization, shutdown).await;
-    listener.serve_both("REST and gRPC", rest, grpc, told).await
+    let grpc = grpc::side(&listener.limits, origins, options.authorization, &health);
+    listener
+        .serve_both("REST and gRPC", rest, grpc, shutdown)
+        .await
 }
 
 /// Cancels `token` as soon as `server` has ended, however it did.

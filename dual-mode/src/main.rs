@@ -94,6 +94,7 @@ fn main() -> ExitCode {
         );
         let shutdown = process.shutdown;
         let options = Options {
+            health: process.health,
             authorization,
             origins,
             public,

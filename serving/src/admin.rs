@@ -26,6 +26,7 @@ use crate::{
     intake::CountedBody,
     limits::Limits,
     listener::{self, BindError},
+    operations::Health,
     process::{End, Process},
     refusal::{Refusal, Refuse},
     server::Listener,
@@ -141,12 +142,12 @@ impl Admin {
         };
         if let Some(socket) = bind(args.admin_bind, args.admin_port).await? {
             admin.address = Some(socket.local_addr().context("the admin port is unknown")?);
-            let ready = process.shutdown.clone();
+            let health = process.health.clone();
             let listener = Listener {
                 hosts: process.hosts.clone(),
                 ..Listener::from(socket)
             };
-            let server = serve(listener, metrics, ready, admin.end.clone());
+            let server = serve(listener, metrics, health, admin.end.clone());
             admin.server = Some(tokio::spawn(server));
         }
         Ok(admin)
@@ -194,11 +195,11 @@ async fn bind(ip: IpAddr, port: Option<AdminPort>) -> Result<Option<TcpListener>
 async fn serve(
     listener: Listener,
     metrics: Metrics,
-    shutdown: CancellationToken,
+    health: Health,
     end: CancellationToken,
 ) -> Result<(), ServeError> {
     let service = service_fn(move |request: Request<CountedBody>| {
-        let response = answer(&request, &metrics, &shutdown);
+        let response = answer(&request, &metrics, &health);
         async move { Ok::<_, Infallible>(response) }
     });
     let listener = Listener {
@@ -219,7 +220,7 @@ async fn serve(
 fn answer(
     request: &Request<CountedBody>,
     metrics: &Metrics,
-    shutdown: &CancellationToken,
+    health: &Health,
 ) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET\n");
@@ -238,10 +239,11 @@ fn answer(
             Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"),
         },
         "/healthz" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if shutdown.is_cancelled() => {
+        "/readyz" if health.is_serving("") => text(StatusCode::OK, "ready\n"),
+        "/readyz" if health.shutdown().is_cancelled() => {
             text(StatusCode::SERVICE_UNAVAILABLE, "going away\n")
         }
-        "/readyz" => text(StatusCode::OK, "ready\n"),
+        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not serving\n"),
         _ => text(
             StatusCode::NOT_FOUND,
             "there are /metrics, /healthz and /readyz\n",

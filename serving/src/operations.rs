@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use prost::Message;
 use prost_types::FileDescriptorSet;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::pb::{health_check_response::ServingStatus, health_server::HealthServer};
+use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::pb::{v1, v1::server_reflection_server::ServerReflectionServer, v1alpha};
 
-use health::OneService;
+pub use health::Health;
 use reflection::{Alpha, Index, Reflection};
 
 /// The call that has no longest time: it waits for news, and whoever makes it has nobody else to ask.
@@ -48,32 +46,20 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
     paths
 }
 
-/// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for the
-/// service called `service`, whose contract is the encoded `FileDescriptorSet` `descriptors`. Reflection
-/// knows the details of errors (`google.rpc`) too, so that tools can show them.
+/// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for `services`, by
+/// the names of their contracts, which are the encoded `FileDescriptorSet` `descriptors`. Reflection knows the
+/// details of errors (`google.rpc`) too, so that tools can show them.
 ///
-/// The server as a whole (`""`) and `service` report SERVING until `shutdown` is cancelled. From
-/// then on they report NOT_SERVING, to each `Watch` too; a `Watch` of another service is told that it is
-/// unknown, and goes on. The token that comes back is cancelled when
-/// they do: a listener that waits for it closes no `Watch` before it could say so.
+/// What health tells is what `health` knows, to whom `services` are made known. A `Watch` of another service is
+/// told that it is unknown, and goes on. A listener that waits for the shutdown of `health` closes no `Watch`
+/// before it said NOT_SERVING.
 ///
 /// # Panics
 /// When `descriptors` is not a descriptor set, which only a broken build can cause.
-pub async fn routes(
-    service: &'static str,
-    descriptors: &[u8],
-    shutdown: CancellationToken,
-) -> (Routes, CancellationToken) {
-    let (status, news) = watch::channel(ServingStatus::Serving);
-    let told = CancellationToken::new();
-    let (tell, says) = (told.clone(), status.clone());
-    tokio::spawn(async move {
-        shutdown.cancelled().await;
-        says.send_replace(ServingStatus::NotServing);
-        tell.cancel();
-    });
-    drop(news);
-
+pub fn routes(health: &Health, services: &[&str], descriptors: &[u8]) -> Routes {
+    for service in services {
+        health.add(service);
+    }
     let sets = [
         descriptors,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -83,9 +69,7 @@ pub async fn routes(
     ];
     let index = Arc::new(Index::new(&sets).expect(BUILT));
     let reflection = ServerReflectionServer::new(Reflection(index));
-    let name = service;
-    let routes = Routes::new(HealthServer::new(OneService { name, status }))
+    Routes::new(HealthServer::new(health.clone()))
         .add_service(reflection.clone())
-        .add_service(Alpha(reflection));
-    (routes, told)
+        .add_service(Alpha(reflection))
 }

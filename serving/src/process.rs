@@ -24,6 +24,7 @@ use crate::{
     drain::ServeError,
     hosts::Hosts,
     limits::Limits,
+    operations::Health,
     server::Listener,
     telemetry::{self, Telemetry},
     tls::Tls,
@@ -62,6 +63,9 @@ pub struct Process {
     pub hosts: Hosts,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
+    /// What `/readyz` of its admin port tells, and gRPC's health of whatever listener is given it, until
+    /// `shutdown` is cancelled.
+    pub health: Health,
     pub(crate) end: End,
 }
 
@@ -193,6 +197,7 @@ where
             tls: None,
             telemetry: Some(Telemetry::default()),
             hosts: Hosts::new(&args.allowed_host),
+            health: Health::new(shutdown.clone()),
             shutdown,
             end,
         })

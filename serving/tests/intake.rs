@@ -6,7 +6,7 @@ use serving::{
     connection::Protocol::{Http1, Http2},
     grpc::WithOperations,
     limits::Limits,
-    operations::routes,
+    operations::{Health, routes},
     refusal::GrpcStatus,
     server::Listener,
 };
@@ -67,14 +67,15 @@ async fn what_a_call_held_comes_back_when_it_is_over_whoever_reads_it() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
-    let (operations, told) = routes("a.Service", descriptors, shutdown.clone()).await;
+    let health = Health::new(shutdown.clone());
+    let operations = routes(&health, &["a.Service"], descriptors);
     let (_reporter, health) = tonic_health::server::health_reporter();
     let service = WithOperations::new(health, operations);
     let listener = Listener {
         limits: limits(),
         ..Listener::from(socket)
     };
-    let server = tokio::spawn(listener.serve("gRPC", Http2, service, GrpcStatus, told));
+    let server = tokio::spawn(listener.serve("gRPC", Http2, service, GrpcStatus, shutdown.clone()));
 
     let mut client = Client::connect(address).await;
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";

@@ -8,8 +8,14 @@ use http::{HeaderMap, HeaderName, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serving::{
-    CancellationToken, connection::Protocol::Http2, drain::ServeError, grpc::WithOperations,
-    limits::Limits, operations::routes, refusal::GrpcStatus, server::Listener,
+    CancellationToken,
+    connection::Protocol::Http2,
+    drain::ServeError,
+    grpc::WithOperations,
+    limits::Limits,
+    operations::{Health, routes},
+    refusal::GrpcStatus,
+    server::Listener,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tonic::{
@@ -38,7 +44,8 @@ async fn serve(limits: Limits) -> Served {
     let address = socket.local_addr().expect("it is bound");
     let shutdown = CancellationToken::new();
     let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
-    let (operations, told) = routes("a.Service", descriptors, shutdown.clone()).await;
+    let health = Health::new(shutdown.clone());
+    let operations = routes(&health, &["a.Service"], descriptors);
     let (_reporter, other) = tonic_health::server::health_reporter();
     let listener = Listener {
         limits,
@@ -46,7 +53,7 @@ async fn serve(limits: Limits) -> Served {
     };
     // Health is asked of the operators' services: the other is under a name that nobody calls.
     let service = WithOperations::new(Unasked(other), operations);
-    let server = tokio::spawn(listener.serve("gRPC", Http2, service, GrpcStatus, told));
+    let server = tokio::spawn(listener.serve("gRPC", Http2, service, GrpcStatus, shutdown.clone()));
     let endpoint = Endpoint::try_from(format!("http://{address}")).expect("it is a URL");
     Served {
         channel: endpoint.connect().await.expect("it listens"),

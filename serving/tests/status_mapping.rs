@@ -17,7 +17,7 @@ use serving::{
     CancellationToken,
     connection::Protocol::Http2,
     grpc::WithOperations,
-    operations::routes,
+    operations::{Health, routes},
     refusal::GrpcStatus,
     server::Listener,
     status_mapping::{Messages, StatusMappingLayer},
@@ -121,9 +121,10 @@ async fn serve() -> (std::net::SocketAddr, impl Future<Output = ()>) {
     let address = socket.local_addr().expect("it works");
     let shutdown = CancellationToken::new();
     let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
-    let (operations, told) = routes("a.Service", descriptors, shutdown.clone()).await;
+    let health = Health::new(shutdown.clone());
+    let operations = routes(&health, &["a.Service"], descriptors);
     let service = StatusMappingLayer::new(LIMIT).layer(WithOperations::new(Nobody, operations));
-    let server = Listener::from(socket).serve("gRPC", Http2, service, GrpcStatus, told);
+    let server = Listener::from(socket).serve("gRPC", Http2, service, GrpcStatus, shutdown.clone());
     let server = tokio::spawn(server);
     let stop = async move {
         shutdown.cancel();

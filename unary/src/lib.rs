@@ -15,7 +15,7 @@ use serving::{
     connection::Protocol,
     drain::ServeError,
     grpc::{self, WORTH_COMPRESSING, WithOperations},
-    operations,
+    operations::{self, Health},
     refusal::GrpcStatus,
     retry::Retry,
     server::Listener,
@@ -56,8 +56,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let listener = listener.into();
-    let (operations, shutdown) =
-        operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    let health = Health::new(shutdown.clone());
+    let operations = operations::routes(&health, &[SERVICE_NAME], FILE_DESCRIPTOR_SET);
     let service = UnaryServer::new(Greeter)
         .max_decoding_message_size(listener.limits.message)
         .accept_compressed(Gzip)

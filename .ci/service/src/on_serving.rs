@@ -45,7 +45,7 @@ pub(crate) fn serve(suite: Suite, args: &ServerArgs, wanted: &Wanted) -> ExitCod
 macro_rules! serve {
     ($server:expr, $name:expr, $descriptors:expr, $process:expr, $listener:expr, $wrap:expr, $beside:expr) => {{
         let shutdown = $process.shutdown.clone();
-        let (operations, shutdown) = operations::routes($name, $descriptors, shutdown).await;
+        let operations = operations::routes(&$process.health, &[$name], $descriptors);
         let operations = $beside(operations);
         let service = $server
             .max_decoding_message_size($listener.limits.message)

@@ -12,14 +12,13 @@ use proto::rest_grpc_dual_mode::{
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
-    CancellationToken,
     authorization::{Authorization, AuthorizationLayer},
     connection::Protocol,
     cors::Origins,
     drain::ServeError,
     grpc::WithOperations,
     limits::Limits,
-    operations,
+    operations::{self, Health},
     server::Listener,
     service::HttpService,
     side::Side,
@@ -74,15 +73,14 @@ fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {
 }
 
 /// The service with what operators expect beside it, for whom `authorization` lets in, and for browsers of
-/// `origins` too. The token that
-/// comes back is cancelled when all who asked for its health have been told of `shutdown`.
-pub(crate) async fn side(
+/// `origins` too.
+pub(crate) fn side(
     limits: &Limits,
     origins: Origins,
     authorization: Authorization,
-    shutdown: CancellationToken,
-) -> (Side<impl HttpService, Refused>, CancellationToken) {
-    let (operations, told) = operations::routes(SERVICE_NAME, FILE_DESCRIPTOR_SET, shutdown).await;
+    health: &Health,
+) -> Side<impl HttpService, Refused> {
+    let operations = operations::routes(health, &[SERVICE_NAME], FILE_DESCRIPTOR_SET);
     let service = GreetingsGeneratorServer::new(Greetings)
         .max_decoding_message_size(limits.message)
         .accept_compressed(Gzip)
@@ -91,16 +89,15 @@ pub(crate) async fn side(
     let mapping =
         StatusMappingLayer::with_words(limits.message, Refused).contract(FILE_DESCRIPTOR_SET);
     let service = mapping.layer(WithOperations::new(service, operations));
-    let side = Side {
+    Side {
         service: AuthorizationLayer::new(authorization, Refused).layer(Entry::new(service, limits)),
         refuse: Refused,
         paths: operations::paths(FILE_DESCRIPTOR_SET),
         origins,
-    };
-    (side, told)
+    }
 }
 
-/// Serves gRPC on `listener` to whom `authorization` lets in, to browsers of `origins` too, until `shutdown` is cancelled and the
+/// Serves gRPC on `listener` to whom `authorization` lets in, to browsers of `origins` too, until the shutdown of `health` is cancelled and the
 /// calls in flight have finished.
 ///
 /// # Errors
@@ -109,10 +106,10 @@ pub async fn serve(
     listener: Listener,
     origins: Origins,
     authorization: Authorization,
-    shutdown: CancellationToken,
+    health: Health,
 ) -> Result<(), ServeError> {
-    let (side, shutdown) = side(&listener.limits, origins, authorization, shutdown).await;
+    let side = side(&listener.limits, origins, authorization, &health);
     listener
-        .serve_side("gRPC", Protocol::Either, side, shutdown)
+        .serve_side("gRPC", Protocol::Either, side, health.shutdown().clone())
         .await
 }

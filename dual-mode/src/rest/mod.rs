@@ -24,7 +24,6 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
-    CancellationToken,
     authorization::{Authorization, AuthorizationLayer},
     body::{Unpaused, is_incomplete},
     connection::Protocol,
@@ -32,6 +31,7 @@ use serving::{
     drain::ServeError,
     intake::CountedBody,
     limits::Limits,
+    operations::Health,
     server::Listener,
     service::HttpService,
     side::Side,
@@ -96,11 +96,11 @@ pub(crate) fn side(
     origins: Origins,
     authorization: Authorization,
     grpc: &GrpcWeb,
-    shutdown: CancellationToken,
+    health: Health,
 ) -> Side<impl HttpService, Refused> {
     let routes = routes(limits.message)
         .merge(pages::routes(grpc))
-        .merge(crate::probes::routes(shutdown));
+        .merge(crate::probes::routes(health));
     let body_pause = limits.body_pause;
     let service = Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
@@ -113,8 +113,8 @@ pub(crate) fn side(
     }
 }
 
-/// Serves REST on `listener` to whom `authorization` lets in, to pages of `origins` too, until `shutdown` is
-/// cancelled and the calls in flight have finished. Its own pages call gRPC-Web at `grpc`.
+/// Serves REST on `listener` to whom `authorization` lets in, to pages of `origins` too, until the shutdown
+/// of `health` is cancelled and the calls in flight have finished. Its own pages call gRPC-Web at `grpc`.
 ///
 /// # Errors
 /// [`ServeError`], when calls have to be cut at the end of the grace.
@@ -123,17 +123,17 @@ pub async fn serve(
     origins: Origins,
     authorization: Authorization,
     grpc: GrpcWeb,
-    shutdown: CancellationToken,
+    health: Health,
 ) -> Result<(), ServeError> {
     let side = side(
         &listener.limits,
         origins,
         authorization,
         &grpc,
-        shutdown.clone(),
+        health.clone(),
     );
     listener
-        .serve_side("REST", Protocol::Either, side, shutdown)
+        .serve_side("REST", Protocol::Either, side, health.shutdown().clone())
         .await
 }
 

@@ -10,7 +10,10 @@ mod work;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use serving::{CancellationToken, operations};
+use serving::{
+    CancellationToken,
+    operations::{self, Health},
+};
 use tokio::net::TcpListener;
 use tonic::{
     Request, Status,
@@ -92,8 +95,8 @@ pub(crate) async fn serve(
     let http = axum::serve(rest, rest::routes(Arc::clone(&shop))).with_graceful_shutdown(ended());
 
     // Health and reflection, v1 and v1alpha. tonic-reflection's own would drop the HTTP annotations.
-    let (routes, _) =
-        operations::routes("shop.v1.Orders", proto::DESCRIPTORS, shutdown.clone()).await;
+    let health = Health::new(shutdown.clone());
+    let routes = operations::routes(&health, &["shop.v1.Orders"], proto::DESCRIPTORS);
     let admit = {
         let shop = Arc::clone(&shop);
         move |request: Request<()>| match shop.admits(
