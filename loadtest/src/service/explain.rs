@@ -55,7 +55,8 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
         Failure::Broken(why) | Failure::NoGrpc(why) => {
             let why = place.secrets.shown(why);
             match (speaks(place.endpoint.address).await, place.is_grpc) {
-                (Speaks::Tls, _) => {
+                _ if shows_no_certificate(place.endpoint) => closed_tls(&why),
+                (Speaks::Tls, _) if place.endpoint.tls.is_none() => {
                     "speaks TLS, and was spoken to without: write https:// before the address"
                         .to_owned()
                 }
@@ -90,8 +91,24 @@ async fn tls(endpoint: &Endpoint, why: &str) -> String {
         _ if why.contains("CertificateRequired") || why.contains("certificate required") => {
             format!("asks for the client's certificate; --cert and --key give it ({why})")
         }
+        _ if shows_no_certificate(endpoint) && !why.contains("certificate") => closed_tls(why),
         _ => format!("could not be reached by TLS: {why}"),
     }
+}
+
+/// Returns true if the connection has TLS, and no certificate of the client's.
+fn shows_no_certificate(endpoint: &Endpoint) -> bool {
+    let mut tls = endpoint.tls.iter();
+    tls.any(|tls| tls.identity.is_none())
+}
+
+/// By TLS 1.3 a client learns only after its handshake that its certificate is missed, and the alert that says
+/// so is lost if what it sent was not read.
+fn closed_tls(why: &str) -> String {
+    format!(
+        "broke the TLS connection, as one does that asks for the client's certificate; --cert and --key give \
+         it ({why})"
+    )
 }
 
 fn status(place: &Place<'_>, reply: &Reply) -> String {

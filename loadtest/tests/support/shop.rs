@@ -25,9 +25,14 @@ pub struct Shop {
 impl Shop {
     /// Starts one on free ports that wants `token`.
     pub fn start(token: &str) -> Self {
+        Self::start_at("127.0.0.1:0", token)
+    }
+
+    /// The same at `address`.
+    pub fn start_at(address: &str, token: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime can be made");
         let [rest, grpc] = [(); 2].map(|()| {
-            let listener = TcpListener::bind("127.0.0.1:0");
+            let listener = TcpListener::bind(address);
             runtime.block_on(listener).expect("there is a free port")
         });
         let [rest_at, grpc_at] = [&rest, &grpc].map(|one| one.local_addr().expect("it listens"));
