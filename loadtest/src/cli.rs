@@ -354,6 +354,12 @@ pub struct VerdictArgs {
     /// The search takes about ten more trials for each variant, on top of the budget.
     #[arg(help_heading = "Verdict", long, value_name = "OBJECTIVE", value_parser = capacity::parse)]
     pub slo: Option<Objective>,
+
+    /// Say what the difference costs in a month: the price of a core for an hour, in any currency
+    ///
+    /// It is said for the rate that was measured, such as that of --rate.
+    #[arg(help_heading = "Verdict", long, value_name = "PRICE", value_parser = price)]
+    pub core_price: Option<f64>,
 }
 
 /// How long a comparison goes on.
@@ -481,6 +487,14 @@ fn allowed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(ratio) if (1.0..=10.0).contains(&ratio) => Ok(ratio),
         _ => Err("must be a ratio from 1 to 10, such as 1.05".to_owned()),
+    }
+}
+
+/// A price of a core: above nothing, and what no core costs is a slip of the pen.
+fn price(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(price) if price > 0.0 && price <= 1e6 => Ok(price),
+        _ => Err("must be a number above 0, such as 0.04".to_owned()),
     }
 }
 

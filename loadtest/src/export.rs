@@ -1,5 +1,7 @@
-//! The verdict for other programs: JSON by a published schema (`loadtest/verdict.schema.json`), and JUnit,
-//! which every CI service shows.
+//! The verdict for other programs: JSON by a published schema (`loadtest/verdict.schema.json`), JUnit, which
+//! every CI service shows, and OpenMetrics.
+
+mod openmetrics;
 
 use std::fmt::Write;
 
@@ -15,6 +17,8 @@ use crate::{
         sentence,
     },
 };
+
+pub use openmetrics::text as openmetrics;
 
 /// The version of the JSON. It grows when a field changes its meaning or goes.
 const FORMAT: u32 = 1;

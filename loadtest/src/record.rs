@@ -61,6 +61,9 @@ pub struct Run {
     /// Requirements as they were written; runs of earlier versions have none.
     #[serde(default)]
     pub requirements: Vec<String>,
+    /// The price of a core for an hour, in any currency, if it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_price: Option<f64>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
     /// Why the run ended before its time, if it did. What was measured until then stands.

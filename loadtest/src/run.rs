@@ -151,6 +151,7 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
             .iter()
             .map(|required| required.text.clone())
             .collect(),
+        core_price: config.core_price,
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: machine::tool(),

@@ -110,6 +110,23 @@ fn a_requirement_is_met_or_missed_or_cannot_be_told_and_every_file_says_so() {
         assert_eq!(json["requirements"][0]["outcome"], word);
         assert!(json["claims"].as_array().unwrap().len() > 2, "{json}");
         assert!(read("summary.md").contains(&format!("- {word}: {requirement}")));
+        let metrics = read("openmetrics.txt");
+        assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+        let of_requirement = format!("requirement_met{{requirement=\"{requirement}\"}} ");
+        let met = match word {
+            "met" => Some("1.0"),
+            "missed" => Some("0.0"),
+            _ => None,
+        };
+        let found = metrics.split_once(&of_requirement);
+        let found = found.map(|(_, rest)| rest.lines().next().unwrap());
+        assert_eq!(found, met, "{metrics}");
+        // 12 µs, as the page says.
+        let cpu = metrics.lines().find_map(|line| {
+            line.strip_prefix("loadtest_server_cpu_seconds{variant=\"REST\",purpose=\"open\",")
+        });
+        let seconds: f64 = cpu.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!((11e-6..13e-6).contains(&seconds), "{metrics}");
         let junit = read("junit.xml");
         assert!(junit.contains(mark), "{junit}");
         assert!(junit.contains("tests=\"2\""), "{junit}");

@@ -37,6 +37,7 @@ fn without_a_host_dual_mode_is_started_measured_and_stopped_for_each_trial() {
         "hdr",
         "index.html",
         "junit.xml",
+        "openmetrics.txt",
         "run.json",
         "summary.md",
         "trials",

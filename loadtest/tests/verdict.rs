@@ -67,6 +67,26 @@ fn the_sentence_says_who_costs_less_by_how_much_and_on_what_that_stands() {
 }
 
 #[test]
+fn a_price_of_a_core_says_what_a_difference_costs_in_a_month() {
+    let mut recording = made_up::two(THOROUGH);
+    let without = Verdict::of(&recording);
+    assert!(!without.meaning().join(" ").contains("month"));
+    // At 5,000 requests/s, for 730 hours at 2.
+    let per_us = 5_000.0 / 1e6 * 730.0 * 2.0;
+    let [of_rest, of_grpc] = without.headline[0].values.map(|us| us.unwrap() * per_us);
+    recording.run.core_price = Some(2.0);
+    let found = Verdict::of(&recording).meaning().join(" ");
+    let (_, month) = found.split_once("In a month they cost ").expect(&found);
+    let (more, rest) = month.split_once(" more: ").expect(&found);
+    let (grpc, rest) = rest.split_once(" against ").expect(&found);
+    let (rest, _) = rest.split_once(". ").expect(&found);
+    let [more, grpc, rest] = [more, grpc, rest].map(|text| text.parse::<f64>().expect(&found));
+    let is_near = |found: f64, truth: f64| (found / truth - 1.0).abs() < 0.01;
+    assert!(is_near(rest, of_rest) && is_near(grpc, of_grpc), "{found}");
+    assert!(is_near(more, of_grpc - of_rest), "{found}");
+}
+
+#[test]
 fn the_headline_and_the_steps_of_the_waterfall_find_the_truth() {
     let verdict = Verdict::of(&made_up::headline(THOROUGH));
     let truths = [CPU_RATIO, LATENCY_RATIO];

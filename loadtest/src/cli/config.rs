@@ -74,6 +74,8 @@ pub struct Config {
     pub closed: bool,
     /// The objective that capacity is searched for.
     pub objective: Option<Objective>,
+    /// The price of a core for an hour, if it was given.
+    pub core_price: Option<f64>,
     /// The requirements on the run.
     pub requirements: Vec<Requirement>,
     /// The seed of every random choice.
@@ -185,6 +187,7 @@ impl Config {
             rate: None,
             closed: false,
             objective: None,
+            core_price: None,
             requirements: output.require.clone(),
             seed: extent.seed.unwrap_or_else(random_seed),
             cores: cores::split(load.share_cores),
@@ -213,6 +216,7 @@ impl Config {
         self.rate = args.rate;
         self.closed = args.closed;
         self.objective = args.slo;
+        self.core_price = args.core_price;
         self.protocols = once_each(args.variants.variants)?;
         Ok(())
     }

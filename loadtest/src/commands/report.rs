@@ -22,6 +22,9 @@ pub const VERDICT: &str = "verdict.json";
 /// File name of the verdict and the requirements as tests.
 pub const JUNIT: &str = "junit.xml";
 
+/// File name of the figures as OpenMetrics.
+pub const METRICS: &str = "openmetrics.txt";
+
 /// Makes all that is computed of the run in `directory` again. Returns its verdict and where the page is.
 ///
 /// # Errors
@@ -49,6 +52,8 @@ pub fn write_page(directory: &Path, recording: &Recording) -> anyhow::Result<Pat
     )?;
     folder::write(&directory.join(VERDICT), export::json(recording, &verdict))?;
     folder::write(&directory.join(JUNIT), export::junit(recording, &verdict))?;
+    let metrics = export::openmetrics(recording, &verdict);
+    folder::write(&directory.join(METRICS), metrics)?;
     let page = directory.join(PAGE);
     folder::write(&page, render(recording, directory))?;
     Ok(page)

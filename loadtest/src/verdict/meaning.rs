@@ -12,6 +12,9 @@ use crate::{
 /// Handlers that a difference is set against, in milliseconds.
 const HANDLERS_MS: [f64; 3] = [1.0, 5.0, 20.0];
 
+/// As clouds bill them: 365 × 24 / 12.
+const HOURS_IN_A_MONTH: f64 = 730.0;
+
 /// Medians of other programs' share and of steal beyond which a machine was busy.
 const BUSY: [f64; 2] = [0.05, 0.01];
 
@@ -19,7 +22,7 @@ const BUSY: [f64; 2] = [0.05, 0.01];
 pub(super) fn of(verdict: &Verdict) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(claim) = verdict.first() {
-        lines.extend(cores(claim));
+        lines.extend(cores(claim, verdict.core_price));
         lines.extend(share_of_a_handler(claim));
         lines.extend(turns_around(claim, &verdict.map));
     }
@@ -27,8 +30,9 @@ pub(super) fn of(verdict: &Verdict) -> Vec<String> {
     lines
 }
 
-/// Such as "At 5,000 requests/s that is 0.016 cores more: 0.109 against 0.094."
-fn cores(claim: &Claim) -> Option<String> {
+/// Such as "At 5,000 requests/s that is 0.016 cores more: 0.109 against 0.094.", and with the price of a core
+/// for an hour what it comes to.
+fn cores(claim: &Claim, core_price: Option<f64>) -> Option<String> {
     let Load::Open { per_second } = claim.scenario.load else {
         return None;
     };
@@ -45,12 +49,26 @@ fn cores(claim: &Claim) -> Option<String> {
                 "fewer"
             };
             let [of_candidate, of_baseline] = [candidate, baseline].map(three_digits);
+            let price = core_price.map_or_else(String::new, |price| {
+                let [by, of_candidate, of_baseline] =
+                    [(candidate - baseline).abs(), candidate, baseline]
+                        .map(|cores| three_digits(cores * price * HOURS_IN_A_MONTH));
+                let less = more.replace("fewer", "less");
+                format!(" In a month they cost {by} {less}: {of_candidate} against {of_baseline}.")
+            });
             Some(format!(
-                "At {rate} that is {by} cores {more}: {of_candidate} against {of_baseline}."
+                "At {rate} that is {by} cores {more}: {of_candidate} against {of_baseline}.{price}"
             ))
         }
         (Grade::NoDifference, Metric::ServerCpu) => {
-            Some(format!("At {rate} each takes {low} to {high} cores."))
+            let price = core_price.map_or_else(String::new, |price| {
+                let [low, high] = [baseline.min(candidate), baseline.max(candidate)]
+                    .map(|cores| three_digits(cores * price * HOURS_IN_A_MONTH));
+                format!(" In a month they cost {low} to {high}.")
+            });
+            Some(format!(
+                "At {rate} each takes {low} to {high} cores.{price}"
+            ))
         }
         _ => None,
     }

@@ -43,6 +43,8 @@ pub struct Verdict {
     pub requirements: Vec<Answer>,
     /// What took the machine beside the run, in a sentence.
     pub busy: Option<String>,
+    /// The price of a core for an hour, if it was given.
+    pub core_price: Option<f64>,
 }
 
 /// The measures that the map is drawn of.
@@ -124,6 +126,7 @@ impl Verdict {
             aa: twins(&scenarios, rest),
             requirements: requirements(recording, &scenarios),
             busy: meaning::busy(recording),
+            core_price: recording.run.core_price,
             headline: judge(headline.clone()),
         }
     }

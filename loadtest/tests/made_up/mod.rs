@@ -146,6 +146,7 @@ fn run(plan: Plan, truth: Truth) -> Run {
             .to_vec(),
         listening: Default::default(),
         requirements: Vec::new(),
+        core_price: None,
         thresholds_missed: Vec::new(),
         cut_short: None,
         tool: Tool {
