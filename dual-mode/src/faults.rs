@@ -233,7 +233,7 @@ impl From<Refusal> for Fault {
             Refusal::Unauthenticated => Self::Unauthenticated,
             Refusal::NotAllowed => Self::NotAllowed,
             Refusal::Draining => Self::Draining,
-            Refusal::Panicked => Self::Internal,
+            Refusal::Panicked | Refusal::Failed => Self::Internal,
         }
     }
 }

@@ -23,14 +23,14 @@ use tower::service_fn;
 use crate::{
     connection::Protocol,
     drain::ServeError,
-    intake::CountedBody,
+    intake::RequestBody,
     limits::Limits,
     listener::{self, BindError},
     operations::Health,
     process::{End, Process},
-    refusal::{Refusal, Refuse},
+    refusal::PlainText,
     server::Listener,
-    telemetry::{Telemetry, codes, exposition, metrics::Metrics, traces::Traces},
+    telemetry::{Telemetry, exposition, metrics::Metrics, traces::Traces},
 };
 
 /// The port where nobody chose another.
@@ -198,7 +198,7 @@ async fn serve(
     health: Health,
     end: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service_fn(move |request: Request<CountedBody>| {
+    let service = service_fn(move |request: Request<RequestBody>| {
         let response = answer(&request, &metrics, &health);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -213,12 +213,12 @@ async fn serve(
         ..listener
     };
     listener
-        .serve("admin", Protocol::Http1, service, Plain, end)
+        .serve("admin", Protocol::Http1, service, PlainText, end)
         .await
 }
 
 fn answer(
-    request: &Request<CountedBody>,
+    request: &Request<RequestBody>,
     metrics: &Metrics,
     health: &Health,
 ) -> Response<Full<Bytes>> {
@@ -257,20 +257,4 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-/// Refusals in plain text.
-#[derive(Clone, Copy)]
-struct Plain;
-
-impl Refuse for Plain {
-    const TRANSPORT: codes::Transport = codes::Transport::Rest;
-
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        text(refusal.status(), refusal.message())
-    }
-
-    fn trailers(&self, _: Refusal) -> Option<http::HeaderMap> {
-        None
-    }
 }

@@ -3,6 +3,7 @@
 use std::{
     future::{Future, pending, poll_fn},
     io,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
@@ -25,6 +26,7 @@ use crate::{
     jitter::jittered,
     limits::Limits,
     linger::{Bounds, LingeringStream},
+    peer::Peer,
     server::Shared,
     side::Serve,
     telemetry::{call::Watcher, metrics::Limit},
@@ -46,11 +48,14 @@ pub enum Protocol {
     Either,
 }
 
-/// Serves `stream`, and notes in `open` what it has open.
-pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: &Shared<V>) {
+/// Serves `stream`, which comes from an address, and notes in `open` what it has open.
+pub(crate) async fn serve<V: Serve>(
+    stream: (TcpStream, SocketAddr),
+    open: Arc<Open>,
+    shared: &Shared<V>,
+) {
     let limits = &shared.limits;
     let watcher = Arc::new(Watcher::new(&shared.counters, &shared.tracing));
-    let service = shared.serve.connection(&shared.calls, &open, &watcher);
     let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
     let opened = tokio::select! {
@@ -63,8 +68,13 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: 
         } => return,
         () = open.has_to_go() => return,
     };
+    let serve = |peer| {
+        let shared_by_calls = (&shared.calls, &open, &watcher);
+        shared.serve.connection(shared_by_calls, peer)
+    };
     match opened {
-        Ok(Ok(Opened::Http2(mut connection))) => {
+        Ok(Ok((peer, Opened::Http2(mut connection)))) => {
+            let service = serve(peer);
             let silent = http2::silent(connection.ping_pong(), &open, limits);
             let manner = Manner {
                 dated: V::DATED,
@@ -83,7 +93,7 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: 
             )
             .await;
         }
-        Ok(Ok(Opened::Http1(stream))) => {
+        Ok(Ok((peer, Opened::Http1(stream)))) => {
             open.one_by_one();
             let silent = async {
                 open.slow_head(limits.first_bytes).await;
@@ -96,13 +106,16 @@ pub(crate) async fn serve<V: Serve>(stream: TcpStream, open: Arc<Open>, shared: 
                 Arc::clone(&open),
                 Bounds::of(limits),
             );
-            let service = Http1 { service, unread };
+            let service = Http1 {
+                service: serve(peer),
+                unread,
+            };
             let builder = http1::builder(limits);
             let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
             let go_away = hyper::server::conn::http1::Connection::graceful_shutdown;
             until_end(connection, shared, (&open, &watcher), silent, go_away).await;
         }
-        Ok(Ok(Opened::Neither)) => {}
+        Ok(Ok((_, Opened::Neither))) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection did not begin"),
         Err(_) => shared.counters.hit(Limit::FirstBytes),
     }
@@ -116,24 +129,25 @@ enum Opened {
     Neither,
 }
 
-/// Greets the peer of `socket`, and tells what it speaks.
+/// Greets the peer of `socket`, and tells who it is and what it speaks.
 async fn begin(
     socket: Socket,
     tls: Option<&Tls>,
     protocol: Protocol,
     limits: &Limits,
-) -> io::Result<Opened> {
+) -> io::Result<(Peer, Opened)> {
     let mut stream = Connection::open(socket, tls, Bounds::of(limits)).await?;
+    let peer = stream.peer();
     if protocol != Protocol::Http1 && stream.speaks_http2().await? {
         let connection = http2::handshake(stream, limits).await;
-        return Ok(Opened::Http2(Box::new(
-            connection.map_err(io::Error::other)?,
-        )));
+        let connection = connection.map_err(io::Error::other)?;
+        return Ok((peer, Opened::Http2(Box::new(connection))));
     }
-    Ok(match protocol {
+    let opened = match protocol {
         Protocol::Http2 => Opened::Neither,
         Protocol::Http1 | Protocol::Either => Opened::Http1(stream),
-    })
+    };
+    Ok((peer, opened))
 }
 
 /// How long a connection may take to go that has to make room for another.

@@ -3,14 +3,12 @@
 use std::{
     convert::Infallible,
     future::Future,
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::{
-    StreamExt,
-    future::{BoxFuture, Either},
-};
+use futures_util::{StreamExt, future::BoxFuture};
 use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use prost::Message;
@@ -18,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes};
 use tower::Service;
 
-use crate::service::BoxError;
+use crate::{
+    called::{self, Called},
+    service::BoxError,
+};
 
 /// The media type of gRPC, with which those of its other forms begin (PROTOCOL-HTTP2.md, PROTOCOL-WEB.md).
 pub(crate) const MEDIA_TYPE: &[u8] = b"application/grpc";
@@ -65,16 +66,20 @@ impl<S> WithOperations<S> {
     }
 }
 
-impl<S, B> Service<Request<B>> for WithOperations<S>
+impl<S, B, C> Service<Request<B>> for WithOperations<S>
 where
-    S: NamedService + Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: NamedService + Service<Request<B>, Response = Response<C>> + Clone,
+    S::Error: Send + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    C: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, Infallible>>>;
+    type Error = S::Error;
+    type Future = Answer<S, B>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    /// Always: what operators ask is answered even if the service is not ready, which is waited for by its own
+    /// calls.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }
 
@@ -86,10 +91,58 @@ where
             .strip_prefix('/')
             .and_then(|path| path.strip_prefix(S::NAME));
         if method.is_some_and(|method| method.starts_with('/')) {
-            Either::Left(self.service.call(request))
+            let answer = called::call(self.service.clone(), request);
+            Answer {
+                from: From::Service { answer },
+            }
         } else {
-            Either::Right(Box::pin(tied(&mut self.operations, request)))
+            let answer = Box::pin(tied(&mut self.operations, request));
+            Answer {
+                from: From::Operations { answer },
+            }
         }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The answer of the service, or of an operators' one.
+    pub struct Answer<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        from: From<S, B>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = FromProjection]
+    enum From<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Service { #[pin] answer: Called<S, Request<B>> },
+        Operations { answer: BoxFuture<'static, Result<Response<Body>, Infallible>> },
+    }
+}
+
+impl<S, B, C> Future for Answer<S, B>
+where
+    S: Service<Request<B>, Response = Response<C>>,
+    C: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Output = Result<Response<Body>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().from.project() {
+            // What is tonic's body already is not boxed again.
+            FromProjection::Service { answer } => {
+                ready!(answer.poll(cx)).map(|answer| answer.map(Body::new))
+            }
+            FromProjection::Operations { answer } => {
+                ready!(answer.as_mut().poll(cx)).map_err(|never| match never {})
+            }
+        })
     }
 }
 

@@ -18,26 +18,28 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tower::Service;
+use tower::{Service, load_shed::error::Overloaded};
 
 use crate::{
     args,
+    called::{self, Called},
     chunk::{Account, Open},
+    client::causes,
     grpc_timeout, http2,
-    intake::{self, CountedBody, Intake},
+    intake::{self, Intake, RequestBody},
     limits::Limits,
     operations::WATCH,
+    peer::Peer,
     pieces::Pieces,
     received::Received,
     refusal::{Refusal, Refuse},
+    service::BoxError,
     telemetry::{
         call,
         codes::{Transport, Web},
         metrics::{self, Limit},
     },
 };
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the calls of one listener share.
 #[derive(Debug)]
@@ -130,31 +132,35 @@ pub(crate) struct Guard<S, R> {
     pub(crate) calls: Arc<Calls>,
     /// What this connection has open.
     pub(crate) open: Arc<Open>,
+    /// Its other end.
+    pub(crate) peer: Peer,
 }
 
 impl<S, R, B> hyper::service::Service<Request<Received>> for Guard<S, R>
 where
-    S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible> + Clone,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S::Error: Into<BoxError>,
     B: Body,
     R: Refuse,
 {
     type Response = Response<Pieces<GuardedBody<B, R>>>;
     type Error = Infallible;
-    type Future = Guarded<S::Future, R>;
+    type Future = Guarded<S, R>;
 
     fn call(&self, request: Request<Received>) -> Self::Future {
         let web = match R::TRANSPORT {
             Transport::Rest => None,
             Transport::Grpc => Web::of(request.headers()),
         };
+        let as_it_is = |state| Guarded {
+            state,
+            refuse: self.refuse.clone(),
+            web,
+            open: Arc::clone(&self.open),
+        };
         let refused = |refusal| {
             self.open.asked();
-            Guarded {
-                state: State::Refused { refusal },
-                refuse: self.refuse.clone(),
-                web,
-                open: Arc::clone(&self.open),
-            }
+            as_it_is(State::Refused { refusal })
         };
         let uri = request.uri().path_and_query();
         if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {
@@ -183,25 +189,38 @@ where
             call::held(Limit::Calls);
             return refused(Refusal::Overloaded);
         };
+        let mut request = RequestBody::count(request, &self.calls.intake);
+        self.peer.extend(request.extensions_mut(), R::TRANSPORT);
+        let until = Until {
+            slot: Some(slot),
+            end,
+            is_asked,
+            timer: None,
+        };
         // tower's services are called by exclusive reference; those here are cheap to clone.
-        let mut service = self.service.clone();
-        let request = CountedBody::count(request, &self.calls.intake);
-        match catch_unwind(AssertUnwindSafe(|| service.call(request))) {
-            Ok(future) => Guarded {
-                state: State::Running {
-                    future,
-                    slot: Some(slot),
-                    end,
-                    is_asked,
-                    timer: None,
-                },
-                refuse: self.refuse.clone(),
-                web,
-                open: Arc::clone(&self.open),
-            },
-            Err(_) => refused(Refusal::Panicked),
+        match contained(|| called::call(self.service.clone(), request)) {
+            Ok(call) => as_it_is(State::Running { call, until }),
+            Err(refusal) => refused(refusal),
         }
     }
+}
+
+/// Why a call is refused whose service failed with `error`. What no caller is told goes to the log.
+fn failed(error: impl Into<BoxError>) -> Refusal {
+    let error: BoxError = error.into();
+    let itself: &(dyn std::error::Error + 'static) = error.as_ref();
+    for cause in std::iter::once(itself).chain(causes(itself)) {
+        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+            return *refusal;
+        }
+        if cause.is::<Overloaded>() {
+            return Refusal::Overloaded;
+        }
+    }
+    let request_id = call::id();
+    let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
+    tracing::error!(%error, request_id, "a service failed");
+    Refusal::Failed
 }
 
 /// Asks the service, and says why it must not go on if so: it panicked, or its request does not fit.
@@ -222,9 +241,12 @@ fn length<B: Body>(response: &Response<B>) -> usize {
 
 pin_project_lite::pin_project! {
     /// A call until its answer begins.
-    pub(crate) struct Guarded<F, R> {
+    pub(crate) struct Guarded<S, R>
+    where
+        S: Service<Request<RequestBody>>,
+    {
         #[pin]
-        state: State<F>,
+        state: State<S>,
         refuse: R,
         web: Option<Web>,
         open: Arc<Open>,
@@ -233,23 +255,46 @@ pin_project_lite::pin_project! {
 
 pin_project_lite::pin_project! {
     #[project = StateProjection]
-    enum State<F> {
+    enum State<S>
+    where
+        S: Service<Request<RequestBody>>,
+    {
         Running {
             #[pin]
-            future: F,
-            slot: Option<Slot>,
-            end: Instant,
-            // Whether the caller asked for that end.
-            is_asked: bool,
-            timer: Option<Pin<Box<Sleep>>>,
+            call: Called<S, Request<RequestBody>>,
+            until: Until,
         },
         Refused { refusal: Refusal },
     }
 }
 
-impl<F, R, B> Future for Guarded<F, R>
+/// The place of a call that has no answer yet, and its end.
+struct Until {
+    /// None once the answer has it.
+    slot: Option<Slot>,
+    end: Instant,
+    /// Whether the caller asked for that end.
+    is_asked: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Until {
+    /// Ends when the call does.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let end = self.end;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        timer.as_mut().poll(cx)
+    }
+
+    /// Whether the end that the caller asked for has passed.
+    fn has_passed(&self) -> bool {
+        self.is_asked && Instant::now() >= self.end
+    }
+}
+
+impl<S, R, B> Future for Guarded<S, R>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
     R: Refuse,
 {
@@ -259,18 +304,11 @@ where
         let mut this = self.project();
         let refusal = match this.state.as_mut().project() {
             StateProjection::Refused { refusal } => *refusal,
-            StateProjection::Running {
-                future,
-                slot,
-                end,
-                is_asked,
-                timer,
-            } => match contained(|| future.poll(cx)) {
+            StateProjection::Running { call, until } => match contained(|| call.poll(cx)) {
                 Err(refusal) => refusal,
                 // The service may never have waited, and the timer was never asked.
-                Ok(Poll::Ready(_)) if *is_asked && Instant::now() >= *end => {
-                    Refusal::DeadlinePassed
-                }
+                Ok(Poll::Ready(_)) if until.has_passed() => Refusal::DeadlinePassed,
+                Ok(Poll::Ready(Err(error))) => failed(error),
                 Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
                     call::held(Limit::Answers);
                     Refusal::Overloaded
@@ -278,7 +316,8 @@ where
                 Ok(Poll::Ready(Ok(response))) => {
                     let length = length(&response);
                     let refuse = this.refuse.clone();
-                    let (slot, end) = (slot.take().expect("it is polled to its end once"), *end);
+                    let (slot, end) = (until.slot.take(), until.end);
+                    let slot = slot.expect("it is polled to its end once");
                     http2::answer_begins(end);
                     let open = Arc::clone(this.open);
                     let refuse = (refuse, *this.web);
@@ -289,8 +328,7 @@ where
                     return Poll::Ready(Ok(response.map(guarded)));
                 }
                 Ok(Poll::Pending) => {
-                    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*end)));
-                    ready!(timer.as_mut().poll(cx));
+                    ready!(until.poll(cx));
                     Refusal::DeadlinePassed
                 }
             },

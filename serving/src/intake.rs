@@ -69,7 +69,7 @@ pub(crate) fn refused() -> bool {
 
 /// The body of a request as it comes in. It fails when the requests of the listener hold too much.
 #[derive(Debug)]
-pub struct CountedBody {
+pub struct RequestBody {
     body: Received,
     framing: Framing,
     /// Whether it is an error that it ends within a message.
@@ -77,7 +77,7 @@ pub struct CountedBody {
     held: Held,
 }
 
-impl CountedBody {
+impl RequestBody {
     pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
@@ -105,7 +105,7 @@ impl CountedBody {
     }
 }
 
-impl Body for CountedBody {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     io::{self, ErrorKind, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -18,11 +19,14 @@ use tokio::{
 };
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
+#[cfg(feature = "tls")]
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::{
     chunk::Open,
     http2::{LAST_WORD, Wire},
     linger::Bounds,
+    peer::Peer,
     telemetry::metrics::{Limit, Listener},
     tls::Tls,
 };
@@ -42,6 +46,7 @@ const ASKED_EVERY: Duration = Duration::from_millis(500);
 /// A socket whose writes must not stall.
 pub(crate) struct Socket {
     stream: TcpStream,
+    remote: SocketAddr,
     limit: Duration,
     open: Arc<Open>,
     counters: Arc<Listener>,
@@ -51,14 +56,16 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    /// `stream`, which comes from `remote`.
     pub(crate) fn new(
-        stream: TcpStream,
+        (stream, remote): (TcpStream, SocketAddr),
         stalled_write: Duration,
         open: &Arc<Open>,
         counters: &Arc<Listener>,
     ) -> Self {
         Self {
             stream,
+            remote,
             limit: stalled_write,
             open: Arc::clone(open),
             counters: Arc::clone(counters),
@@ -167,6 +174,18 @@ impl AsyncWrite for Socket {
     }
 }
 
+#[cfg(feature = "tls")]
+impl Connected for Socket {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        TcpConnectInfo {
+            local_addr: self.stream.local_addr().ok(),
+            remote_addr: Some(self.remote),
+        }
+    }
+}
+
 /// A socket, under TLS or not.
 enum Stream {
     Clear(Socket),
@@ -206,6 +225,15 @@ impl Connection {
         };
         let first = BytesMut::new();
         Ok(Self { stream, first })
+    }
+
+    /// Its other end, whose certificates are known once the handshake is over.
+    pub(crate) fn peer(&self) -> Peer {
+        match &self.stream {
+            Stream::Clear(socket) => Peer::clear(socket.remote, socket.stream.local_addr().ok()),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => Peer::tls(stream.get_ref().0.remote, stream.connect_info()),
+        }
     }
 
     /// What is below it.

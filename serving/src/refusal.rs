@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER},
+};
 use http_body_util::Full;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -39,6 +42,8 @@ pub enum Refusal {
     Draining,
     /// The service panicked.
     Panicked,
+    /// The service answered with an error, and not with a response.
+    Failed,
 }
 
 impl Refusal {
@@ -65,7 +70,7 @@ impl Refusal {
             }
             Self::NotAllowed => "this caller may not make this call",
             Self::Draining => "the server is going away; call another one",
-            Self::Panicked => "internal error",
+            Self::Panicked | Self::Failed => "internal error",
         }
     }
 
@@ -81,7 +86,8 @@ impl Refusal {
             | Self::ForeignOrigin
             | Self::Unauthenticated
             | Self::NotAllowed
-            | Self::Panicked => None,
+            | Self::Panicked
+            | Self::Failed => None,
         }
     }
 
@@ -95,7 +101,7 @@ impl Refusal {
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin | Self::NotAllowed => StatusCode::FORBIDDEN,
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Panicked | Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -137,7 +143,7 @@ impl GrpcStatus {
             }
             Refusal::Unauthenticated => Code::Unauthenticated,
             Refusal::Draining => Code::Unavailable,
-            Refusal::Panicked => Code::Internal,
+            Refusal::Panicked | Refusal::Failed => Code::Internal,
         };
         match refusal.retry_after() {
             None => Status::new(code, refusal.message()),
@@ -160,5 +166,28 @@ impl Refuse for GrpcStatus {
         let mut trailers = HeaderMap::new();
         Self::status(refusal).add_header(&mut trailers).ok()?;
         Some(trailers)
+    }
+}
+
+/// A REST service's way, if it has none of its own: the status, and the message as text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainText;
+
+impl Refuse for PlainText {
+    const TRANSPORT: Transport = Transport::Rest;
+
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(refusal.message()));
+        *response.status_mut() = refusal.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if let Some(delay) = refusal.retry_after() {
+            headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(delay.as_secs()));
+        }
+        response
+    }
+
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
     }
 }

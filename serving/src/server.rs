@@ -363,7 +363,7 @@ impl<V: Serve> Accepting<'_, V> {
         let open = shared.calls.connection();
         let seat = self.peers.seat(peer.ip(), &open);
         self.workers.spawn(move || async move {
-            run(stream, open, &shared).await;
+            run((stream, peer), open, &shared).await;
             drop((seat, slot, token));
         });
     }
@@ -391,9 +391,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn run<V: Serve>(stream: std::net::TcpStream, open: Arc<Open>, shared: &Shared<V>) {
+async fn run<V: Serve>(
+    (stream, peer): (std::net::TcpStream, SocketAddr),
+    open: Arc<Open>,
+    shared: &Shared<V>,
+) {
     match TcpStream::from_std(stream) {
-        Ok(stream) => connection::serve(stream, open, shared).await,
+        Ok(stream) => connection::serve((stream, peer), open, shared).await,
         Err(error) => tracing::warn!(%error, "a connection could not be handed to its worker"),
     }
 }

@@ -1,29 +1,32 @@
 //! What a listener can serve.
 
-use std::{convert::Infallible, future::Future};
+use std::future::Future;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use crate::intake::CountedBody;
+use crate::intake::RequestBody;
 
-/// Why a body broke off.
+/// The error of a body that broke off, or of a service that failed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An HTTP service that any number of connections may use at once. It answers every request: what
-/// went wrong is an answer too. tonic's services and axum's routers are such services, and whatever
-/// else meets the bounds.
+/// An HTTP service that a listener can serve: tonic's services and `Routes`, an `axum::Router`, each with any tower
+/// layers around it, and whatever else meets the bounds.
+///
+/// Every call has a clone of its own. The listener waits until that clone is ready, for as long as the call may
+/// take, so that a concurrency limit or a buffer works inside. An error of the service is answered as
+/// [`Refusal::Failed`](crate::refusal::Refusal::Failed) and goes to the log, unless it is a
+/// [`Refusal`](crate::refusal::Refusal) itself, or tower's word for an overload.
 pub trait HttpService:
     Service<
-        Request<CountedBody>,
+        Request<RequestBody>,
         Response = Response<Self::Body>,
-        Error = Infallible,
+        Error: Into<BoxError> + Send + 'static,
         Future: Future + Send + 'static,
     > + Clone
     + Send
-    + Sync
     + 'static
 {
     /// The body of an answer.
@@ -32,11 +35,8 @@ pub trait HttpService:
 
 impl<S, B> HttpService for S
 where
-    S: Service<Request<CountedBody>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<BoxError> + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
 };
 
@@ -25,6 +25,7 @@ use crate::{
     grpc::{MEDIA_TYPE, begins},
     guard::{Calls, Guard},
     hosts::HostGate,
+    peer::Peer,
     received::Received,
     refusal::Refuse,
     server::Listener,
@@ -32,7 +33,7 @@ use crate::{
     telemetry::{
         call::{Line, Noting, Watched, Watcher},
         codes::Transport,
-        metrics,
+        metrics::{self, locked},
     },
 };
 
@@ -49,6 +50,9 @@ pub struct Side<S, R> {
     pub origins: Origins,
 }
 
+/// The calls of the listener, and what one connection has open and tells of its calls.
+pub(crate) type Around<'a> = (&'a Arc<Calls>, &'a Arc<Open>, &'a Arc<Watcher>);
+
 /// What makes the service of each connection.
 pub(crate) trait Serve: Send + Sync + 'static {
     /// Whether answers over HTTP/2 carry a Date.
@@ -61,12 +65,8 @@ pub(crate) trait Serve: Send + Sync + 'static {
             Future: Send + 'static,
         > + Send;
 
-    fn connection(
-        &self,
-        calls: &Arc<Calls>,
-        open: &Arc<Open>,
-        watcher: &Arc<Watcher>,
-    ) -> Self::Service;
+    /// The service of a connection with `peer`.
+    fn connection(&self, around: Around<'_>, peer: Peer) -> Self::Service;
 }
 
 /// What looks at the head of each request of a side, before its service.
@@ -75,7 +75,8 @@ type Gates<R> = Arc<(HostGate<Noting<R>>, CrossSiteGate<Noting<R>>)>;
 /// A side whose calls are guarded, counted where there is telemetry, and whose answers some pages may
 /// read.
 pub(crate) struct One<S, R> {
-    service: Gated<S, Gates<R>>,
+    /// Cloned for each connection. It need not be `Sync`.
+    service: Mutex<Gated<S, Gates<R>>>,
     refuse: Noting<R>,
     origins: Arc<Origins>,
     counters: Option<Arc<metrics::Calls>>,
@@ -100,7 +101,7 @@ impl<S, R: Refuse> One<S, R> {
         let hosts = HostGate::new(listener.hosts.clone(), refuse.clone());
         let pages = CrossSiteGate::new(Arc::clone(&origins), refuse.clone());
         Self {
-            service: GateLayer(Arc::new((hosts, pages))).layer(side.service),
+            service: Mutex::new(GateLayer(Arc::new((hosts, pages))).layer(side.service)),
             refuse,
             origins,
             counters,
@@ -114,19 +115,15 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
     type Body = <Self::Service as Served>::Body;
     type Service = Watched<ForPages<Guard<Gated<S, Gates<R>>, Noting<R>>>>;
 
-    fn connection(
-        &self,
-        calls: &Arc<Calls>,
-        open: &Arc<Open>,
-        watcher: &Arc<Watcher>,
-    ) -> Self::Service {
+    fn connection(&self, (calls, open, watcher): Around<'_>, peer: Peer) -> Self::Service {
         Watched {
             service: ForPages {
                 service: Guard {
-                    service: self.service.clone(),
+                    service: locked(&self.service).clone(),
                     refuse: self.refuse.clone(),
                     calls: Arc::clone(calls),
                     open: Arc::clone(open),
+                    peer,
                 },
                 origins: Arc::clone(&self.origins),
                 open: Arc::clone(open),
@@ -165,15 +162,10 @@ impl<A: Serve, B: Serve> Serve for Both<A, B> {
     type Body = Either<A::Body, B::Body>;
     type Service = ByContent<A::Service, B::Service>;
 
-    fn connection(
-        &self,
-        calls: &Arc<Calls>,
-        open: &Arc<Open>,
-        watcher: &Arc<Watcher>,
-    ) -> Self::Service {
+    fn connection(&self, around: Around<'_>, peer: Peer) -> Self::Service {
         ByContent {
-            rest: self.rest.connection(calls, open, watcher),
-            grpc: self.grpc.connection(calls, open, watcher),
+            rest: self.rest.connection(around, peer.clone()),
+            grpc: self.grpc.connection(around, peer),
         }
     }
 }

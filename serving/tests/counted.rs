@@ -6,17 +6,16 @@ use std::{convert::Infallible, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body_util::StreamBody;
 use serving::{
-    CancellationToken,
+    Body, CancellationToken,
     connection::Protocol,
-    intake::CountedBody,
     limits::Limits,
-    refusal::{Refusal, Refuse},
+    refusal::PlainText,
     server::Listener,
-    telemetry::{Telemetry, codes::Transport, metrics::Metrics},
+    telemetry::{Telemetry, metrics::Metrics},
 };
 use tokio::{net::TcpListener, time::timeout};
 use tower::service_fn;
@@ -26,24 +25,6 @@ use tower::service_fn;
 mod wire;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The words of a REST service.
-#[derive(Clone, Copy)]
-struct Plain;
-
-impl Refuse for Plain {
-    const TRANSPORT: Transport = Transport::Rest;
-
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(refusal.message()));
-        *response.status_mut() = refusal.status();
-        response
-    }
-
-    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
-        None
-    }
-}
 
 #[tokio::test]
 async fn an_answer_that_the_server_breaks_off_is_counted_as_the_servers_fault() {
@@ -61,7 +42,7 @@ async fn an_answer_that_the_server_breaks_off_is_counted_as_the_servers_fault() 
         }),
         ..Listener::from(socket)
     };
-    let service = service_fn(|request: Request<CountedBody>| async move {
+    let service = service_fn(|request: Request<Body>| async move {
         let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"begun")))]);
         let later = match request.uri().path() {
             "/fails" => stream::once(async {
@@ -74,7 +55,13 @@ async fn an_answer_that_the_server_breaks_off_is_counted_as_the_servers_fault() 
         Ok::<_, Infallible>(Response::new(StreamBody::new(begun.chain(later))))
     });
     let shutdown = CancellationToken::new();
-    let server = listener.serve("REST", Protocol::Http1, service, Plain, shutdown.clone());
+    let server = listener.serve(
+        "REST",
+        Protocol::Http1,
+        service,
+        PlainText,
+        shutdown.clone(),
+    );
     let server = tokio::spawn(server);
     for path in ["/fails", "/lasts"] {
         let cut = wire::rest(wire::http1(address, path, "").await).await;

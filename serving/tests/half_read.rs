@@ -222,7 +222,7 @@ async fn a_connection_goes_on_or_ends_if_its_request_is_dropped_after_the_answer
     use http::{Request, Response};
     use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
-    use serving::{CancellationToken, intake::CountedBody, refusal::GrpcStatus, server::Listener};
+    use serving::{Body, CancellationToken, refusal::GrpcStatus, server::Listener};
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let limits = Limits {
@@ -236,7 +236,7 @@ async fn a_connection_goes_on_or_ends_if_its_request_is_dropped_after_the_answer
         limits,
         ..Listener::from(socket)
     };
-    let service = tower::service_fn(|request: Request<CountedBody>| async move {
+    let service = tower::service_fn(|request: Request<Body>| async move {
         let mut body = request.into_body();
         let _ = body.frame().await;
         let begun = stream::iter(["begun ", "on "]);
@@ -293,7 +293,7 @@ async fn a_connection_that_asked_only_what_was_refused_is_one_that_asked() {
         },
         ..Listener::from(socket)
     };
-    let service = tower::service_fn(|_: http::Request<serving::intake::CountedBody>| async {
+    let service = tower::service_fn(|_: http::Request<serving::Body>| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::from("whole")))
     });
     let origin = HeaderValue::from_static("https://shop.example");

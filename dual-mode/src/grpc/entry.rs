@@ -17,7 +17,7 @@ use futures_util::{
 };
 use http_body_util::Either as EitherBody;
 use serving::{
-    body::Unpaused, intake::CountedBody, limits::Limits, service::BoxError, status_mapping::is_grpc,
+    Body as Incoming, body::Unpaused, limits::Limits, service::BoxError, status_mapping::is_grpc,
 };
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
@@ -45,9 +45,9 @@ impl<S> Entry<S> {
     }
 }
 
-impl<S, C> Service<Request<CountedBody>> for Entry<S>
+impl<S, C> Service<Request<Incoming>> for Entry<S>
 where
-    S: Service<Request<CountedBody>, Response = Response<C>, Error = Infallible>
+    S: Service<Request<Incoming>, Response = Response<C>, Error = Infallible>
         + Service<Request<Body>, Response = Response<C>, Error = Infallible, Future: Send + 'static>
         + Clone
         + Send
@@ -57,7 +57,7 @@ where
     type Response = Answer<C>;
     type Error = Infallible;
     type Future = Either<
-        MapOk<<S as Service<Request<CountedBody>>>::Future, fn(Response<C>) -> Answer<C>>,
+        MapOk<<S as Service<Request<Incoming>>>::Future, fn(Response<C>) -> Answer<C>>,
         BoxFuture<'static, Result<Answer<C>, Infallible>>,
     >;
 
@@ -65,7 +65,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<CountedBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
         // Most calls are gRPC itself, and are asked nothing more.
@@ -116,7 +116,7 @@ where
 {
     fn browser(
         &self,
-        request: Request<CountedBody>,
+        request: Request<Incoming>,
     ) -> BoxFuture<'static, Result<Answer<C>, Infallible>> {
         let pause = self.body_pause;
         let request = request.map(|body| Body::new(Unpaused::new(body, pause)));

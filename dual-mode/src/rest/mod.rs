@@ -24,12 +24,12 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
+    Body as Incoming,
     authorization::{Authorization, AuthorizationLayer},
     body::{Unpaused, is_incomplete},
     connection::Protocol,
     cors::Origins,
     drain::ServeError,
-    intake::CountedBody,
     limits::Limits,
     operations::Health,
     server::Listener,
@@ -102,7 +102,7 @@ pub(crate) fn side(
         .merge(pages::routes(grpc))
         .merge(crate::probes::routes(health));
     let body_pause = limits.body_pause;
-    let service = Gzip::new(routes).map_request(move |request: Request<CountedBody>| {
+    let service = Gzip::new(routes).map_request(move |request: Request<Incoming>| {
         request.map(|body| Body::new(Unpaused::new(body, body_pause)))
     });
     Side {

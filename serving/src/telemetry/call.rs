@@ -181,7 +181,7 @@ fn current<T>(ask: impl FnOnce(&mut Call) -> T) -> Option<T> {
 }
 
 /// The request id of the call that is being polled.
-pub(super) fn current_id() -> Option<HeaderValue> {
+pub(crate) fn id() -> Option<HeaderValue> {
     current(|call| call.id.value())
 }
 
@@ -492,6 +492,7 @@ fn note(refusal: Refusal) {
         | Refusal::Unauthenticated
         | Refusal::NotAllowed
         | Refusal::Draining
-        | Refusal::Panicked => {}
+        | Refusal::Panicked
+        | Refusal::Failed => {}
     }
 }

@@ -15,7 +15,7 @@ const DIGITS: [u8; 16] = *b"0123456789abcdef";
 /// The request id of the call that is being polled, for whoever answers it: inside a service's
 /// future, not inside what it spawned.
 pub fn current() -> Option<HeaderValue> {
-    call::current_id()
+    call::id()
 }
 
 /// The name of one call.

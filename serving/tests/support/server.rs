@@ -10,16 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderMap, HeaderValue, Request, Response, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, BodyStream, Full, StreamBody, combinators::UnsyncBoxBody};
 use serving::{
-    CancellationToken,
+    Body as Incoming, CancellationToken,
     connection::Protocol,
     drain::ServeError,
-    intake::CountedBody,
     limits::Limits,
-    refusal::{GrpcStatus, Refusal, Refuse},
+    refusal::{GrpcStatus, PlainText},
     server::Listener,
     workers::Workers,
 };
@@ -77,7 +76,7 @@ impl Served {
             ..Listener::from(socket)
         };
         let released = release.clone();
-        let service = service_fn(move |request: Request<CountedBody>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             assert_ne!(request.uri().path(), "/panic-at-once", "a secret");
             let work = Work::begin(&count);
             let released = released.clone();
@@ -87,7 +86,9 @@ impl Served {
         let server = tokio::spawn(async move {
             match protocol {
                 Protocol::Http1 | Protocol::Either => {
-                    listener.serve("REST", protocol, service, Plain, stop).await
+                    listener
+                        .serve("REST", protocol, service, PlainText, stop)
+                        .await
                 }
                 Protocol::Http2 => {
                     let refuse = GrpcStatus;
@@ -147,7 +148,7 @@ impl Drop for Work {
 }
 
 async fn answer(
-    request: Request<CountedBody>,
+    request: Request<Incoming>,
     work: Work,
     release: CancellationToken,
 ) -> Response<Body> {
@@ -256,27 +257,4 @@ fn respond(frames: impl Stream<Item = Item> + Send + 'static, work: Work) -> Res
     let value = HeaderValue::from_static("application/grpc");
     response.headers_mut().insert("content-type", value);
     response
-}
-
-/// The words of a REST service.
-#[derive(Clone, Copy)]
-struct Plain;
-
-impl Refuse for Plain {
-    const TRANSPORT: serving::telemetry::codes::Transport =
-        serving::telemetry::codes::Transport::Rest;
-
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(refusal.message()));
-        *response.status_mut() = refusal.status();
-        if let Some(delay) = refusal.retry_after() {
-            let value = HeaderValue::from(delay.as_secs());
-            response.headers_mut().insert(RETRY_AFTER, value);
-        }
-        response
-    }
-
-    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
-        None
-    }
 }

@@ -1,0 +1,130 @@
+//! The other end of a connection, as services and layers see it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::extract::ConnectInfo;
+use http::Extensions;
+use tonic::transport::server::TcpConnectInfo;
+#[cfg(feature = "tls")]
+use tonic::transport::server::TlsConnectInfo;
+
+use crate::telemetry::codes::Transport;
+
+/// The other end of the connection that a request came over. A listener puts it among the extensions of every
+/// request. Beside it stands what the frameworks have for the same: axum's `ConnectInfo<SocketAddr>` for REST;
+/// for gRPC tonic's `TcpConnectInfo`, or `TlsConnectInfo` under TLS, which are behind a request's
+/// `remote_addr()` and `peer_certs()`.
+#[derive(Clone, Debug)]
+pub struct Peer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    tcp: TcpConnectInfo,
+    remote: SocketAddr,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+}
+
+/// A connection under TLS.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+struct Tls {
+    info: TlsConnectInfo<TcpConnectInfo>,
+    certificates: Option<Arc<Vec<rustls::pki_types::CertificateDer<'static>>>>,
+}
+
+impl Peer {
+    /// The peer at `remote` of a cleartext connection to `local`.
+    pub(crate) fn clear(remote: SocketAddr, local: Option<SocketAddr>) -> Self {
+        Self(Arc::new(Inner {
+            tcp: tcp(remote, local),
+            remote,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }))
+    }
+
+    /// The peer at `remote` of a connection under TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(remote: SocketAddr, info: TlsConnectInfo<TcpConnectInfo>) -> Self {
+        Self(Arc::new(Inner {
+            tcp: tcp(remote, info.get_ref().local_addr()),
+            remote,
+            tls: Some(Tls {
+                certificates: info.peer_certs(),
+                info,
+            }),
+        }))
+    }
+
+    /// The peer of a request with `extensions`: a listener's own, or the one that tonic's or axum's server put
+    /// there.
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        if let Some(peer) = extensions.get::<Self>() {
+            return Some(peer.clone());
+        }
+        #[cfg(feature = "tls")]
+        if let Some(info) = extensions.get::<TlsConnectInfo<TcpConnectInfo>>() {
+            return Some(Self::tls(info.get_ref().remote_addr()?, info.clone()));
+        }
+        if let Some(info) = extensions.get::<TcpConnectInfo>() {
+            return Some(Self::clear(info.remote_addr()?, info.local_addr()));
+        }
+        let ConnectInfo(remote) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(Self::clear(*remote, None))
+    }
+
+    /// Its address.
+    pub fn remote(&self) -> SocketAddr {
+        self.0.remote
+    }
+
+    /// The address that it connected to, if it is known.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.0.tcp.local_addr
+    }
+
+    /// Returns true if the connection is under TLS.
+    pub fn is_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.0.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// The verified chain of its certificates in DER, its own first. There is none without mutual TLS.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        #[cfg(feature = "tls")]
+        let chain = self.0.tls.iter().flat_map(|tls| tls.certificates.iter());
+        #[cfg(feature = "tls")]
+        return chain.flat_map(|chain| chain.iter().map(AsRef::as_ref));
+        #[cfg(not(feature = "tls"))]
+        std::iter::empty()
+    }
+
+    /// Puts it into the `extensions` of a request, with the frameworks' own types for it.
+    pub(crate) fn extend(&self, extensions: &mut Extensions, transport: Transport) {
+        match transport {
+            Transport::Rest => {
+                extensions.insert(ConnectInfo(self.0.remote));
+            }
+            Transport::Grpc => {
+                #[cfg(feature = "tls")]
+                if let Some(tls) = &self.0.tls {
+                    extensions.insert(tls.info.clone());
+                    extensions.insert(self.clone());
+                    return;
+                }
+                extensions.insert(self.0.tcp.clone());
+            }
+        }
+        extensions.insert(self.clone());
+    }
+}
+
+fn tcp(remote: SocketAddr, local: Option<SocketAddr>) -> TcpConnectInfo {
+    TcpConnectInfo {
+        local_addr: local,
+        remote_addr: Some(remote),
+    }
+}
