@@ -52,9 +52,13 @@ pub struct ServerArgs {
     #[arg(long, env = "MAX_UNREAD", value_name = "MIB", value_parser = value_parser!(u32).range(1..), default_value_t = 32)]
     pub max_unread: u32,
 
-    /// The longest a call may take, whatever its caller asks for [default: 1m; bidirectional: 1h]
-    #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration)]
-    pub max_call: Option<Duration>,
+    /// The longest a call may take, whatever its caller asks for; a stream has to begin its answer in this time
+    #[arg(long, env = "MAX_CALL", value_name = "TIME", value_parser = duration, default_value = "1m")]
+    pub max_call: Duration,
+
+    /// The longest a stream may take, whatever its caller asks for
+    #[arg(long, env = "MAX_STREAM", value_name = "TIME", value_parser = duration, default_value = "1h")]
+    pub max_stream: Duration,
 
     /// Address of a proxy, which many callers share; repeat it for more. At the limit of connections, the
     /// caller with the most makes room, and such an address is no caller
@@ -113,7 +117,8 @@ impl ServerArgs {
             calls: self.max_calls as usize,
             intake: self.max_intake as usize * 1024 * 1024,
             answers: self.max_unread as usize * 1024 * 1024,
-            longest_call: self.max_call.unwrap_or(default.longest_call),
+            longest_call: self.max_call,
+            longest_stream: self.max_stream,
             first_bytes: self.first_bytes,
             idle: self.idle_timeout,
             trusted_proxies: self.trusted_proxy.clone(),

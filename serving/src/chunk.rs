@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use http_body_util::{Either, Empty};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, sleep_until},
@@ -67,6 +68,27 @@ impl Account {
         if bytes > 0 {
             self.answers.fetch_sub(bytes, Relaxed);
         }
+    }
+}
+
+/// An answer whose end is known while it is written.
+pub(crate) trait Bounded {
+    /// When its call ends at the latest.
+    fn end(&self) -> Option<Instant>;
+}
+
+impl<A: Bounded, B: Bounded> Bounded for Either<A, B> {
+    fn end(&self) -> Option<Instant> {
+        match self {
+            Self::Left(body) => body.end(),
+            Self::Right(body) => body.end(),
+        }
+    }
+}
+
+impl<D> Bounded for Empty<D> {
+    fn end(&self) -> Option<Instant> {
+        None
     }
 }
 
@@ -227,7 +249,7 @@ impl Open {
         self.is_going.load(Relaxed)
     }
 
-    /// Ends when it has to make room, and is idle.
+    /// Bounded when it has to make room, and is idle.
     pub(crate) async fn has_to_go(&self) {
         loop {
             self.making_room.notified().await;
@@ -238,7 +260,7 @@ impl Open {
         }
     }
 
-    /// Ends when it has been idle for `limit`. A head that has begun has a limit of its own.
+    /// Bounded when it has been idle for `limit`. A head that has begun has a limit of its own.
     pub(crate) async fn idle(&self, limit: Duration) {
         loop {
             let now = Instant::now();
@@ -252,7 +274,7 @@ impl Open {
         }
     }
 
-    /// Ends when a head has not come whole within `limit` of its first byte.
+    /// Bounded when a head has not come whole within `limit` of its first byte.
     pub(crate) async fn slow_head(&self, limit: Duration) {
         loop {
             let now = Instant::now();
@@ -320,6 +342,13 @@ impl Open {
         }
     }
 
+    /// Notes that the one call whose answer is being written goes on, until `end` at the latest.
+    pub(crate) fn goes_on(&self, end: Instant) {
+        if self.one_by_one.load(Relaxed) {
+            self.state().end = Some(end);
+        }
+    }
+
     /// When the one call ends whose answer is being written, where that is known.
     pub(crate) fn last_moment(&self) -> Option<Instant> {
         self.state().end
@@ -338,7 +367,7 @@ impl Open {
         state.calls.max(usize::from(unwritten))
     }
 
-    /// Ends when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
+    /// Bounded when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
     /// does not help: it could hold as many calls as it has streams by reading of one.
     pub(crate) async fn unread(&self, limit: Duration) {
         loop {

@@ -262,7 +262,8 @@ async fn until_end<C, E, V>(
     open.leave();
     // A peer that takes its time may finish its calls, for as long as a call may take; one that has
     // none open has nothing to wait for.
-    let end = Instant::now() + shared.limits.longest_call;
+    let limits = &shared.limits;
+    let end = Instant::now() + limits.longest_call.max(limits.longest_stream);
     loop {
         tokio::select! {
             result = timeout(LINGER, connection.as_mut()) => match result {

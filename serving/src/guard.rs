@@ -23,9 +23,10 @@ use tower::{Service, load_shed::error::Overloaded};
 use crate::{
     args,
     called::{self, Called},
-    chunk::{Account, Open},
+    chunk::{Account, Bounded, Open},
     client::causes,
-    grpc_timeout, http2,
+    events::Events,
+    grpc_timeout,
     intake::{self, Intake, RequestBody},
     limits::Limits,
     operations::WATCH,
@@ -47,6 +48,7 @@ pub(crate) struct Calls {
     account: Arc<Account>,
     uri: usize,
     longest: Duration,
+    longest_stream: Duration,
     intake: Arc<Intake>,
     /// Cancelled when the listener has closed: streams end then.
     closing: CancellationToken,
@@ -62,6 +64,7 @@ impl Calls {
             account: Arc::new(Account::new(limits)),
             uri: limits.uri,
             longest: limits.longest_call,
+            longest_stream: limits.longest_stream,
             intake: Arc::new(Intake::new(limits.intake, counters)),
             closing,
         }
@@ -105,7 +108,7 @@ impl Slot {
         })
     }
 
-    /// Ends when the call has to, because the listener has closed. A call without an end of its own has to go
+    /// Bounded when the call has to, because the listener has closed. A call without an end of its own has to go
     /// with its connection, too.
     fn closing(&self) -> WaitForCancellationFutureOwned {
         let closing = &self.calls.closing;
@@ -171,17 +174,18 @@ where
         let first = asked.next();
         let is_watch = R::TRANSPORT == Transport::Grpc && request.uri().path() == WATCH;
         let longest = match is_watch {
-            true => args::YEAR,
-            false => self.calls.longest,
+            true => [args::YEAR; 2],
+            false => [self.calls.longest, self.calls.longest_stream],
         };
-        let limit = match first.map(|value| grpc_timeout::parse(value.as_bytes())) {
+        let limits = match first.map(|value| grpc_timeout::parse(value.as_bytes())) {
             None => longest,
             // Of two, nobody can say which is meant.
-            Some(Ok(limit)) if asked.next().is_none() => limit.min(longest),
+            Some(Ok(limit)) if asked.next().is_none() => longest.map(|longest| limit.min(longest)),
             Some(_) => return refused(Refusal::MalformedDeadline),
         };
         let is_asked = first.is_some();
-        let end = call::begun().map_or_else(Instant::now, Instant::from_std) + limit;
+        let begun = call::begun().map_or_else(Instant::now, Instant::from_std);
+        let [end, stream_end] = limits.map(|limit| begun + limit);
         if is_asked && Instant::now() >= end {
             return refused(Refusal::DeadlinePassed);
         }
@@ -194,6 +198,7 @@ where
         let until = Until {
             slot: Some(slot),
             end,
+            stream_end,
             is_asked,
             timer: None,
         };
@@ -273,13 +278,15 @@ struct Until {
     /// None once the answer has it.
     slot: Option<Slot>,
     end: Instant,
+    /// The same for an answer that goes on.
+    stream_end: Instant,
     /// Whether the caller asked for that end.
     is_asked: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Until {
-    /// Ends when the call does.
+    /// Bounded when the call does.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let end = self.end;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
@@ -316,14 +323,23 @@ where
                 Ok(Poll::Ready(Ok(response))) => {
                     let length = length(&response);
                     let refuse = this.refuse.clone();
-                    let (slot, end) = (until.slot.take(), until.end);
-                    let slot = slot.expect("it is polled to its end once");
-                    http2::answer_begins(end);
+                    let slot = until.slot.take();
+                    let watch = Watch {
+                        refuse,
+                        web: *this.web,
+                        events: Events::of::<R, _>(&response),
+                        slot: slot.expect("it is polled to its end once"),
+                        length,
+                        end: until.end,
+                        stream_end: until.stream_end,
+                        begun: false,
+                        wait: None,
+                        ending: None,
+                    };
                     let open = Arc::clone(this.open);
-                    let refuse = (refuse, *this.web);
                     let guarded = |body| {
-                        let body = GuardedBody::new(body, refuse, (slot, length), end);
-                        Pieces::new(body, length, open)
+                        let content = Content::Service { body, watch };
+                        Pieces::new(GuardedBody { content }, length, open)
                     };
                     return Poll::Ready(Ok(response.map(guarded)));
                 }
@@ -365,27 +381,6 @@ pin_project_lite::pin_project! {
 }
 
 impl<B, R> GuardedBody<B, R> {
-    fn new(
-        body: B,
-        (refuse, web): (R, Option<Web>),
-        (slot, length): (Slot, usize),
-        end: Instant,
-    ) -> Self {
-        let watch = Watch {
-            refuse,
-            web,
-            slot,
-            length,
-            end,
-            begun: false,
-            wait: None,
-            ending: None,
-        };
-        Self {
-            content: Content::Service { body, watch },
-        }
-    }
-
     fn refusal(body: Full<Bytes>) -> Self {
         Self {
             content: Content::Refusal { body },
@@ -398,10 +393,14 @@ struct Watch<R> {
     refuse: R,
     /// How the answer is written, if it is gRPC-Web, whose trailers are its last data.
     web: Option<Web>,
+    /// Where it stands, if it is a stream of events.
+    events: Option<Events>,
     slot: Slot,
     /// The bytes that the listener holds for it already.
     length: usize,
+    /// When it ends at the latest: the later end from when it goes on after its first piece.
     end: Instant,
+    stream_end: Instant,
     /// Whether data was passed on. What passes on more than once is a stream.
     begun: bool,
     wait: Option<Wait>,
@@ -422,22 +421,53 @@ impl<R: Refuse> Watch<R> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
-        let Wait { timer, closing } = self.wait.get_or_insert_with(|| Wait {
-            timer: Box::pin(sleep_until(self.end)),
-            closing: Some(Box::pin(self.slot.closing())),
+        let Wait { timer, closing } = self.wait.get_or_insert_with(|| {
+            // It goes on: it is a stream.
+            self.end = self.stream_end;
+            self.slot.connection.goes_on(self.end);
+            Wait {
+                timer: Box::pin(sleep_until(self.end)),
+                closing: Some(Box::pin(self.slot.closing())),
+            }
         });
         if timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Refusal::DeadlinePassed);
         }
         if let Some(closed) = closing {
             ready!(closed.as_mut().poll(cx));
-            if self.refuse.trailers(Refusal::Draining).is_some() {
-                return Poll::Ready(Refusal::Draining);
+            match &self.events {
+                Some(events) if events.is_between() => return Poll::Ready(Refusal::Draining),
+                // It goes on until the event is whole.
+                Some(_) => {}
+                None if R::CAN_BREAK_OFF => return Poll::Ready(Refusal::Draining),
+                // It cannot be said that such an answer is not whole: it may go on until the cut.
+                None => *closing = None,
             }
-            // It cannot be said that such an answer is not whole: it may go on until the cut.
-            *closing = None;
         }
         Poll::Pending
+    }
+
+    /// The last frame of an answer that ends because of `refusal`, if it can say so.
+    fn last_word(&self, refusal: Refusal) -> Option<Frame<Bytes>> {
+        if let Some(events) = &self.events {
+            let is_told = matches!(refusal, Refusal::Draining | Refusal::DeadlinePassed);
+            return (is_told && events.is_between())
+                .then(|| Frame::data(self.refuse.last_event(refusal)));
+        }
+        let trailers = self.refuse.trailers(refusal)?;
+        Some(match self.web {
+            None => Frame::trailers(trailers),
+            Some(web) => Frame::data(web.ending(&trailers)),
+        })
+    }
+}
+
+impl<B, R> Bounded for GuardedBody<B, R> {
+    fn end(&self) -> Option<Instant> {
+        match &self.content {
+            Content::Service { watch, .. } => Some(watch.end),
+            Content::Refusal { .. } | Content::Over => None,
+        }
     }
 }
 
@@ -471,7 +501,9 @@ where
                 call::held(Limit::Answers);
                 Refusal::Overloaded
             }
-            Ok(Poll::Ready(Some(Ok(frame)))) if frame.is_trailers() || !watch.begun => {
+            Ok(Poll::Ready(Some(Ok(frame))))
+                if frame.is_trailers() || (!watch.begun && watch.events.is_none()) =>
+            {
                 watch.begun = true;
                 return Poll::Ready(Some(Ok(frame)));
             }
@@ -480,6 +512,9 @@ where
             Ok(Poll::Ready(Some(Ok(frame)))) => match watch.ending {
                 Some(refusal) => refusal,
                 None => {
+                    if let (Some(events), Some(data)) = (&mut watch.events, frame.data_ref()) {
+                        events.pass(data);
+                    }
                     if let Poll::Ready(refusal) = watch.poll(cx) {
                         watch.ending = Some(refusal);
                     }
@@ -491,16 +526,10 @@ where
                 None => ready!(watch.poll(cx)),
             },
         };
-        let (trailers, web) = (watch.refuse.trailers(refusal), watch.web);
+        let last = watch.last_word(refusal);
         // The work behind the answer stops here: its body is dropped.
         this.content.set(Content::Over);
-        Poll::Ready(Some(match trailers {
-            Some(trailers) => Ok(match web {
-                None => Frame::trailers(trailers),
-                Some(web) => Frame::data(web.ending(&trailers)),
-            }),
-            None => Err(refusal.into()),
-        }))
+        Poll::Ready(Some(last.ok_or_else(|| refusal.into())))
     }
 
     fn is_end_stream(&self) -> bool {

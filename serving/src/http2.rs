@@ -33,7 +33,7 @@ use hyper::service::Service;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    chunk::{Chunk, Open},
+    chunk::{Bounded, Chunk, Open},
     limits::Limits,
     received::Received,
     service::BoxError,
@@ -45,7 +45,7 @@ use stream::Stream;
 
 pub(crate) use gate::{Gate, Wire};
 pub(crate) use inbox::Http2Body;
-pub(crate) use stream::{LAST_WORD, Manner, Waste, answer_begins};
+pub(crate) use stream::{LAST_WORD, Manner, Waste};
 
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;
@@ -102,7 +102,7 @@ where
     Ok(Handshaken { connection, gate })
 }
 
-/// Ends when the peer is silent and does not answer when it is pinged.
+/// Bounded when the peer is silent and does not answer when it is pinged.
 pub(crate) async fn silent(
     (ping, gate): (Option<PingPong>, Arc<Gate>),
     open: &Open,
@@ -188,7 +188,7 @@ where
             Error = Infallible,
             Future: Send + 'static,
         >,
-    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded + Send + 'static,
 {
     /// Reads for one turn, and accepts what has come.
     fn poll_turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
@@ -233,7 +233,7 @@ where
             Error = Infallible,
             Future: Send + 'static,
         >,
-    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded + Send + 'static,
 {
     type Output = Result<(), h2::Error>;
 

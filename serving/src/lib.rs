@@ -28,6 +28,7 @@ pub mod cors;
 pub mod cross_site;
 mod descriptors;
 pub mod drain;
+mod events;
 pub mod gate;
 pub mod grpc;
 pub mod grpc_timeout;

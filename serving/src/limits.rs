@@ -26,6 +26,8 @@ pub struct Limits {
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
+    /// The same for a stream: an answer that has begun in the time of a call, and goes on after its first piece.
+    pub longest_stream: Duration,
     /// How long a closed HTTP/1.1 connection reads on, so that its peer can read an answer that came before
     /// all was sent.
     pub linger: Duration,
@@ -86,6 +88,7 @@ impl Default for Limits {
             body_pause: Duration::from_secs(10),
             stalled_write: Duration::from_secs(30),
             longest_call: Duration::from_secs(60),
+            longest_stream: Duration::from_secs(60 * 60),
             linger: Duration::from_secs(10),
             linger_bytes: 64 * 1024 * 1024,
             grace: Duration::from_secs(10),
@@ -159,6 +162,11 @@ impl Limits {
                 "longest call",
                 time(self.longest_call),
                 "what load balancers commonly allow; --max-call",
+            ),
+            (
+                "longest stream",
+                time(self.longest_stream),
+                "to come again once an hour costs a client nothing, and one that was forgotten ends; --max-stream",
             ),
             (
                 "lingering close, HTTP/1.1",

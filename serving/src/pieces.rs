@@ -11,7 +11,9 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::chunk::{Chunk, Held, Open};
+use tokio::time::Instant;
+
+use crate::chunk::{Bounded, Chunk, Held, Open};
 
 /// The most bytes of one piece: as much as one stream buffers for its peer.
 const PIECE: usize = 64 * 1024;
@@ -37,6 +39,12 @@ impl<B> Pieces<B> {
             held: open.hold(length),
             open,
         }
+    }
+}
+
+impl<B: Bounded> Bounded for Pieces<B> {
+    fn end(&self) -> Option<Instant> {
+        self.body.end()
     }
 }
 

@@ -120,12 +120,23 @@ pub trait Refuse: Clone + Send + 'static {
     /// The transport whose calls it words, and whose codes are counted.
     const TRANSPORT: Transport;
 
+    /// True if an answer that has begun can say that it is not whole.
+    const CAN_BREAK_OFF: bool = matches!(Self::TRANSPORT, Transport::Grpc);
+
     /// The whole answer, where none has begun.
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>>;
 
     /// The trailers that end an answer which has begun; none where the protocol has no way to say
     /// that an answer is not whole, and the connection must break off.
     fn trailers(&self, refusal: Refusal) -> Option<HeaderMap>;
+
+    /// The event that ends a stream of server-sent events, between two of the service's own. A browser connects
+    /// again after the time that it names.
+    fn last_event(&self, refusal: Refusal) -> Bytes {
+        let retry = RETRY_AFTER.as_millis();
+        let message = refusal.message();
+        format!("event: error\nretry: {retry}\ndata: {message}\n\n").into()
+    }
 }
 
 /// gRPC's way: a status, in trailers.

@@ -18,7 +18,7 @@ use hyper::service::Service;
 use tower::Layer;
 
 use crate::{
-    chunk::{Chunk, Open},
+    chunk::{Bounded, Chunk, Open},
     cors::{ForPages, Origins},
     cross_site::CrossSiteGate,
     gate::{GateLayer, Gated},
@@ -57,7 +57,7 @@ pub(crate) type Around<'a> = (&'a Arc<Calls>, &'a Arc<Open>, &'a Arc<Watcher>);
 pub(crate) trait Serve: Send + Sync + 'static {
     /// Whether answers over HTTP/2 carry a Date.
     const DATED: bool;
-    type Body: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Chunk, Error: Into<BoxError>> + Bounded + Send + 'static;
     type Service: Service<
             Request<Received>,
             Response = Response<Self::Body>,

@@ -1,6 +1,8 @@
 //! Services of others on the listener: tower's, tonic's and axum's own layers around them, several of them, and what
 //! their handlers find in a request.
 
+#![allow(clippy::unwrap_used, reason = "it is a test, in its helpers too")]
+
 use std::{
     convert::Infallible,
     net::SocketAddr,

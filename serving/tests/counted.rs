@@ -34,6 +34,7 @@ async fn an_answer_that_the_server_breaks_off_is_counted_as_the_servers_fault() 
     let listener = Listener {
         limits: Limits {
             longest_call: Duration::from_millis(200),
+            longest_stream: Duration::from_millis(200),
             ..Limits::default()
         },
         telemetry: Some(Telemetry {

@@ -27,6 +27,7 @@ const ROOM: Duration = Duration::from_secs(30);
 fn who() -> [(&'static [(&'static str, &'static str)], Limits); 3] {
     let limits = |longest_call| Limits {
         longest_call,
+        longest_stream: longest_call,
         ..Limits::default()
     };
     [
@@ -193,4 +194,46 @@ async fn a_deadline_that_cannot_be_read_is_refused_and_no_work_begins() {
     }
     grpc.stop().await.0.unwrap();
     rest_server.stop().await.0.unwrap();
+}
+
+/// What has begun in time goes on for as long as a stream may, or as its caller asked for.
+#[tokio::test]
+async fn a_stream_outlives_the_longest_call_and_not_its_callers_deadline() {
+    let limits = Limits {
+        longest_call: DEADLINE,
+        ..Limits::default()
+    };
+    let past = DEADLINE * 5;
+    let mut grpc = Served::start(Http2, limits.clone()).await;
+    let mut client = Client::connect(grpc.address).await;
+    let start = Instant::now();
+    let goes_on = client.send("/later", &[], "", true).await.unwrap();
+    let headers = [("grpc-timeout", "1S")];
+    let ends = client.send("/stream", &headers, "", true).await.unwrap();
+    let ends = wire::Answer::read(ends).await;
+    ends.ended(Code::DeadlineExceeded, false);
+    assert!(start.elapsed() >= past, "{:?}", start.elapsed());
+    grpc.alive(1).await;
+    grpc.release.cancel();
+    let answer = wire::Answer::read(goes_on).await;
+    answer.ended(Code::Ok, false);
+    assert_eq!(answer.body, b"begun and whole");
+    grpc.stop().await.0.unwrap();
+
+    let mut served = Served::start(Http1, limits).await;
+    let start = Instant::now();
+    let goes_on = http1(served.address, "/later", "connection: close\r\n").await;
+    let headers = "connection: close\r\ngrpc-timeout: 1S\r\n";
+    let ends = rest(http1(served.address, "/events", headers).await).await;
+    assert!(start.elapsed() >= past, "{:?}", start.elapsed());
+    // One that is a stream of events can say so.
+    assert!(
+        ends.contains("data: 1\n\n") && ends.contains("event: error\n"),
+        "{ends}"
+    );
+    served.alive(1).await;
+    served.release.cancel();
+    let answer = rest(goes_on).await;
+    assert!(answer.ends_with(" and whole\r\n0\r\n\r\n"), "{answer}");
+    served.stop().await.0.unwrap();
 }

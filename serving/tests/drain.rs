@@ -188,6 +188,38 @@ async fn what_is_written_already_reaches_a_peer_that_reads_late() {
     cut(served.stop().await, 1);
 }
 
+/// A stream of events is told over either protocol, and does not keep the server.
+#[tokio::test]
+async fn a_stream_of_events_is_told_that_the_server_goes_away_between_two_events() {
+    let mut served = Served::start(Either, grace(PATIENCE)).await;
+    let events = http1(served.address, "/events", "").await;
+    let mut client = Client::connect(served.address).await;
+    let over_http2 = client.send("/events", &[], "", true).await.unwrap();
+    served.alive(2).await;
+    let over_http2 = tokio::spawn(Answer::read(over_http2));
+    let (ended, after) = served.stop().await;
+    ended.unwrap();
+    assert!(after < PATIENCE, "{after:?}");
+    let told = rest(events).await;
+    assert!(told.contains("data: 1\n\n"), "{told}");
+    assert!(
+        told.contains("event: error\nretry: 1000\ndata: the server is going away"),
+        "{told}"
+    );
+    assert!(told.ends_with("\n\n\r\n0\r\n\r\n"), "{told}");
+    let body = over_http2.await.unwrap().body;
+    assert!(body.ends_with(b"call another one\n\n"), "{body:?}");
+
+    // A word of the server's own in the middle of an event would make it look whole.
+    let mut served = Served::start(Either, grace(SHORT)).await;
+    let events = http1(served.address, "/half-event", "").await;
+    served.alive(1).await;
+    cut(served.stop().await, 1);
+    let cut_off = rest(events).await;
+    assert!(!cut_off.contains("event: error"), "{cut_off}");
+    assert!(!cut_off.ends_with("\r\n0\r\n\r\n"), "{cut_off}");
+}
+
 #[tokio::test]
 async fn open_streams_idle_or_busy_are_told_that_the_server_goes_away() {
     for path in ["/stream", "/busy"] {

@@ -92,11 +92,12 @@ fn watch(service: &str) -> HealthCheckRequest {
     }
 }
 
-/// A reflection stream without a question ends with the longest call, and shows that it is over.
+/// A reflection stream without a question ends with the longest stream, and shows that it is over.
 #[tokio::test]
 async fn a_watch_goes_on_after_the_longest_call_and_for_an_unknown_service_too() {
     let limits = Limits {
         longest_call: Duration::from_millis(300),
+        longest_stream: Duration::from_millis(300),
         ..Limits::default()
     };
     let served = serve(limits).await;
@@ -236,6 +237,7 @@ async fn a_watch_ends_with_its_connection_and_says_so_and_one_connection_has_few
     let limits = Limits {
         connection_age: Duration::from_secs(2),
         longest_call: Duration::from_secs(1),
+        longest_stream: Duration::from_secs(1),
         ..Limits::default()
     };
     let served = serve(limits).await;

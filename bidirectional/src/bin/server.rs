@@ -4,7 +4,7 @@
 //! address it listens on, and sends every message back until Ctrl-C. `--order` says when it
 //! answers: watch the client's output change.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use bidirectional::order::Order;
 use clap::Parser;
@@ -26,14 +26,9 @@ struct Args {
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A conversation goes on for as long as a person types.
-const LONGEST_CONVERSATION: Duration = Duration::from_secs(60 * 60);
-
 fn main() -> ExitCode {
     let args = serving::args::parse::<Args>();
-    let mut limits = args.server.limits();
-    limits.longest_call = args.server.max_call.unwrap_or(LONGEST_CONVERSATION);
-    process::run(&args.server, limits, 1, async |process| {
+    process::run(&args.server, args.server.limits(), 1, async |process| {
         let socket = listener::bind("gRPC", args.server.grpc_address(), "--grpc-port").await?;
         process::announce(&format!(
             "Server is running...\ngRPC on {}",

@@ -2,7 +2,6 @@
 //! its peer, and when its peer gives it no window.
 
 use std::{
-    cell::Cell,
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -25,7 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::date;
 use crate::{
-    chunk::{Chunk, Open},
+    chunk::{Bounded, Chunk, Open},
     limits::Limits,
     service::BoxError,
     telemetry::metrics::{self, Limit, locked},
@@ -34,16 +33,6 @@ use crate::{
 /// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
 /// a round trip across the world takes less.
 pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// The end of the call whose answer has begun in the poll.
-    static END: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-/// Notes that the answer of the stream being polled begins, and when its call ends at the latest.
-pub(crate) fn answer_begins(end: Instant) {
-    END.set(Some(end));
-}
 
 /// How the streams of one connection are answered.
 #[derive(Debug)]
@@ -179,7 +168,7 @@ impl<F, B> Stream<F, B> {
 impl<F, B> Future for Stream<F, B>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
-    B: Body<Data = Chunk, Error: Into<BoxError>>,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded,
 {
     type Output = ();
 
@@ -193,7 +182,7 @@ where
 impl<F, B> Stream<F, B>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
-    B: Body<Data = Chunk, Error: Into<BoxError>>,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded,
 {
     fn poll_whole(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
         let mut this = self.project();
@@ -203,7 +192,6 @@ where
             is_head,
         } = this.state.as_mut().project()
         {
-            END.set(None);
             let Poll::Ready(Ok(answer)) = call.poll(cx) else {
                 return respond.poll_reset(cx).map(|reason| {
                     this.manner.cancelled();
@@ -231,7 +219,6 @@ where
             }
             let writer = Writer {
                 stream,
-                end: END.take(),
                 piece: None,
                 is_last: false,
                 timer: None,
@@ -272,8 +259,6 @@ fn complete(headers: &mut HeaderMap, dated: bool) {
 /// Writes an answer, as far as its peer lets it.
 struct Writer {
     stream: SendStream<Chunk>,
-    /// When the call ends.
-    end: Option<Instant>,
     /// What waits for the window to be written.
     piece: Option<Chunk>,
     /// Whether nothing comes after it.
@@ -290,12 +275,12 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Over>>
     where
-        B: Body<Data = Chunk, Error: Into<BoxError>>,
+        B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded,
     {
         loop {
             // An empty one needs no window.
             if self.piece.as_ref().is_some_and(Buf::has_remaining) {
-                ready!(self.poll_window(manner, cx))?;
+                ready!(self.poll_window(body.end(), manner, cx))?;
             }
             if let Some(piece) = self.piece.take() {
                 self.stream.send_data(piece, self.is_last)?;
@@ -346,8 +331,13 @@ impl Writer {
         self.stream.poll_reset(cx).map(|reason| Err(reset(reason)))
     }
 
-    /// Waits for the window to write to: until the peer has had its time, or the call its deadline.
-    fn poll_window(&mut self, manner: &Manner, cx: &mut Context<'_>) -> Poll<Result<(), Over>> {
+    /// Waits for the window to write to: until the peer has had its time, or the call its `end`.
+    fn poll_window(
+        &mut self,
+        end: Option<Instant>,
+        manner: &Manner,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Over>> {
         while self.stream.capacity() == 0 {
             match self.stream.poll_capacity(cx) {
                 Poll::Ready(Some(granted)) => {
@@ -359,7 +349,7 @@ impl Writer {
                     if let Poll::Ready(over) = self.poll_reset(cx) {
                         return Poll::Ready(over);
                     }
-                    ready!(self.poll_timer(manner, cx));
+                    ready!(self.poll_timer(end, manner, cx));
                     return Poll::Ready(Err(Over));
                 }
             }
@@ -368,8 +358,12 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_timer(&mut self, manner: &Manner, cx: &mut Context<'_>) -> Poll<()> {
-        let end = self.end;
+    fn poll_timer(
+        &mut self,
+        end: Option<Instant>,
+        manner: &Manner,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| {
             let stalled = Instant::now() + manner.patience;
             let last = |end| stalled.min(end + LAST_WORD);

@@ -3,6 +3,7 @@ use std::{future::Future, thread};
 use bytes::Bytes;
 use h2::{Reason, client};
 use http::{Uri, header::HeaderMap};
+use http_body::Frame;
 use http_body_util::{Empty, Full};
 use hyper::service::service_fn;
 use tokio::{
@@ -31,6 +32,39 @@ impl Wire for DuplexStream {
 
 type Peer = client::SendRequest<Bytes>;
 type Answer = Response<Pieces<Full<Bytes>>>;
+
+impl Bounded for Full<Bytes> {
+    fn end(&self) -> Option<Instant> {
+        None
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A body whose call ends at a time.
+    struct Until {
+        #[pin]
+        body: Pieces<Full<Bytes>>,
+        end: Option<Instant>,
+    }
+}
+
+impl Bounded for Until {
+    fn end(&self) -> Option<Instant> {
+        self.end
+    }
+}
+
+impl Body for Until {
+    type Data = Chunk;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Chunk>, Infallible>>> {
+        self.project().body.poll_frame(cx)
+    }
+}
 
 /// Both ends of one connection before anything is asked.
 struct Ends {
@@ -187,10 +221,8 @@ async fn unread(deadline: Option<Duration>) -> (Duration, Arc<Listener>) {
     let service = service_fn(|_| {
         let open = Arc::clone(&open);
         async move {
-            if let Some(deadline) = deadline {
-                answer_begins(Instant::now() + deadline);
-            }
-            Ok(answer(&open, "unread"))
+            let end = deadline.map(|deadline| Instant::now() + deadline);
+            Ok(answer(&open, "unread").map(|body| Until { body, end }))
         }
     });
     let begun = Instant::now();
@@ -281,7 +313,7 @@ async fn a_call_that_its_peer_resets_is_dropped() {
 /// The head that a peer sees of `answer`.
 async fn head_of<B>(dated: bool, answer: impl Fn(&Arc<Open>) -> Response<B>) -> HeaderMap
 where
-    B: Body<Data = Chunk, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Chunk, Error: Into<BoxError>> + Bounded + Send + 'static,
 {
     let mut ends = Ends::meet(&client::Builder::new()).await;
     tokio::spawn(ends.driver);

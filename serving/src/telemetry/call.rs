@@ -30,6 +30,7 @@ use super::{
     traces::Traces,
 };
 use crate::{
+    chunk::Bounded,
     received::Received,
     refusal::{Refusal, Refuse},
     service::BoxError,
@@ -418,6 +419,12 @@ pin_project_lite::pin_project! {
     }
 }
 
+impl<B: Bounded> Bounded for WatchedBody<B> {
+    fn end(&self) -> Option<tokio::time::Instant> {
+        self.body.end()
+    }
+}
+
 impl<B: Body<Data: Buf, Error = BoxError>> Body for WatchedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
@@ -476,6 +483,11 @@ impl<R: Refuse> Refuse for Noting<R> {
     fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
         note(refusal);
         self.0.trailers(refusal)
+    }
+
+    fn last_event(&self, refusal: Refusal) -> Bytes {
+        note(refusal);
+        self.0.last_event(refusal)
     }
 }
 

@@ -200,6 +200,17 @@ async fn answer(
             response
         }
         "/stream" => respond(once(text("begun")).chain(stream::pending()), work),
+        // One event, and the beginning of another if the path says so.
+        "/events" | "/half-event" => {
+            let events = match path.as_str() {
+                "/events" => text("data: 1\n\n"),
+                _ => text("data: 1\n\ndata: 2"),
+            };
+            let mut response = respond(once(events).chain(stream::pending()), work);
+            let value = HeaderValue::from_static("text/event-stream");
+            response.headers_mut().insert("content-type", value);
+            response
+        }
         "/busy" => respond(
             stream::repeat_with(|| data(Bytes::from_static(&[b'x'; 16 * 1024]))),
             work,
