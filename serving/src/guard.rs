@@ -5,7 +5,6 @@
 use std::{
     convert::Infallible,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -28,6 +27,7 @@ use crate::{
     events::Events,
     grpc_timeout,
     intake::{self, Intake, RequestBody},
+    layers::catch_panic::caught,
     limits::Limits,
     operations::WATCH,
     peer::Peer,
@@ -231,7 +231,7 @@ fn failed(error: impl Into<BoxError>) -> Refusal {
 /// Asks the service, and says why it must not go on if so: it panicked, or its request does not fit.
 fn contained<T>(poll: impl FnOnce() -> T) -> Result<T, Refusal> {
     intake::forget();
-    let polled = catch_unwind(AssertUnwindSafe(poll)).map_err(|_| Refusal::Panicked)?;
+    let polled = caught(poll)?;
     if intake::refused() {
         return Err(Refusal::Overloaded);
     }

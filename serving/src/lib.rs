@@ -39,6 +39,7 @@ mod http2;
 pub mod intake;
 mod io;
 mod jitter;
+pub mod layers;
 pub mod limits;
 mod linger;
 pub mod listener;

@@ -1,0 +1,11 @@
+//! Layers for any HTTP service of tower: on a [listener](crate::server), on tonic's own server, and on axum's. Each
+//! takes any request body and any answer, and is ready when the service inside is.
+//!
+//! [`status_mapping`](crate::status_mapping) and [`gate`](crate::gate), with the checks of
+//! [`hosts`](crate::hosts) and [`cross_site`](crate::cross_site), are layers too.
+
+pub mod body_idle_timeout;
+pub mod catch_panic;
+
+pub use body_idle_timeout::BodyIdleTimeoutLayer;
+pub use catch_panic::CatchPanicLayer;

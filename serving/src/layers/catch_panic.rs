@@ -1,0 +1,259 @@
+//! Containment of panics, of a handler and of the stream that it answers with: the caller is told INTERNAL, or 500,
+//! and the other calls of its connection go on. Without it a panic ends the connection over HTTP/1.1, and the call
+//! without a status over HTTP/2, on both servers; tower-http's layer contains the handler alone.
+//!
+//! An answer of REST that has begun breaks off. The payload of a panic goes to the panic hook, as ever, and to no
+//! caller.
+//!
+//! On tonic's server:
+//!
+//! ```
+//! use serving::{layers::CatchPanicLayer, refusal::GrpcStatus};
+//! use tonic::transport::{Server, server::TcpIncoming};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (_, health) = tonic_health::server::health_reporter();
+//! # let panics = tonic::service::InterceptorLayer::new(|request: tonic::Request<()>| {
+//! #     assert!(request.metadata().contains_key("calm"), "a secret");
+//! #     Ok(request)
+//! # });
+//! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+//! let address = incoming.local_addr()?;
+//! let server = Server::builder()
+//!     .layer(CatchPanicLayer::new(GrpcStatus))
+//! #   .layer(panics)
+//!     .add_service(health)
+//!     .serve_with_incoming(incoming);
+//! # let server = tokio::spawn(server);
+//! # let channel = serving::client::connect(&address.to_string()).await?;
+//! # let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
+//! # let request = tonic_health::pb::HealthCheckRequest::default();
+//! # let status = client.check(request.clone()).await.unwrap_err();
+//! # assert_eq!((status.code(), status.message()), (tonic::Code::Internal, "internal error"));
+//! # let mut request = tonic::Request::new(request);
+//! # request.metadata_mut().insert("calm", "1".parse()?);
+//! # assert_eq!(client.check(request).await?.into_inner().status, 1);
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On axum's:
+//!
+//! ```
+//! use axum::{Router, body::Body, routing::get};
+//! use serving::{layers::CatchPanicLayer, refusal::PlainText};
+//!
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let router = Router::new()
+//!     .route("/handler", get(async || -> String { panic!("a secret") }))
+//! #   .route("/stream", get(async || {
+//! #       use futures_util::{StreamExt, stream};
+//! #       let begun = stream::iter([Ok::<_, std::io::Error>("begun")]);
+//! #       // After what came before was written.
+//! #       let panics = stream::once(tokio::task::yield_now()).map(|()| panic!("a secret"));
+//! #       Body::from_stream(begun.chain(panics))
+//! #   }))
+//!     .layer(CatchPanicLayer::new(PlainText));
+//! let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let address = socket.local_addr()?;
+//! let server = axum::serve(socket, router);
+//! # let server = tokio::spawn(async { server.await });
+//! # let ask = async |path: &str| -> Result<_, std::io::Error> {
+//! #     let mut peer = tokio::net::TcpStream::connect(address).await?;
+//! #     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+//! #     peer.write_all(request.as_bytes()).await?;
+//! #     let mut answer = String::new();
+//! #     peer.read_to_string(&mut answer).await?;
+//! #     Ok(answer)
+//! # };
+//! # let answer = ask("/handler").await?;
+//! # assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("internal error"), "{answer}");
+//! # let answer = ask("/stream").await?;
+//! # assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header::CONTENT_TYPE};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
+use tower::{Layer, Service};
+
+use crate::{
+    refusal::{Refusal, Refuse},
+    service::BoxError,
+    telemetry::codes::{Transport, Web},
+};
+
+/// Does `work`, or says that it panicked.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Refusal::Panicked)
+}
+
+/// Contains the panics of a service, in the words of one protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct CatchPanicLayer<R> {
+    words: R,
+}
+
+impl<R: Refuse> CatchPanicLayer<R> {
+    /// For a service whose callers are told in `words`.
+    pub fn new(words: R) -> Self {
+        Self { words }
+    }
+}
+
+impl<S, R: Clone> Layer<S> for CatchPanicLayer<R> {
+    type Service = CatchPanic<S, R>;
+
+    fn layer(&self, service: S) -> Self::Service {
+        let words = self.words.clone();
+        CatchPanic { service, words }
+    }
+}
+
+/// A service whose panics are contained.
+#[derive(Clone, Debug)]
+pub struct CatchPanic<S, R> {
+    service: S,
+    words: R,
+}
+
+impl<S, R, A, B> Service<Request<A>> for CatchPanic<S, R>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    R: Refuse,
+{
+    type Response = Response<Either<CaughtBody<B, R>, Full<Bytes>>>;
+    type Error = S::Error;
+    type Future = Catching<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let web = match R::TRANSPORT {
+            Transport::Rest => None,
+            Transport::Grpc => Web::of(request.headers()),
+        };
+        Catching {
+            answer: caught(|| self.service.call(request)).ok(),
+            words: Words {
+                words: self.words.clone(),
+                web,
+            },
+        }
+    }
+}
+
+/// The words for the caller of one call.
+#[derive(Clone, Debug)]
+struct Words<R> {
+    words: R,
+    /// The form of its answer, if it is gRPC-Web.
+    web: Option<Web>,
+}
+
+pin_project_lite::pin_project! {
+    /// An answer to come.
+    pub struct Catching<F, R> {
+        // None after a panic.
+        #[pin]
+        answer: Option<F>,
+        words: Words<R>,
+    }
+}
+
+impl<F, R, B, E> Future for Catching<F, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    R: Refuse,
+{
+    type Output = Result<Response<Either<CaughtBody<B, R>, Full<Bytes>>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(answer) = this.answer.as_mut().as_pin_mut()
+            && let Ok(answer) = caught(|| answer.poll(cx))
+        {
+            let words = this.words;
+            return Poll::Ready(Ok(ready!(answer)?.map(|body| {
+                Either::Left(CaughtBody {
+                    body: Some(body),
+                    words: words.clone(),
+                })
+            })));
+        }
+        this.answer.set(None);
+        let mut answer = this.words.words.answer(Refusal::Panicked);
+        if let Some(web) = this.words.web {
+            let kind = web.content_type();
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        Poll::Ready(Ok(answer.map(Either::Right)))
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer, whose panic is its end.
+    pub struct CaughtBody<B, R> {
+        // None after a panic.
+        #[pin]
+        body: Option<B>,
+        words: Words<R>,
+    }
+}
+
+impl<B, R> Body for CaughtBody<B, R>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    R: Refuse,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        let Some(body) = this.body.as_mut().as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        if let Ok(frame) = caught(|| body.poll_frame(cx)) {
+            return frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)));
+        }
+        this.body.set(None);
+        let trailers = this.words.words.trailers(Refusal::Panicked);
+        Poll::Ready(Some(match (trailers, this.words.web) {
+            (None, _) => Err(Refusal::Panicked.into()),
+            (Some(trailers), None) => Ok(Frame::trailers(trailers)),
+            (Some(trailers), Some(web)) => Ok(Frame::data(web.ending(&trailers))),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
