@@ -197,3 +197,30 @@ fn the_shop_is_measured_as_the_readme_says() {
         "{said}"
     );
 }
+
+#[test]
+fn the_study_of_the_reference_run_on_the_shop_is_one_that_the_tool_reads() {
+    let (room, study) = (Room::new(), "../reports/shop.toml");
+    let study = Path::new(env!("CARGO_MANIFEST_DIR")).join(study);
+    fs::write(room.path().join("ids.jsonl"), "{\"id\":\"order-1\"}\n").expect("it can be written");
+    let run = |token: bool| {
+        let mut tool = room.bare_tool(&["study", &study.to_string_lossy()]);
+        // Nobody listens there.
+        tool.args(["--grpc", "127.0.0.1:1 shop.v1.Orders/GetOrder"]);
+        tool.args(["--rest", "GET http://127.0.0.1:1/v1/orders/{id}"]);
+        tool.args(["--data", "ids.jsonl"]);
+        match token {
+            true => tool.env("TOKEN", TOKEN),
+            false => tool.env_remove("TOKEN"),
+        };
+        tool.output().expect("the tool was built")
+    };
+    let read = run(true);
+    let text = stderr(&read);
+    assert_eq!(read.status.code(), Some(5), "{text}");
+    assert!(text.contains("refused the connection"), "{text}");
+    let without = run(false);
+    let text = stderr(&without);
+    assert_eq!(without.status.code(), Some(2), "{text}");
+    assert!(text.contains("TOKEN"), "{text}");
+}
