@@ -20,6 +20,7 @@ program() {
 serve() {
     local name=$1
     shift
+    : >"$work/$name.addresses"
     "$@" >"$work/$name.addresses" 2>"$work/$name.log" &
     pids[$name]=$!
     for _ in $(seq 300); do # 30 s
