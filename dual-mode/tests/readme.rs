@@ -203,6 +203,7 @@ fn a_test_reads_every_command_of_every_readme() {
 fn names_what_there_is(document: &str, command: &str, words: &[&str]) {
     let folder = |package: &str| match package {
         "engine" | "stats" => root().join("loadtest").join(package),
+        "shop-on-serving" => root().join("serving/examples/shop"),
         other => root().join(other),
     };
     let mut package = root();

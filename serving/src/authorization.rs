@@ -52,28 +52,16 @@
 //! # }
 //! ```
 //!
-//! On axum's, whose answers to strangers are worded here by a [`Refuse`] of plain text:
+//! On axum's:
 //!
 //! ```
 //! use axum::{Extension, Router, routing::get};
-//! use serving::authorization::{Authorization, AuthorizationLayer, Identity, Tokens};
-//! # use bytes::Bytes;
-//! # use http::{HeaderMap, Response};
-//! # use http_body_util::Full;
-//! # use serving::{refusal::{Refusal, Refuse}, telemetry::codes::Transport};
+//! use serving::{
+//!     authorization::{Authorization, AuthorizationLayer, Identity, Tokens},
+//!     refusal::Problem,
+//! };
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
-//! # #[derive(Clone)]
-//! # struct Plain;
-//! # impl Refuse for Plain {
-//! #     const TRANSPORT: Transport = Transport::Rest;
-//! #     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-//! #         let mut answer = Response::new(Full::from(refusal.message()));
-//! #         *answer.status_mut() = refusal.status();
-//! #         answer
-//! #     }
-//! #     fn trailers(&self, _: Refusal) -> Option<HeaderMap> { None }
-//! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let tokens = Tokens::new("backend 4ZbQyGm3K1rXwT0v\n")?;
@@ -81,7 +69,7 @@
 //! let app = Router::new()
 //!     .route("/me", get(async |Extension(caller): Extension<Identity>| caller.name().to_owned()))
 //!     .route("/about", get(async || "a shop"))
-//!     .layer(AuthorizationLayer::new(authorization, Plain));
+//!     .layer(AuthorizationLayer::new(authorization, Problem));
 //! let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let address = socket.local_addr()?;
 //! let server = axum::serve(socket, app);

@@ -202,3 +202,36 @@ impl Refuse for PlainText {
         None
     }
 }
+
+/// The same as a problem (RFC 9457), with title, status and detail.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Problem;
+
+impl Refuse for Problem {
+    const TRANSPORT: Transport = Transport::Rest;
+
+    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let status = refusal.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        // No title and no message has what JSON escapes.
+        let body = format!(
+            r#"{{"title":"{title}","status":{},"detail":"{}"}}"#,
+            status.as_u16(),
+            refusal.message()
+        );
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let kind = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, kind);
+        if let Some(delay) = refusal.retry_after() {
+            headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(delay.as_secs()));
+        }
+        response
+    }
+
+    /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
+    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+        None
+    }
+}
