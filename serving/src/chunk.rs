@@ -249,7 +249,7 @@ impl Open {
         self.is_going.load(Relaxed)
     }
 
-    /// Bounded when it has to make room, and is idle.
+    /// Ends when it has to make room, and is idle.
     pub(crate) async fn has_to_go(&self) {
         loop {
             self.making_room.notified().await;
@@ -260,7 +260,7 @@ impl Open {
         }
     }
 
-    /// Bounded when it has been idle for `limit`. A head that has begun has a limit of its own.
+    /// Ends when it has been idle for `limit`. A head that has begun has a limit of its own.
     pub(crate) async fn idle(&self, limit: Duration) {
         loop {
             let now = Instant::now();
@@ -274,7 +274,7 @@ impl Open {
         }
     }
 
-    /// Bounded when a head has not come whole within `limit` of its first byte.
+    /// Ends when a head has not come whole within `limit` of its first byte.
     pub(crate) async fn slow_head(&self, limit: Duration) {
         loop {
             let now = Instant::now();
@@ -367,7 +367,7 @@ impl Open {
         state.calls.max(usize::from(unwritten))
     }
 
-    /// Bounded when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
+    /// Ends when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
     /// does not help: it could hold as many calls as it has streams by reading of one.
     pub(crate) async fn unread(&self, limit: Duration) {
         loop {

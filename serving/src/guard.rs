@@ -108,7 +108,7 @@ impl Slot {
         })
     }
 
-    /// Bounded when the call has to, because the listener has closed. A call without an end of its own has to go
+    /// Ends when the call has to, because the listener has closed. A call without an end of its own has to go
     /// with its connection, too.
     fn closing(&self) -> WaitForCancellationFutureOwned {
         let closing = &self.calls.closing;
@@ -286,7 +286,7 @@ struct Until {
 }
 
 impl Until {
-    /// Bounded when the call does.
+    /// Ends when the call does.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let end = self.end;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));

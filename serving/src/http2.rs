@@ -102,7 +102,7 @@ where
     Ok(Handshaken { connection, gate })
 }
 
-/// Bounded when the peer is silent and does not answer when it is pinged.
+/// Ends when the peer is silent and does not answer when it is pinged.
 pub(crate) async fn silent(
     (ping, gate): (Option<PingPong>, Arc<Gate>),
     open: &Open,
