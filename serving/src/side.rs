@@ -44,7 +44,8 @@ pub struct Side<S, R> {
     pub service: S,
     /// How it words what the server around it refuses.
     pub refuse: R,
-    /// The paths that are counted by name; all others are counted as one.
+    /// The paths that are counted by name, such as `/v1/orders` or, with parameters as axum has them,
+    /// `/v1/orders/{id}`; all others are counted as one.
     pub paths: Vec<String>,
     /// Whose pages may read answers.
     pub origins: Origins,

@@ -52,6 +52,8 @@ pub(crate) fn locked<T>(list: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct Calls {
     pub(crate) transport: Transport,
     paths: Vec<String>,
+    /// The places of those that have parameters; none if no path has any.
+    templates: Option<matchit::Router<usize>>,
     shards: Box<[Box<[Path]>]>,
 }
 
@@ -83,6 +85,7 @@ impl Calls {
         let shard = || (0..=paths.len()).map(|_| Path::new()).collect();
         Self {
             transport,
+            templates: templates(&paths),
             shards: (0..cores.min(MOST_SHARDS)).map(|_| shard()).collect(),
             paths,
         }
@@ -91,7 +94,8 @@ impl Calls {
     /// The place of `path`, which is the last where it is unknown.
     pub(crate) fn place(&self, path: &str) -> usize {
         let known = self.paths.iter().position(|known| known == path);
-        known.unwrap_or(self.paths.len())
+        let by_template = || Some(*self.templates.as_ref()?.at(path).ok()?.value);
+        known.or_else(by_template).unwrap_or(self.paths.len())
     }
 
     /// The path at `place`, if it is a known one.
@@ -124,6 +128,20 @@ impl Calls {
         let shards = |place: usize| self.shards.iter().map(move |shard| &shard[place]);
         labels.zip((0..).map(shards))
     }
+}
+
+/// The places of those of `paths` that have parameters, as axum has them.
+fn templates(paths: &[String]) -> Option<matchit::Router<usize>> {
+    let mut templates = matchit::Router::new();
+    let with_parameters = |(_, path): &(usize, &String)| path.contains('{');
+    let mut known = false;
+    for (place, path) in paths.iter().enumerate().filter(with_parameters) {
+        match templates.insert(path, place) {
+            Ok(()) => known = true,
+            Err(error) => tracing::warn!(%error, path, "calls of a route are not counted by its name"),
+        }
+    }
+    known.then_some(templates)
 }
 
 /// The shard of this thread.

@@ -82,18 +82,23 @@ pub(crate) fn side(
     authorization: Authorization,
     health: Health,
 ) -> Side<impl HttpService, Problem> {
-    let routes = Router::new()
-        .route("/v1/orders", post(create))
-        .route("/v1/orders/{id}", get(order))
-        .route("/v1/orders:watch", get(watch))
-        .route("/v1/stock/{sku}", get(stock))
-        .route("/readyz", get(ready))
-        .with_state(store)
-        .layer(Extension(health));
+    let routes = [
+        ("/v1/orders", post(create)),
+        ("/v1/orders/{id}", get(order)),
+        ("/v1/orders:watch", get(watch)),
+        ("/v1/stock/{sku}", get(stock)),
+        ("/readyz", get(ready)),
+    ];
+    let paths = routes.iter().map(|(path, _)| path.to_string()).collect();
+    let mut router = Router::new();
+    for (path, call) in routes {
+        router = router.route(path, call);
+    }
+    let router = router.with_state(store).layer(Extension(health));
     Side {
-        service: AuthorizationLayer::new(authorization, Problem).layer(routes),
+        service: AuthorizationLayer::new(authorization, Problem).layer(router),
         refuse: Problem,
-        paths: vec!["/v1/orders".to_owned(), "/v1/orders:watch".to_owned()],
+        paths,
         origins: Origins::default(),
     }
 }

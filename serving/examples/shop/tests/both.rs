@@ -221,6 +221,7 @@ async fn an_order_over_one_transport_is_there_over_the_other() {
     for line in [
         r#"server_calls_total{transport="gRPC",method="/shop.v1.Stock/GetStock",code="OK"} 1"#,
         r#"server_calls_total{transport="REST",method="/v1/orders",code="200"} 1"#,
+        r#"server_calls_total{transport="REST",method="/v1/orders/{id}",code="200"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
