@@ -20,6 +20,7 @@ use tonic::Status;
 
 use crate::{
     client::causes,
+    grpc::{MEDIA_TYPE, begins},
     received::Received,
     service::BoxError,
     telemetry::{
@@ -81,17 +82,15 @@ impl RequestBody {
     pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
-        // Media types are the same in any case (RFC 9110 §8.3.1).
-        let kind = kind.to_ascii_lowercase();
-        let form = kind.strip_prefix(b"application/grpc");
+        let form = begins(kind, MEDIA_TYPE).then(|| &kind[MEDIA_TYPE.len()..]);
         let framing = match form {
             // In base64 it cannot be told where a message ends.
-            Some(form) if form.starts_with(b"-web-text") => Framing::One { come: 0 },
+            Some(form) if begins(form, b"-web-text") => Framing::One { come: 0 },
             Some(_) => Framing::Messages(Messages::default()),
             None => Framing::One { come: 0 },
         };
         // gRPC-Web is looked at where it is translated, by `unpacked`.
-        let ends_whole = form.is_some_and(|form| !form.starts_with(b"-web"));
+        let ends_whole = form.is_some_and(|form| !begins(form, b"-web"));
         let held = Held {
             intake: Arc::clone(intake),
             bytes: 0,

@@ -10,8 +10,8 @@ use tonic::transport::server::TlsConnectInfo;
 
 use crate::telemetry::codes::Transport;
 
-/// The other end of the connection that a request came over. A listener puts it among the extensions of every
-/// request. Beside it stands what the frameworks have for the same: axum's `ConnectInfo<SocketAddr>` for REST;
+/// The other end of the connection that a request came over. [`Peer::of`] finds it among the extensions of each
+/// request of a listener. There stands what the frameworks have for the same, too: axum's `ConnectInfo<SocketAddr>` for REST;
 /// for gRPC tonic's `TcpConnectInfo`, or `TlsConnectInfo` under TLS, which are behind a request's
 /// `remote_addr()` and `peer_certs()`.
 #[derive(Clone, Debug)]
@@ -102,11 +102,13 @@ impl Peer {
         std::iter::empty()
     }
 
-    /// Puts it into the `extensions` of a request, with the frameworks' own types for it.
+    /// Puts it into the `extensions` of a request, with the frameworks' own types for it. tonic's says all that
+    /// there is to say of a peer in cleartext.
     pub(crate) fn extend(&self, extensions: &mut Extensions, transport: Transport) {
         match transport {
             Transport::Rest => {
                 extensions.insert(ConnectInfo(self.0.remote));
+                extensions.insert(self.clone());
             }
             Transport::Grpc => {
                 #[cfg(feature = "tls")]
@@ -118,7 +120,6 @@ impl Peer {
                 extensions.insert(self.0.tcp.clone());
             }
         }
-        extensions.insert(self.clone());
     }
 }
 

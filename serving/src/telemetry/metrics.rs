@@ -138,7 +138,9 @@ fn templates(paths: &[String]) -> Option<matchit::Router<usize>> {
     for (place, path) in paths.iter().enumerate().filter(with_parameters) {
         match templates.insert(path, place) {
             Ok(()) => known = true,
-            Err(error) => tracing::warn!(%error, path, "calls of a route are not counted by its name"),
+            Err(error) => {
+                tracing::warn!(%error, path, "calls of a route are not counted by its name")
+            }
         }
     }
     known.then_some(templates)
