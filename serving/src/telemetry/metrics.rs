@@ -139,7 +139,7 @@ fn templates(paths: &[String]) -> Option<matchit::Router<usize>> {
         match templates.insert(path, place) {
             Ok(()) => known = true,
             Err(error) => {
-                tracing::warn!(%error, path, "calls of a route are not counted by its name")
+                tracing::warn!(%error, path, "calls of a route are not counted by its name");
             }
         }
     }
