@@ -36,9 +36,10 @@ serve() {
 # port NAME PROTOCOL: where NAME speaks gRPC or REST.
 port() { sed -n "s/^$2 on 127.0.0.1://p" "$work/$1.addresses"; }
 
-# stop NAME: ends it, as an operator does.
+# stop NAME: ends it, as an operator does. Sets ended, its exit code.
 stop() {
+    ended=0
     kill "${pids[$1]}"
-    wait "${pids[$1]}" || true
+    wait "${pids[$1]}" || ended=$?
     unset "pids[$1]"
 }

@@ -90,7 +90,7 @@ all_streams() {
 # restart NAME COMMAND...: each replica is ended and comes back, while the commands of the load call, each of which
 # is one word for the shell to take apart. No call may be lost, by who asks or by who answers.
 restart() {
-    local name=$1 loads=() load pipe code
+    local name=$1 loads=() load pipe
     shift
     echo "-- a rolling restart behind $name"
     for load; do
@@ -103,11 +103,8 @@ restart() {
     exec 8>"$work/load.0" 9>"$work/load.$((${#loads[@]} - 1))"
     for number in 1 2; do
         sleep 1 # of load before, between and after
-        kill "${pids[replica$number]}"
-        code=0
-        wait "${pids[replica$number]}" || code=$?
-        unset "pids[replica$number]"
-        [ "$code" = 0 ] || failed+=("replica $number behind $name: exit code $code")
+        stop "replica$number"
+        [ "$ended" = 0 ] || failed+=("replica $number behind $name: exit code $ended")
         # Without the pipes, whose ends it would hold open.
         replica "$number" 8>&- 9>&-
         sleep 1 # HAProxy asks every 200 ms

@@ -1,18 +1,14 @@
-//! The requests of the connectconformance runner, and the answers to it: messages behind their length in
-//! four bytes.
+//! The question of the connectconformance runner in server mode, and the answer to it.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    path::Path,
-};
+use std::{fs, path::Path};
 
-use prost::Message;
+use anyhow::Context;
 use serving::tls::TlsArgs;
 
 use crate::{
     MESSAGE, Wanted,
     conformance::{ServerCompatRequest, ServerCompatResponse},
+    framed,
 };
 
 pub(crate) struct Asked(ServerCompatRequest);
@@ -20,12 +16,8 @@ pub(crate) struct Asked(ServerCompatRequest);
 impl Asked {
     /// Reads it from standard input.
     pub(crate) fn read() -> anyhow::Result<Self> {
-        let mut input = std::io::stdin();
-        let mut length = [0; 4];
-        input.read_exact(&mut length)?;
-        let mut message = vec![0; u32::from_be_bytes(length).try_into()?];
-        input.read_exact(&mut message)?;
-        Ok(Self(ServerCompatRequest::decode(&message[..])?))
+        let asked = framed::read()?;
+        Ok(Self(asked.context("standard input is empty")?))
     }
 
     /// The service's settings; certificates are written to `directory`.
@@ -55,15 +47,10 @@ impl Asked {
     /// Tells the runner where the service listens.
     pub(crate) fn answer(&self, port: u16) -> anyhow::Result<()> {
         let creds = self.0.server_creds.as_ref().filter(|_| self.0.use_tls);
-        let answer = ServerCompatResponse {
+        framed::write(&ServerCompatResponse {
             host: "127.0.0.1".to_owned(),
             port: port.into(),
             pem_cert: creds.map(|creds| creds.cert.clone()).unwrap_or_default(),
-        };
-        let answer = answer.encode_to_vec();
-        let mut output = std::io::stdout();
-        output.write_all(&u32::try_from(answer.len())?.to_be_bytes())?;
-        output.write_all(&answer)?;
-        Ok(output.flush()?)
+        })
     }
 }

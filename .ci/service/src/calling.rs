@@ -1,9 +1,8 @@
-//! What the connectconformance runner wants to be called, by a client as those here are made: `serving`'s
-//! connection, deadline and errors around tonic's.
+//! The calls that the connectconformance runner asks for in client mode, by a client as those here are made:
+//! `serving`'s connection, deadline and errors around tonic's.
 
 use std::{
     future::pending,
-    io::{ErrorKind, Read, Write},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -35,6 +34,7 @@ use crate::{
     MESSAGE,
     conformance::{RpcStatus, SERVICE_NAME, map, read},
     contracts::connectrpc::conformance::v1 as pb,
+    framed,
 };
 use pb::{
     ClientCompatRequest, ClientCompatResponse, ClientErrorResult, ClientResponseResult,
@@ -52,17 +52,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn run() -> anyhow::Result<()> {
     let (asked, mut calls) = mpsc::channel(CALLS);
     std::thread::spawn(move || -> anyhow::Result<()> {
-        let mut input = std::io::stdin().lock();
-        loop {
-            let mut length = [0; 4];
-            match input.read_exact(&mut length) {
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
-                read => read?,
-            }
-            let mut message = vec![0; u32::from_be_bytes(length).try_into()?];
-            input.read_exact(&mut message)?;
-            asked.blocking_send(ClientCompatRequest::decode(&message[..])?)?;
+        while let Some(request) = framed::read::<ClientCompatRequest>()? {
+            asked.blocking_send(request)?;
         }
+        Ok(())
     });
     let places = Arc::new(Semaphore::new(CALLS));
     while let Some(request) = calls.recv().await {
@@ -75,17 +68,11 @@ pub(crate) async fn run() -> anyhow::Result<()> {
                     message: format!("{error:#}"),
                 }),
             };
-            let answer = ClientCompatResponse {
+            // If the runner has gone, nobody is told.
+            let _ = framed::write(&ClientCompatResponse {
                 test_name,
                 result: Some(result),
-            };
-            let mut framed = vec![0; 4];
-            answer.encode(&mut framed).expect("a vector grows");
-            let length = u32::try_from(framed.len() - 4).expect("an answer is below 4 GiB");
-            framed[..4].copy_from_slice(&length.to_be_bytes());
-            let mut output = std::io::stdout().lock();
-            // If the runner has gone, nobody is told.
-            let _ = output.write_all(&framed).and_then(|()| output.flush());
+            });
             drop(place);
         });
     }
@@ -94,7 +81,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What came of a call, as far as it went.
+/// The answer to a call, as far as it came.
 #[derive(Debug, Default)]
 struct Came {
     headers: HeaderMap,

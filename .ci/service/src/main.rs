@@ -13,6 +13,7 @@ mod asked;
 mod calling;
 mod conformance;
 mod flags;
+mod framed;
 mod load;
 mod on_serving;
 mod stock;
