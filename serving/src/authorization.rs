@@ -94,27 +94,22 @@
 mod args;
 mod tokens;
 
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{
-        ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE,
-    },
+    header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use http_body_util::{Either, Full};
-use tower::{Layer, Service};
+use http_body_util::Full;
+use tower::Layer;
 
 pub use args::AuthorizationArgs;
 pub use tokens::{TokenError, Tokens};
 
 use crate::{
-    gate::{Passing, refused},
+    cors::is_preflight,
+    gate::{Gate, GateLayer, Gated, refused},
     grpc::{MEDIA_TYPE, begins},
     refusal::{Refusal, Refuse},
     telemetry::codes::Transport,
@@ -153,7 +148,7 @@ struct Rules {
     permit: Permit,
 }
 
-/// Whether a caller may make a call, by its method and its path.
+/// Returns true if a caller may make a call, by its method and its path.
 type Rule = dyn Fn(&Identity, &Method, &str) -> bool + Send + Sync;
 
 #[derive(Clone)]
@@ -240,14 +235,6 @@ fn bearer(credentials: &[u8]) -> Option<&[u8]> {
     (is_bearer && !token.is_empty()).then_some(token)
 }
 
-/// Whether a browser asks beforehand if its page may call.
-fn is_preflight<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    request.method() == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
 /// Lets in who may call, and answers all others as `refuse` words it.
 #[derive(Clone, Debug)]
 pub struct AuthorizationLayer<R> {
@@ -266,60 +253,29 @@ impl<R: Refuse> AuthorizationLayer<R> {
 }
 
 impl<S, R: Clone> Layer<S> for AuthorizationLayer<R> {
-    type Service = Authorized<S, R>;
+    type Service = Gated<S, Self>;
 
-    fn layer(&self, service: S) -> Authorized<S, R> {
-        Authorized {
-            service,
-            layer: self.clone(),
-        }
+    fn layer(&self, service: S) -> Self::Service {
+        GateLayer(self.clone()).layer(service)
     }
 }
 
-/// A service that not everybody may call.
-#[derive(Clone, Debug)]
-pub struct Authorized<S, R> {
-    service: S,
-    layer: AuthorizationLayer<R>,
-}
-
-impl<S: tonic::server::NamedService, R> tonic::server::NamedService for Authorized<S, R> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S, R, A, B> Service<Request<A>> for Authorized<S, R>
-where
-    S: Service<Request<A>, Response = Response<B>>,
-    R: Refuse,
-{
-    type Response = Response<Either<B, Full<Bytes>>>;
-    type Error = S::Error;
-    type Future = Passing<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        if let Some(rules) = &self.layer.authorization.rules {
-            match rules.check(&request) {
-                Ok(caller) => {
-                    if let Some(caller) = caller {
-                        request.extensions_mut().insert(caller);
-                    }
-                    for (name, value) in request.headers_mut() {
-                        if name == AUTHORIZATION {
-                            value.set_sensitive(true);
-                        }
-                    }
-                }
-                Err(denied) => {
-                    let answer = denied.answer(&self.layer.refuse, &request);
-                    return Passing::stopped(answer);
-                }
+impl<R: Refuse> Gate for AuthorizationLayer<R> {
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
+        let rules = self.authorization.rules.as_ref()?;
+        match rules.check(request) {
+            Err(denied) => return Some(denied.answer(&self.refuse, request)),
+            Ok(None) => {}
+            Ok(Some(caller)) => {
+                request.extensions_mut().insert(caller);
             }
         }
-        Passing::on(self.service.call(request))
+        for (name, value) in request.headers_mut() {
+            if name == AUTHORIZATION {
+                value.set_sensitive(true);
+            }
+        }
+        None
     }
 }
 

@@ -142,12 +142,12 @@ pub fn origin(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|error| format!("{error}; {WANTED}"))
 }
 
-/// Whether a browser asks beforehand if its page may call.
-fn is_preflight<B>(request: &Request<B>) -> bool {
+/// Returns true if a browser asks beforehand if its page may call.
+pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
     request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// A service whose answers the pages of `origins` may read.

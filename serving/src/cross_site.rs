@@ -30,7 +30,7 @@ impl<R: Refuse> CrossSiteGate<R> {
 }
 
 impl<R: Refuse> Gate for CrossSiteGate<R> {
-    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
         is_foreign(&self.origins, request)
             .then(|| refused(&self.refuse, Refusal::ForeignOrigin, request))
     }

@@ -8,30 +8,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header::CONTENT_TYPE};
+use http::{Request, Response};
 use http_body_util::{Either, Full};
+use tonic::server::NamedService;
 use tower::{Layer, Service};
 
-use crate::{
-    refusal::{Refusal, Refuse},
-    telemetry::codes::{Transport, Web},
-};
+use crate::refusal::{Refusal, Refuse, Wording};
 
 /// Decides whether a request passes.
 pub trait Gate {
-    /// The answer to `request`, if it does not pass.
-    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>>;
+    /// The answer to `request`, if it does not pass. One that does may be told by its extensions what was found
+    /// out about it.
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>>;
 }
 
 /// Both of two, the first one first.
 impl<X: Gate, Y: Gate> Gate for (X, Y) {
-    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
         self.0.answer(request).or_else(|| self.1.answer(request))
     }
 }
 
 impl<G: Gate> Gate for std::sync::Arc<G> {
-    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
         (**self).answer(request)
     }
 }
@@ -45,14 +44,8 @@ pub(crate) fn refused<R, B>(
 where
     R: Refuse,
 {
-    let mut answer = refuse.answer(refusal);
+    let mut answer = Wording::of(refuse.clone(), request.headers()).answer(refusal);
     *answer.status_mut() = refusal.status();
-    if R::TRANSPORT == Transport::Grpc
-        && let Some(web) = Web::of(request.headers())
-    {
-        let kind = web.content_type();
-        answer.headers_mut().insert(CONTENT_TYPE, kind);
-    }
     answer
 }
 
@@ -76,6 +69,10 @@ pub struct Gated<S, G> {
     gate: G,
 }
 
+impl<S: NamedService, G> NamedService for Gated<S, G> {
+    const NAME: &'static str = S::NAME;
+}
+
 impl<S, G, A, B> Service<Request<A>> for Gated<S, G>
 where
     S: Service<Request<A>, Response = Response<B>>,
@@ -89,11 +86,13 @@ where
         self.service.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
-        match self.gate.answer(&request) {
-            None => Passing::on(self.service.call(request)),
-            Some(answer) => Passing::stopped(answer),
-        }
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let stopped = self.gate.answer(&mut request).map(Box::new);
+        let answer = match stopped {
+            None => Some(self.service.call(request)),
+            Some(_) => None,
+        };
+        Passing { answer, stopped }
     }
 }
 
@@ -103,24 +102,6 @@ pin_project_lite::pin_project! {
         #[pin]
         answer: Option<F>,
         stopped: Option<Box<Response<Full<Bytes>>>>,
-    }
-}
-
-impl<F> Passing<F> {
-    /// The `answer` of the service.
-    pub(crate) fn on(answer: F) -> Self {
-        Self {
-            answer: Some(answer),
-            stopped: None,
-        }
-    }
-
-    /// The answer of the gate.
-    pub(crate) fn stopped(answer: Response<Full<Bytes>>) -> Self {
-        Self {
-            answer: None,
-            stopped: Some(Box::new(answer)),
-        }
     }
 }
 

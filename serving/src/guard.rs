@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderName, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -33,11 +33,11 @@ use crate::{
     peer::Peer,
     pieces::Pieces,
     received::Received,
-    refusal::{Refusal, Refuse},
+    refusal::{Refusal, Refuse, Wording},
     service::BoxError,
     telemetry::{
         call,
-        codes::{Transport, Web},
+        codes::Transport,
         metrics::{self, Limit},
     },
 };
@@ -151,14 +151,10 @@ where
     type Future = Guarded<S, R>;
 
     fn call(&self, request: Request<Received>) -> Self::Future {
-        let web = match R::TRANSPORT {
-            Transport::Rest => None,
-            Transport::Grpc => Web::of(request.headers()),
-        };
+        let wording = Wording::of(self.refuse.clone(), request.headers());
         let as_it_is = |state| Guarded {
             state,
-            refuse: self.refuse.clone(),
-            web,
+            wording: wording.clone(),
             open: Arc::clone(&self.open),
         };
         let refused = |refusal| {
@@ -252,8 +248,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         state: State<S>,
-        refuse: R,
-        web: Option<Web>,
+        wording: Wording<R>,
         open: Arc<Open>,
     }
 }
@@ -280,7 +275,7 @@ struct Until {
     end: Instant,
     /// The same for an answer that goes on.
     stream_end: Instant,
-    /// Whether the caller asked for that end.
+    /// True if the caller asked for that end.
     is_asked: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -293,7 +288,7 @@ impl Until {
         timer.as_mut().poll(cx)
     }
 
-    /// Whether the end that the caller asked for has passed.
+    /// Returns true if the end that the caller asked for has passed.
     fn has_passed(&self) -> bool {
         self.is_asked && Instant::now() >= self.end
     }
@@ -322,11 +317,9 @@ where
                 }
                 Ok(Poll::Ready(Ok(response))) => {
                     let length = length(&response);
-                    let refuse = this.refuse.clone();
                     let slot = until.slot.take();
                     let watch = Watch {
-                        refuse,
-                        web: *this.web,
+                        wording: this.wording.clone(),
                         events: Events::of::<R, _>(&response),
                         slot: slot.expect("it is polled to its end once"),
                         length,
@@ -351,11 +344,7 @@ where
         };
         // The work behind the call stops here: its future is dropped.
         this.state.set(State::Refused { refusal });
-        let mut answer = this.refuse.answer(refusal);
-        if let Some(web) = this.web {
-            let headers = answer.headers_mut();
-            headers.insert(CONTENT_TYPE, web.content_type());
-        }
+        let answer = this.wording.answer(refusal);
         let open = Arc::clone(this.open);
         Poll::Ready(Ok(
             answer.map(|body| Pieces::new(GuardedBody::refusal(body), 0, open))
@@ -390,10 +379,8 @@ impl<B, R> GuardedBody<B, R> {
 
 /// What may end an answer that has begun before the service ends it.
 struct Watch<R> {
-    refuse: R,
-    /// How the answer is written, if it is gRPC-Web, whose trailers are its last data.
-    web: Option<Web>,
-    /// Where it stands, if it is a stream of events.
+    wording: Wording<R>,
+    /// Its place in a stream of events, if it is one.
     events: Option<Events>,
     slot: Slot,
     /// The bytes that the listener holds for it already.
@@ -452,13 +439,9 @@ impl<R: Refuse> Watch<R> {
         if let Some(events) = &self.events {
             let is_told = matches!(refusal, Refusal::Draining | Refusal::DeadlinePassed);
             return (is_told && events.is_between())
-                .then(|| Frame::data(self.refuse.last_event(refusal)));
+                .then(|| Frame::data(self.wording.refuse.last_event(refusal)));
         }
-        let trailers = self.refuse.trailers(refusal)?;
-        Some(match self.web {
-            None => Frame::trailers(trailers),
-            Some(web) => Frame::data(web.ending(&trailers)),
-        })
+        self.wording.last_frame(refusal)
     }
 }
 

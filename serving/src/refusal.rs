@@ -7,11 +7,12 @@ use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER},
 };
+use http_body::Frame;
 use http_body_util::Full;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::telemetry::codes::Transport;
+use crate::telemetry::codes::{Transport, Web};
 
 /// How soon a caller that was refused for load may try again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -139,6 +140,44 @@ pub trait Refuse: Clone + Send + 'static {
     }
 }
 
+/// The words of one protocol for the caller of one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wording<R> {
+    pub(crate) refuse: R,
+    /// The form of its answer, if it is gRPC-Web, whose trailers are its last data.
+    web: Option<Web>,
+}
+
+impl<R: Refuse> Wording<R> {
+    /// Those of `refuse` for the caller that sent `headers`.
+    pub(crate) fn of(refuse: R, headers: &HeaderMap) -> Self {
+        let web = match R::TRANSPORT {
+            Transport::Rest => None,
+            Transport::Grpc => Web::of(headers),
+        };
+        Self { refuse, web }
+    }
+
+    /// The whole answer, where none has begun.
+    pub(crate) fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+        let mut answer = self.refuse.answer(refusal);
+        if let Some(web) = self.web {
+            let kind = web.content_type();
+            answer.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        answer
+    }
+
+    /// The last frame of an answer that has begun, if it can say why it ends.
+    pub(crate) fn last_frame(&self, refusal: Refusal) -> Option<Frame<Bytes>> {
+        let trailers = self.refuse.trailers(refusal)?;
+        Some(match self.web {
+            None => Frame::trailers(trailers),
+            Some(web) => Frame::data(web.ending(&trailers)),
+        })
+    }
+}
+
 /// gRPC's way: a status, in trailers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcStatus;
@@ -180,6 +219,22 @@ impl Refuse for GrpcStatus {
     }
 }
 
+/// `refusal` as an HTTP answer of the media type `kind`.
+fn over_http(
+    refusal: Refusal,
+    kind: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = refusal.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(delay) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(delay.as_secs()));
+    }
+    response
+}
+
 /// A REST service's way, if it has none of its own: the status, and the message as text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainText;
@@ -188,14 +243,7 @@ impl Refuse for PlainText {
     const TRANSPORT: Transport = Transport::Rest;
 
     fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(refusal.message()));
-        *response.status_mut() = refusal.status();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        if let Some(delay) = refusal.retry_after() {
-            headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(delay.as_secs()));
-        }
-        response
+        over_http(refusal, "text/plain", refusal.message())
     }
 
     fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
@@ -219,15 +267,7 @@ impl Refuse for Problem {
             status.as_u16(),
             refusal.message()
         );
-        let mut response = Response::new(Full::from(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        let kind = HeaderValue::from_static("application/problem+json");
-        headers.insert(CONTENT_TYPE, kind);
-        if let Some(delay) = refusal.retry_after() {
-            headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(delay.as_secs()));
-        }
-        response
+        over_http(refusal, "application/problem+json", body)
     }
 
     /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.

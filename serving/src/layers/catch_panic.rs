@@ -87,15 +87,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header::CONTENT_TYPE};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
 
 use crate::{
-    refusal::{Refusal, Refuse},
+    refusal::{Refusal, Refuse, Wording},
     service::BoxError,
-    telemetry::codes::{Transport, Web},
 };
 
 /// Does `work`, or says that it panicked.
@@ -147,26 +146,12 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let web = match R::TRANSPORT {
-            Transport::Rest => None,
-            Transport::Grpc => Web::of(request.headers()),
-        };
+        let wording = Wording::of(self.words.clone(), request.headers());
         Catching {
             answer: caught(|| self.service.call(request)).ok(),
-            words: Words {
-                words: self.words.clone(),
-                web,
-            },
+            wording,
         }
     }
-}
-
-/// The words for the caller of one call.
-#[derive(Clone, Debug)]
-struct Words<R> {
-    words: R,
-    /// The form of its answer, if it is gRPC-Web.
-    web: Option<Web>,
 }
 
 pin_project_lite::pin_project! {
@@ -175,7 +160,7 @@ pin_project_lite::pin_project! {
         // None after a panic.
         #[pin]
         answer: Option<F>,
-        words: Words<R>,
+        wording: Wording<R>,
     }
 }
 
@@ -191,20 +176,16 @@ where
         if let Some(answer) = this.answer.as_mut().as_pin_mut()
             && let Ok(answer) = caught(|| answer.poll(cx))
         {
-            let words = this.words;
+            let wording = this.wording;
             return Poll::Ready(Ok(ready!(answer)?.map(|body| {
                 Either::Left(CaughtBody {
                     body: Some(body),
-                    words: words.clone(),
+                    wording: wording.clone(),
                 })
             })));
         }
         this.answer.set(None);
-        let mut answer = this.words.words.answer(Refusal::Panicked);
-        if let Some(web) = this.words.web {
-            let kind = web.content_type();
-            answer.headers_mut().insert(CONTENT_TYPE, kind);
-        }
+        let answer = this.wording.answer(Refusal::Panicked);
         Poll::Ready(Ok(answer.map(Either::Right)))
     }
 }
@@ -215,7 +196,7 @@ pin_project_lite::pin_project! {
         // None after a panic.
         #[pin]
         body: Option<B>,
-        words: Words<R>,
+        wording: Wording<R>,
     }
 }
 
@@ -239,12 +220,8 @@ where
             return frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)));
         }
         this.body.set(None);
-        let trailers = this.words.words.trailers(Refusal::Panicked);
-        Poll::Ready(Some(match (trailers, this.words.web) {
-            (None, _) => Err(Refusal::Panicked.into()),
-            (Some(trailers), None) => Ok(Frame::trailers(trailers)),
-            (Some(trailers), Some(web)) => Ok(Frame::data(web.ending(&trailers))),
-        }))
+        let last = this.wording.last_frame(Refusal::Panicked);
+        Poll::Ready(Some(last.ok_or_else(|| Refusal::Panicked.into())))
     }
 
     fn is_end_stream(&self) -> bool {
