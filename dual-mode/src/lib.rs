@@ -31,7 +31,7 @@ const COMPRESSED_FROM: u16 = 1400;
 /// To whom the service is open, and what browsers are told. Origins are as [`serving::cors::origin`] reads them.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// How the server is, beside its shutdown: what gRPC's health and `/readyz` tell.
+    /// The state of the server beside its shutdown, as gRPC's health and `/readyz` tell it.
     pub health: Health,
     /// Who may call, over either transport.
     pub authorization: Authorization,

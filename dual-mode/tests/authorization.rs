@@ -29,9 +29,8 @@ use common::{
     wire::{To, Whole, Wire, frame},
 };
 use program::{Running, program, run};
-use started::start;
+use started::{DUAL_MODE, FREE, start};
 
-const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
 const ONE: &str = "GET /v1/get_greetings?messageType=Holi&year=2021";
 const METHOD: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
 const HOLI: &[u8] = b"\x12\x04Holi\x18\xe5\x0f";
@@ -437,16 +436,8 @@ async fn tokens_over_cleartext_are_taken_on_loopback_and_behind_a_tls_proxy_alon
     let file = File::new(&format!("shop {SHOP}\n"));
     let path = file.path();
     let file = ["--auth-tokens", &path];
-    let free = [
-        "--rest-port",
-        "0",
-        "--grpc-port",
-        "0",
-        "--admin-port",
-        "off",
-    ];
     for bind in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
-        let args = [&free[..], &file, &["--bind", bind]].concat();
+        let args = [&FREE[..], &file, &["--bind", bind]].concat();
         let ended = run(program(DUAL_MODE, &args)).await;
         let line = ended.one_line_of_error();
         assert!(
@@ -463,7 +454,7 @@ async fn tokens_over_cleartext_are_taken_on_loopback_and_behind_a_tls_proxy_alon
         if cfg!(not(target_os = "linux")) && more[1] == "127.0.0.2" {
             continue;
         }
-        let args = [&free[..], &file, more].concat();
+        let args = [&FREE[..], &file, more].concat();
         let mut server = Running::start(program(DUAL_MODE, &args));
         let rest = server.address("REST").await;
         let grpc = server.address("gRPC").await;
@@ -476,6 +467,13 @@ async fn tokens_over_cleartext_are_taken_on_loopback_and_behind_a_tls_proxy_alon
         server.signal(Signal::TERM);
         assert_eq!(server.end().await.code, Some(0));
     }
+}
+
+/// The one line of error of the program with the file of tokens at `path`.
+async fn refused(path: &str) -> String {
+    let args = [&FREE[..], &["--auth-tokens", path]].concat();
+    let ended = run(program(DUAL_MODE, &args)).await;
+    ended.one_line_of_error().to_owned()
 }
 
 #[tokio::test]
@@ -492,37 +490,13 @@ async fn a_file_that_cannot_be_used_at_the_start_is_an_error_that_quotes_nothing
         ),
     ] {
         file.write(text);
-        let ended = run(program(
-            DUAL_MODE,
-            &[
-                "--rest-port",
-                "0",
-                "--grpc-port",
-                "0",
-                "--auth-tokens",
-                &path,
-            ],
-        ))
-        .await;
-        let line = ended.one_line_of_error();
+        let line = refused(&path).await;
         let start = format!("error: --auth-tokens {path} cannot be used: {said}");
         assert!(line.starts_with(&start), "{line}");
         assert!(!line.contains(SHOP), "{line}");
     }
     let none = format!("{path}-of-nobody");
-    let ended = run(program(
-        DUAL_MODE,
-        &[
-            "--rest-port",
-            "0",
-            "--grpc-port",
-            "0",
-            "--auth-tokens",
-            &none,
-        ],
-    ))
-    .await;
-    let line = ended.one_line_of_error();
+    let line = refused(&none).await;
     assert!(
         line.starts_with(&format!("error: --auth-tokens {none} cannot be read")),
         "{line}"

@@ -1,4 +1,4 @@
-//! How a service is reached while it is measured: with a certificate of the client's own, past one that nobody
+//! Ways to reach a service while it is measured: with a certificate of the client's own, past one that nobody
 //! vouches for, over IPv6; and outcomes that are good although they are errors.
 
 #[path = "support/shop.rs"]

@@ -9,7 +9,7 @@ use http_body::Body;
 
 use crate::{grpc::begins, refusal::Refuse, telemetry::codes::Transport};
 
-/// Where a stream of events stands.
+/// A place in a stream of events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Events {
     /// The last two bytes, without carriage returns. A stream begins as if after an event.

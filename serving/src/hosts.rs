@@ -160,7 +160,7 @@ impl<R: Refuse> HostGate<R> {
 }
 
 impl<R: Refuse> Gate for HostGate<R> {
-    fn answer<B>(&self, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
         match self.hosts.check(request) {
             // It tells nothing that a name could protect.
             Ok(()) | Err(Refusal::UnknownHost) if is_about_the_server(request) => {

@@ -4,9 +4,9 @@
 //! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
 //! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
 //! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
-//! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`] and
-//! [`cross_site`], which are tower layers, and [`authorization`], a third; around a gRPC service [`status_mapping`], another; [`operations`] beside the service, and [`admin`] where
-//! operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
+//! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`],
+//! [`cross_site`] and [`authorization`], which are tower layers; around a gRPC service [`status_mapping`],
+//! another; [`operations`] beside the service, and [`admin`] where operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
 //! [`retry`].
 //!
 //! TLS, spans over OTLP, and the admin port with its metrics are features, `tls`, `otlp` and `admin`: a first

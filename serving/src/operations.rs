@@ -50,7 +50,7 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
 /// the names of their contracts, which are the encoded `FileDescriptorSet` `descriptors`. Reflection knows the
 /// details of errors (`google.rpc`) too, so that tools can show them.
 ///
-/// What health tells is what `health` knows, to whom `services` are made known. A `Watch` of another service is
+/// Health tells the state that `health` has, to which `services` are made known. A `Watch` of another service is
 /// told that it is unknown, and goes on. A listener that waits for the shutdown of `health` closes no `Watch`
 /// before it said NOT_SERVING.
 ///

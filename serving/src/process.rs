@@ -63,7 +63,7 @@ pub struct Process {
     pub hosts: Hosts,
     /// Cancelled by the first SIGINT or SIGTERM.
     pub shutdown: CancellationToken,
-    /// What `/readyz` of its admin port tells, and gRPC's health of whatever listener is given it, until
+    /// The state that `/readyz` of its admin port tells, and gRPC's health of whatever listener is given it, until
     /// `shutdown` is cancelled.
     pub health: Health,
     pub(crate) end: End,

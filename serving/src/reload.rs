@@ -14,7 +14,7 @@ pub(crate) trait Files: Send + Sync + 'static {
     const WHAT: &'static str;
     /// Their bytes.
     type Content: PartialEq + Send + 'static;
-    /// What is made of these.
+    /// The thing that is made of these.
     type Use: Clone + Send + Sync + 'static;
 
     /// Reads them.

@@ -1,4 +1,4 @@
-//! What a service says of its health is what `/readyz` of the admin port, gRPC's Check and its Watch tell.
+//! A service's word on its health, as `/readyz` of the admin port, gRPC's Check and its Watch tell it.
 
 #![cfg(feature = "admin")]
 

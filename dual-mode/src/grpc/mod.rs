@@ -97,7 +97,8 @@ pub(crate) fn side(
     }
 }
 
-/// Serves gRPC on `listener` to whom `authorization` lets in, to browsers of `origins` too, until the shutdown of `health` is cancelled and the
+/// Serves gRPC on `listener` to whom `authorization` lets in, to browsers of `origins` too, until the shutdown
+/// of `health` is cancelled and the
 /// calls in flight have finished.
 ///
 /// # Errors

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::program::{Running, program};
 
-const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
-const FREE: [&str; 6] = [
+pub(crate) const DUAL_MODE: &str = env!("CARGO_BIN_EXE_dual-mode");
+pub(crate) const FREE: [&str; 6] = [
     "--rest-port",
     "0",
     "--grpc-port",

@@ -38,7 +38,7 @@ use tonic_health::pb::{
     health_server::Health as Contract,
 };
 
-/// How a server and each of its services are. Clones share it.
+/// The state of a server and of each of its services. Clones share it.
 ///
 /// A service serves unless it said otherwise. The server as a whole, whose name is `""`, serves if one of its
 /// services does, or if it has none. Nothing serves once the server was told to go away.
@@ -48,7 +48,7 @@ pub struct Health {
     shutdown: CancellationToken,
 }
 
-/// What was said.
+/// All that was said of them.
 #[derive(Debug, Default)]
 struct Said {
     /// Of the server as a whole.

@@ -18,11 +18,11 @@ pub use store::{Failure, Store};
 pub mod proto {
     tonic::include_proto!("shop.v1");
 
-    /// What reflection tells of it.
+    /// The contract, as reflection tells it.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shop.bin"));
 }
 
-/// How often the database is asked whether it is there.
+/// Time between two questions to the database whether it is there.
 const ASKED: Duration = Duration::from_millis(500);
 
 /// Serves `store` over REST and gRPC to whom `authorization` lets in, until the shutdown of `health` is cancelled

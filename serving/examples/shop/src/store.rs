@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::proto::{CreateOrderRequest, Order, StockLevel};
 
-/// What another process may lock the database for, before calls fail.
+/// Time that another process may lock the database for, before calls fail.
 const BUSY: Duration = Duration::from_millis(200);
 
 /// Orders that wait for whoever watches slowly.
@@ -108,7 +108,7 @@ impl Store {
         order.await?.ok_or(Failure::NotFound("order"))
     }
 
-    /// How much there is of `sku`.
+    /// The stock of `sku`.
     pub(crate) async fn stock(self: &Arc<Self>, sku: String) -> Result<StockLevel, Failure> {
         let level = self.ask(move |db| {
             let select = "SELECT pieces FROM stock WHERE sku = ?1";

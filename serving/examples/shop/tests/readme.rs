@@ -1,4 +1,4 @@
-//! What the README of `serving` shows of the shop stands in it, word for word.
+//! Every block that the README of `serving` shows of the shop stands in its files, word for word.
 
 #[test]
 fn the_readme_shows_the_shop_as_it_is() {
