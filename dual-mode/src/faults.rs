@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serving::{
+    CallContext,
     refusal::{RETRY_AFTER, Refusal},
     status_mapping::Rejection,
 };
@@ -266,10 +267,9 @@ impl From<Rejection> for Fault {
     }
 }
 
-/// The id by which the log knows the call that is being answered. There is none where no server
-/// stands around the service.
-pub(crate) fn request_id() -> Option<String> {
-    let id = serving::telemetry::request_id::current()?;
+/// The id by which the log knows `call`. There is none where no server stands around the service.
+pub(crate) fn request_id(call: &CallContext) -> Option<String> {
+    let id = call.request_id()?;
     id.to_str().ok().map(str::to_owned)
 }
 

@@ -18,7 +18,7 @@ use serde::{
     de::{IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::{error::Category, value::RawValue};
-use serving::telemetry::codes::CountedAs;
+use serving::{CallContext, telemetry::codes::CountedAs};
 use tonic::Code;
 
 use crate::{
@@ -42,6 +42,7 @@ pub(crate) fn routes(longest: usize) -> Router {
 
 async fn respond(request: Request<Body>, longest: usize) -> Response {
     let (head, body) = request.into_parts();
+    let call = CallContext::of(&head.extensions);
     let body = match Form::of_request(&head.headers) {
         Ok(Form::Json) => whole(body, &head.headers, longest).await,
         Ok(form) => Err(Fault::UnsupportedMediaType {
@@ -52,9 +53,13 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
     };
     let body = match body {
         Ok(body) => body,
-        Err(fault) => return problem(&fault),
+        Err(fault) => return problem(&fault, &call),
     };
-    let mut tally = Tally::default();
+    let mut tally = Tally {
+        call,
+        asked: 0,
+        worst: None,
+    };
     let answer = answers(&body, &mut tally).await;
     let mut response = Response::new(Body::empty());
     // HTTP says 200 whatever went wrong; metrics do not.
@@ -73,8 +78,9 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
 }
 
 /// The calls of one request, as far as they are known.
-#[derive(Default)]
 struct Tally {
+    /// What is known of the request as one call of HTTP.
+    call: CallContext,
     /// The greetings that were asked for.
     asked: usize,
     /// The status of the worst fault, the server's own before a caller's.
@@ -276,7 +282,7 @@ fn refusal(fault: &Fault, code: i32, id: &RawValue, tally: &mut Tally) -> Vec<u8
     let error = Error {
         code,
         message: fault.to_string(),
-        data: Details::of(fault),
+        data: Details::of(fault, &tally.call),
     };
     written(Outcome::Error(error), id)
 }

@@ -7,13 +7,12 @@ use std::{
     time::Duration,
 };
 
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    intake::is_malformed,
-    service::BoxError,
-    telemetry::{call, metrics::Limit},
+    context::CallContext, intake::is_malformed, service::BoxError, telemetry::metrics::Limit,
 };
 
 /// How a body that paused for too long says so.
@@ -48,17 +47,20 @@ pin_project_lite::pin_project! {
         body: B,
         limit: Duration,
         timer: Option<Pin<Box<Sleep>>>,
+        call: CallContext,
     }
 }
 
 impl<B> Unpaused<B> {
-    /// `body`, which may pause for at most `limit`.
-    pub fn new(body: B, limit: Duration) -> Self {
-        Self {
+    /// `request`, whose body may pause for at most `limit`.
+    pub fn request(request: Request<B>, limit: Duration) -> Request<Self> {
+        let call = CallContext::of(request.extensions());
+        request.map(|body| Self {
             body,
             limit,
             timer: None,
-        }
+            call,
+        })
     }
 }
 
@@ -85,7 +87,7 @@ where
             .timer
             .get_or_insert_with(|| Box::pin(sleep(*this.limit)));
         ready!(timer.as_mut().poll(cx));
-        call::held(Limit::BodyPause);
+        this.call.held(Limit::BodyPause);
         Poll::Ready(Some(Err(PAUSED.into())))
     }
 

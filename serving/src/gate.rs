@@ -44,7 +44,7 @@ pub(crate) fn refused<R, B>(
 where
     R: Refuse,
 {
-    let mut answer = Wording::of(refuse.clone(), request.headers()).answer(refusal);
+    let mut answer = Wording::of(refuse.clone(), request).answer(refusal);
     *answer.status_mut() = refusal.status();
     answer
 }

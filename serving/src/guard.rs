@@ -24,19 +24,18 @@ use crate::{
     called::{self, Called},
     chunk::{Account, Bounded, Open},
     client::causes,
+    context::CallContext,
     events::Events,
     grpc_timeout,
-    intake::{self, Intake, RequestBody},
+    intake::{Intake, RequestBody},
     layers::catch_panic::caught,
     limits::Limits,
     operations::WATCH,
-    peer::Peer,
     pieces::Pieces,
     received::Received,
     refusal::{Refusal, Refuse, Wording},
     service::BoxError,
     telemetry::{
-        call,
         codes::Transport,
         metrics::{self, Limit},
     },
@@ -135,8 +134,6 @@ pub(crate) struct Guard<S, R> {
     pub(crate) calls: Arc<Calls>,
     /// What this connection has open.
     pub(crate) open: Arc<Open>,
-    /// Its other end.
-    pub(crate) peer: Peer,
 }
 
 impl<S, R, B> hyper::service::Service<Request<Received>> for Guard<S, R>
@@ -151,7 +148,7 @@ where
     type Future = Guarded<S, R>;
 
     fn call(&self, request: Request<Received>) -> Self::Future {
-        let wording = Wording::of(self.refuse.clone(), request.headers());
+        let wording = Wording::of(self.refuse.clone(), &request);
         let as_it_is = |state| Guarded {
             state,
             wording: wording.clone(),
@@ -180,17 +177,19 @@ where
             Some(_) => return refused(Refusal::MalformedDeadline),
         };
         let is_asked = first.is_some();
-        let begun = call::begun().map_or_else(Instant::now, Instant::from_std);
+        let begun = Instant::from_std(wording.call().begun());
         let [end, stream_end] = limits.map(|limit| begun + limit);
         if is_asked && Instant::now() >= end {
             return refused(Refusal::DeadlinePassed);
         }
         let Some(slot) = Slot::take(&self.calls, &self.open, (end, is_watch)) else {
-            call::held(Limit::Calls);
+            wording.call().held(Limit::Calls);
             return refused(Refusal::Overloaded);
         };
-        let mut request = RequestBody::count(request, &self.calls.intake);
-        self.peer.extend(request.extensions_mut(), R::TRANSPORT);
+        let mut request = RequestBody::count(request, wording.call(), &self.calls.intake);
+        if let Some(peer) = wording.call().peer() {
+            peer.extend(request.extensions_mut(), R::TRANSPORT);
+        }
         let until = Until {
             slot: Some(slot),
             end,
@@ -199,7 +198,9 @@ where
             timer: None,
         };
         // tower's services are called by exclusive reference; those here are cheap to clone.
-        match contained(|| called::call(self.service.clone(), request)) {
+        match contained(wording.call(), || {
+            called::call(self.service.clone(), request)
+        }) {
             Ok(call) => as_it_is(State::Running { call, until }),
             Err(refusal) => refused(refusal),
         }
@@ -207,7 +208,7 @@ where
 }
 
 /// Why a call is refused whose service failed with `error`. What no caller is told goes to the log.
-fn failed(error: impl Into<BoxError>) -> Refusal {
+fn failed(error: impl Into<BoxError>, call: &CallContext) -> Refusal {
     let error: BoxError = error.into();
     let itself: &(dyn std::error::Error + 'static) = error.as_ref();
     for cause in std::iter::once(itself).chain(causes(itself)) {
@@ -218,17 +219,16 @@ fn failed(error: impl Into<BoxError>) -> Refusal {
             return Refusal::Overloaded;
         }
     }
-    let request_id = call::id();
+    let request_id = call.request_id();
     let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
     tracing::error!(%error, request_id, "a service failed");
     Refusal::Failed
 }
 
 /// Asks the service, and says why it must not go on if so: it panicked, or its request does not fit.
-fn contained<T>(poll: impl FnOnce() -> T) -> Result<T, Refusal> {
-    intake::forget();
+fn contained<T>(call: &CallContext, poll: impl FnOnce() -> T) -> Result<T, Refusal> {
     let polled = caught(poll)?;
-    if intake::refused() {
+    if call.has_no_room() {
         return Err(Refusal::Overloaded);
     }
     Ok(polled)
@@ -306,41 +306,43 @@ where
         let mut this = self.project();
         let refusal = match this.state.as_mut().project() {
             StateProjection::Refused { refusal } => *refusal,
-            StateProjection::Running { call, until } => match contained(|| call.poll(cx)) {
-                Err(refusal) => refusal,
-                // The service may never have waited, and the timer was never asked.
-                Ok(Poll::Ready(_)) if until.has_passed() => Refusal::DeadlinePassed,
-                Ok(Poll::Ready(Err(error))) => failed(error),
-                Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
-                    call::held(Limit::Answers);
-                    Refusal::Overloaded
+            StateProjection::Running { call, until } => {
+                match contained(this.wording.call(), || call.poll(cx)) {
+                    Err(refusal) => refusal,
+                    // The service may never have waited, and the timer was never asked.
+                    Ok(Poll::Ready(_)) if until.has_passed() => Refusal::DeadlinePassed,
+                    Ok(Poll::Ready(Err(error))) => failed(error, this.wording.call()),
+                    Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
+                        this.wording.call().held(Limit::Answers);
+                        Refusal::Overloaded
+                    }
+                    Ok(Poll::Ready(Ok(response))) => {
+                        let length = length(&response);
+                        let slot = until.slot.take();
+                        let watch = Watch {
+                            wording: this.wording.clone(),
+                            events: Events::of::<R, _>(&response),
+                            slot: slot.expect("it is polled to its end once"),
+                            length,
+                            end: until.end,
+                            stream_end: until.stream_end,
+                            begun: false,
+                            wait: None,
+                            ending: None,
+                        };
+                        let open = Arc::clone(this.open);
+                        let guarded = |body| {
+                            let content = Content::Service { body, watch };
+                            Pieces::new(GuardedBody { content }, length, open)
+                        };
+                        return Poll::Ready(Ok(response.map(guarded)));
+                    }
+                    Ok(Poll::Pending) => {
+                        ready!(until.poll(cx));
+                        Refusal::DeadlinePassed
+                    }
                 }
-                Ok(Poll::Ready(Ok(response))) => {
-                    let length = length(&response);
-                    let slot = until.slot.take();
-                    let watch = Watch {
-                        wording: this.wording.clone(),
-                        events: Events::of::<R, _>(&response),
-                        slot: slot.expect("it is polled to its end once"),
-                        length,
-                        end: until.end,
-                        stream_end: until.stream_end,
-                        begun: false,
-                        wait: None,
-                        ending: None,
-                    };
-                    let open = Arc::clone(this.open);
-                    let guarded = |body| {
-                        let content = Content::Service { body, watch };
-                        Pieces::new(GuardedBody { content }, length, open)
-                    };
-                    return Poll::Ready(Ok(response.map(guarded)));
-                }
-                Ok(Poll::Pending) => {
-                    ready!(until.poll(cx));
-                    Refusal::DeadlinePassed
-                }
-            },
+            }
         };
         // The work behind the call stops here: its future is dropped.
         this.state.set(State::Refused { refusal });
@@ -438,8 +440,7 @@ impl<R: Refuse> Watch<R> {
     fn last_word(&self, refusal: Refusal) -> Option<Frame<Bytes>> {
         if let Some(events) = &self.events {
             let is_told = matches!(refusal, Refusal::Draining | Refusal::DeadlinePassed);
-            return (is_told && events.is_between())
-                .then(|| Frame::data(self.wording.refuse.last_event(refusal)));
+            return (is_told && events.is_between()).then(|| self.wording.last_event(refusal));
         }
         self.wording.last_frame(refusal)
     }
@@ -475,13 +476,13 @@ where
             }
             ContentProjection::Service { body, watch } => (body, watch),
         };
-        let refusal = match contained(|| body.poll_frame(cx)) {
+        let refusal = match contained(watch.wording.call(), || body.poll_frame(cx)) {
             Err(refusal) => refusal,
             // Where the service has come to an end, that end is passed on, however late.
             Ok(Poll::Ready(None)) => return Poll::Ready(None),
             Ok(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Some(Err(error.into()))),
             Ok(Poll::Ready(Some(Ok(frame)))) if !watch.has_room(&frame) => {
-                call::held(Limit::Answers);
+                watch.wording.call().held(Limit::Answers);
                 Refusal::Overloaded
             }
             Ok(Poll::Ready(Some(Ok(frame))))

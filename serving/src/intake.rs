@@ -3,7 +3,6 @@
 //! messages and never end them take all there is.
 
 use std::{
-    cell::Cell,
     io::{self, ErrorKind},
     pin::Pin,
     sync::{
@@ -20,13 +19,11 @@ use tonic::Status;
 
 use crate::{
     client::causes,
+    context::CallContext,
     grpc::{MEDIA_TYPE, begins},
     received::Received,
     service::BoxError,
-    telemetry::{
-        call,
-        metrics::{Limit, Listener},
-    },
+    telemetry::metrics::{Limit, Listener},
     unpacked::WrongMessage,
 };
 
@@ -54,20 +51,6 @@ impl Intake {
     }
 }
 
-thread_local! {
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Forgets what was refused on this thread before.
-pub(crate) fn forget() {
-    REFUSED.set(false);
-}
-
-/// Whether a request that was read on this thread since then found no room.
-pub(crate) fn refused() -> bool {
-    REFUSED.get()
-}
-
 /// The body of a request as it comes in. It fails when the requests of the listener hold too much.
 #[derive(Debug)]
 pub struct RequestBody {
@@ -76,10 +59,16 @@ pub struct RequestBody {
     /// Whether it is an error that it ends within a message.
     ends_whole: bool,
     held: Held,
+    call: CallContext,
 }
 
 impl RequestBody {
-    pub(crate) fn count(request: Request<Received>, intake: &Arc<Intake>) -> Request<Self> {
+    /// The body of `request`, which belongs to `call`.
+    pub(crate) fn count(
+        request: Request<Received>,
+        call: &CallContext,
+        intake: &Arc<Intake>,
+    ) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
         let form = begins(kind, MEDIA_TYPE).then(|| &kind[MEDIA_TYPE.len()..]);
@@ -100,6 +89,7 @@ impl RequestBody {
             framing,
             ends_whole,
             held,
+            call: call.clone(),
         })
     }
 }
@@ -119,7 +109,7 @@ impl Body for RequestBody {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 if !is_malformed(&error) {
-                    call::gone();
+                    self.call.gone();
                 }
                 return Poll::Ready(Some(Err(error)));
             }
@@ -143,7 +133,7 @@ impl Body for RequestBody {
         };
         self.framing.follow(data);
         if !self.held.hold(counted(open + data.len())) {
-            REFUSED.set(true);
+            self.call.no_room();
             self.held.intake.counters.hit(Limit::Intake);
             return Poll::Ready(Some(Err(FULL.into())));
         }

@@ -24,6 +24,7 @@ mod called;
 mod chunk;
 pub mod client;
 pub mod connection;
+mod context;
 pub mod cors;
 pub mod cross_site;
 mod descriptors;
@@ -64,6 +65,7 @@ pub mod unpacked;
 mod unread;
 pub mod workers;
 
+pub use context::CallContext;
 pub use intake::RequestBody as Body;
 pub use peer::Peer;
 pub use tokio_util::sync::CancellationToken;

@@ -8,7 +8,7 @@ use tonic::transport::server::TcpConnectInfo;
 #[cfg(feature = "tls")]
 use tonic::transport::server::TlsConnectInfo;
 
-use crate::telemetry::codes::Transport;
+use crate::{context::CallContext, telemetry::codes::Transport};
 
 /// The other end of the connection that a request came over. [`Peer::of`] finds it among the extensions of each
 /// request of a listener. There stands what the frameworks have for the same, too: axum's `ConnectInfo<SocketAddr>` for REST;
@@ -60,7 +60,7 @@ impl Peer {
     /// The peer of a request with `extensions`: a listener's own, or the one that tonic's or axum's server put
     /// there.
     pub fn of(extensions: &Extensions) -> Option<Self> {
-        if let Some(peer) = extensions.get::<Self>() {
+        if let Some(peer) = extensions.get::<CallContext>().and_then(CallContext::peer) {
             return Some(peer.clone());
         }
         #[cfg(feature = "tls")]
@@ -102,19 +102,16 @@ impl Peer {
         std::iter::empty()
     }
 
-    /// Puts it into the `extensions` of a request, with the frameworks' own types for it. tonic's says all that
-    /// there is to say of a peer in cleartext.
+    /// Puts what the frameworks have for it into the `extensions` of a request.
     pub(crate) fn extend(&self, extensions: &mut Extensions, transport: Transport) {
         match transport {
             Transport::Rest => {
                 extensions.insert(ConnectInfo(self.0.remote));
-                extensions.insert(self.clone());
             }
             Transport::Grpc => {
                 #[cfg(feature = "tls")]
                 if let Some(tls) = &self.0.tls {
                     extensions.insert(tls.info.clone());
-                    extensions.insert(self.clone());
                     return;
                 }
                 extensions.insert(self.0.tcp.clone());

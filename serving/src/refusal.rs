@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER},
 };
 use http_body::Frame;
@@ -12,7 +12,13 @@ use http_body_util::Full;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::telemetry::codes::{Transport, Web};
+use crate::{
+    context::CallContext,
+    telemetry::{
+        codes::{Transport, Web},
+        metrics::Limit,
+    },
+};
 
 /// How soon a caller that was refused for load may try again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -124,12 +130,12 @@ pub trait Refuse: Clone + Send + 'static {
     /// True if an answer that has begun can say that it is not whole.
     const CAN_BREAK_OFF: bool = matches!(Self::TRANSPORT, Transport::Grpc);
 
-    /// The whole answer, where none has begun.
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>>;
+    /// The whole answer to `call`, where none has begun.
+    fn answer(&self, refusal: Refusal, call: &CallContext) -> Response<Full<Bytes>>;
 
-    /// The trailers that end an answer which has begun; none where the protocol has no way to say
+    /// The trailers that end an answer to `call` which has begun; none where the protocol has no way to say
     /// that an answer is not whole, and the connection must break off.
-    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap>;
+    fn trailers(&self, refusal: Refusal, call: &CallContext) -> Option<HeaderMap>;
 
     /// The event that ends a stream of server-sent events, between two of the service's own. A browser connects
     /// again after the time that it names.
@@ -140,27 +146,35 @@ pub trait Refuse: Clone + Send + 'static {
     }
 }
 
-/// The words of one protocol for the caller of one call.
-#[derive(Clone, Copy, Debug)]
+/// The words of one protocol for the caller of one call. Limits that it is told of are counted.
+#[derive(Clone, Debug)]
 pub(crate) struct Wording<R> {
-    pub(crate) refuse: R,
+    refuse: R,
     /// The form of its answer, if it is gRPC-Web, whose trailers are its last data.
     web: Option<Web>,
+    call: CallContext,
 }
 
 impl<R: Refuse> Wording<R> {
-    /// Those of `refuse` for the caller that sent `headers`.
-    pub(crate) fn of(refuse: R, headers: &HeaderMap) -> Self {
+    /// Those of `refuse` for the caller that sent `request`.
+    pub(crate) fn of<B>(refuse: R, request: &Request<B>) -> Self {
         let web = match R::TRANSPORT {
             Transport::Rest => None,
-            Transport::Grpc => Web::of(headers),
+            Transport::Grpc => Web::of(request.headers()),
         };
-        Self { refuse, web }
+        let call = CallContext::of(request.extensions());
+        Self { refuse, web, call }
+    }
+
+    /// What is known of its call.
+    pub(crate) fn call(&self) -> &CallContext {
+        &self.call
     }
 
     /// The whole answer, where none has begun.
     pub(crate) fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let mut answer = self.refuse.answer(refusal);
+        self.count(refusal);
+        let mut answer = self.refuse.answer(refusal, &self.call);
         if let Some(web) = self.web {
             let kind = web.content_type();
             answer.headers_mut().insert(CONTENT_TYPE, kind);
@@ -170,11 +184,36 @@ impl<R: Refuse> Wording<R> {
 
     /// The last frame of an answer that has begun, if it can say why it ends.
     pub(crate) fn last_frame(&self, refusal: Refusal) -> Option<Frame<Bytes>> {
-        let trailers = self.refuse.trailers(refusal)?;
+        self.count(refusal);
+        let trailers = self.refuse.trailers(refusal, &self.call)?;
         Some(match self.web {
             None => Frame::trailers(trailers),
             Some(web) => Frame::data(web.ending(&trailers)),
         })
+    }
+
+    /// The last event of a stream of them.
+    pub(crate) fn last_event(&self, refusal: Refusal) -> Frame<Bytes> {
+        self.count(refusal);
+        Frame::data(self.refuse.last_event(refusal))
+    }
+
+    fn count(&self, refusal: Refusal) {
+        match refusal {
+            Refusal::DeadlinePassed => self.call.held(Limit::Deadline),
+            Refusal::UriTooLong => self.call.held(Limit::Uri),
+            // Counted where it is known what there is too much of.
+            Refusal::Overloaded => {}
+            Refusal::MalformedDeadline
+            | Refusal::MalformedHost
+            | Refusal::UnknownHost
+            | Refusal::ForeignOrigin
+            | Refusal::Unauthenticated
+            | Refusal::NotAllowed
+            | Refusal::Draining
+            | Refusal::Panicked
+            | Refusal::Failed => {}
+        }
     }
 }
 
@@ -183,7 +222,7 @@ impl<R: Refuse> Wording<R> {
 pub struct GrpcStatus;
 
 impl GrpcStatus {
-    fn status(refusal: Refusal) -> Status {
+    pub(crate) fn status(refusal: Refusal) -> Status {
         let code = match refusal {
             Refusal::Overloaded | Refusal::UriTooLong => Code::ResourceExhausted,
             Refusal::DeadlinePassed => Code::DeadlineExceeded,
@@ -208,11 +247,11 @@ impl GrpcStatus {
 impl Refuse for GrpcStatus {
     const TRANSPORT: Transport = Transport::Grpc;
 
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+    fn answer(&self, refusal: Refusal, _: &CallContext) -> Response<Full<Bytes>> {
         Self::status(refusal).into_http()
     }
 
-    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
+    fn trailers(&self, refusal: Refusal, _: &CallContext) -> Option<HeaderMap> {
         let mut trailers = HeaderMap::new();
         Self::status(refusal).add_header(&mut trailers).ok()?;
         Some(trailers)
@@ -242,11 +281,11 @@ pub struct PlainText;
 impl Refuse for PlainText {
     const TRANSPORT: Transport = Transport::Rest;
 
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+    fn answer(&self, refusal: Refusal, _: &CallContext) -> Response<Full<Bytes>> {
         over_http(refusal, "text/plain", refusal.message())
     }
 
-    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+    fn trailers(&self, _: Refusal, _: &CallContext) -> Option<HeaderMap> {
         None
     }
 }
@@ -258,7 +297,7 @@ pub struct Problem;
 impl Refuse for Problem {
     const TRANSPORT: Transport = Transport::Rest;
 
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
+    fn answer(&self, refusal: Refusal, _: &CallContext) -> Response<Full<Bytes>> {
         let status = refusal.status();
         let title = status.canonical_reason().unwrap_or_default();
         // No title and no message has what JSON escapes.
@@ -271,7 +310,7 @@ impl Refuse for Problem {
     }
 
     /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
-    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+    fn trailers(&self, _: Refusal, _: &CallContext) -> Option<HeaderMap> {
         None
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     server::Listener,
     service::{BoxError, HttpService},
     telemetry::{
-        call::{Line, Noting, Watched, Watcher},
+        call::{Line, Watched, Watcher},
         codes::Transport,
         metrics::{self, locked},
     },
@@ -71,14 +71,14 @@ pub(crate) trait Serve: Send + Sync + 'static {
 }
 
 /// What looks at the head of each request of a side, before its service.
-type Gates<R> = Arc<(HostGate<Noting<R>>, CrossSiteGate<Noting<R>>)>;
+type Gates<R> = Arc<(HostGate<R>, CrossSiteGate<R>)>;
 
 /// A side whose calls are guarded, counted where there is telemetry, and whose answers some pages may
 /// read.
 pub(crate) struct One<S, R> {
     /// Cloned for each connection. It need not be `Sync`.
     service: Mutex<Gated<S, Gates<R>>>,
-    refuse: Noting<R>,
+    refuse: R,
     origins: Arc<Origins>,
     counters: Option<Arc<metrics::Calls>>,
 }
@@ -93,7 +93,7 @@ impl<S, R: Refuse> One<S, R> {
             }
             counters
         });
-        let refuse = Noting(side.refuse);
+        let refuse = side.refuse;
         let origins = Arc::new(Origins {
             hosts: listener.hosts.clone(),
             is_tls: listener.tls.is_some(),
@@ -114,7 +114,7 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
     // gRPC knows no Date, and no cache looks at its answers; to h2 it is a new header every second.
     const DATED: bool = !matches!(R::TRANSPORT, Transport::Grpc);
     type Body = <Self::Service as Served>::Body;
-    type Service = Watched<ForPages<Guard<Gated<S, Gates<R>>, Noting<R>>>>;
+    type Service = Watched<ForPages<Guard<Gated<S, Gates<R>>, R>>>;
 
     fn connection(&self, (calls, open, watcher): Around<'_>, peer: Peer) -> Self::Service {
         Watched {
@@ -124,7 +124,6 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
                     refuse: self.refuse.clone(),
                     calls: Arc::clone(calls),
                     open: Arc::clone(open),
-                    peer,
                 },
                 origins: Arc::clone(&self.origins),
                 open: Arc::clone(open),
@@ -136,6 +135,7 @@ impl<S: HttpService, R: Refuse + Sync> Serve for One<S, R> {
                 })
             }),
             watcher: Arc::clone(watcher),
+            peer,
         }
     }
 }

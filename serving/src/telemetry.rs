@@ -10,7 +10,7 @@ pub mod metrics;
 #[cfg(feature = "admin")]
 mod process;
 pub mod request_id;
-mod trace_context;
+pub(crate) mod trace_context;
 #[cfg_attr(not(feature = "otlp"), path = "telemetry/traces/none.rs")]
 pub mod traces;
 

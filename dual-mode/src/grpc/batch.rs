@@ -13,6 +13,7 @@ use proto::rest_grpc_dual_mode::{
     BatchRequestMessage, BatchResponseMessage,
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer},
 };
+use serving::CallContext;
 use tonic::{
     Request, Status,
     body::Body,
@@ -62,7 +63,7 @@ where
         if request.uri().path() != BATCH {
             return self.service.call(request);
         }
-        let mut grpc = Grpc::new(Counting)
+        let mut grpc = Grpc::new(Counting(CallContext::of(request.extensions())))
             .accept_compressed(Gzip)
             .send_compressed(Gzip)
             .max_decoding_message_size(self.limit);
@@ -72,9 +73,9 @@ where
     }
 }
 
-/// The codec of the generated service, but for the counting.
-#[derive(Clone, Copy)]
-struct Counting;
+/// The codec of the generated service for one call, but for the counting.
+#[derive(Clone)]
+struct Counting(CallContext);
 
 impl Codec for Counting {
     type Encode = BatchResponseMessage;
@@ -87,7 +88,7 @@ impl Codec for Counting {
     }
 
     fn decoder(&mut self) -> Self {
-        Self
+        self.clone()
     }
 }
 
@@ -98,6 +99,6 @@ impl Decoder for Counting {
     fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
         let message = message.copy_to_bytes(message.remaining());
         let batch = messages::batch(message);
-        batch.map(Some).map_err(|fault| status(&fault))
+        batch.map(Some).map_err(|fault| status(&fault, &self.0))
     }
 }

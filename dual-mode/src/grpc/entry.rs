@@ -17,7 +17,8 @@ use futures_util::{
 };
 use http_body_util::Either as EitherBody;
 use serving::{
-    Body as Incoming, body::Unpaused, limits::Limits, service::BoxError, status_mapping::is_grpc,
+    Body as Incoming, CallContext, body::Unpaused, limits::Limits, service::BoxError,
+    status_mapping::is_grpc,
 };
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
@@ -78,11 +79,12 @@ where
             return Either::Right(self.browser(request));
         }
         if is_grpc && request.version() != Version::HTTP_2 {
+            let call = CallContext::of(request.extensions());
             let fault = Fault::UnsupportedMediaType {
                 form: "application/grpc over HTTP/1.1 and not HTTP/2".to_owned(),
                 accept: "application/grpc, application/grpc-web",
             };
-            let answer = problem(&fault).map(Body::new).map(EitherBody::Right);
+            let answer = problem(&fault, &call).map(Body::new).map(EitherBody::Right);
             return Either::Right(Box::pin(async { Ok(answer) }));
         }
         let answer = self.grpc.call(request);
@@ -119,7 +121,7 @@ where
         request: Request<Incoming>,
     ) -> BoxFuture<'static, Result<Answer<C>, Infallible>> {
         let pause = self.body_pause;
-        let request = request.map(|body| Body::new(Unpaused::new(body, pause)));
+        let request = Unpaused::request(request, pause).map(Body::new);
         let mut web = GrpcWebLayer::new().layer(self.grpc.clone());
         Box::pin(
             web.call(request)

@@ -12,6 +12,7 @@ use proto::rest_grpc_dual_mode::{
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer, SERVICE_NAME},
 };
 use serving::{
+    CallContext,
     authorization::{Authorization, AuthorizationLayer},
     connection::Protocol,
     cors::Origins,
@@ -24,7 +25,7 @@ use serving::{
     side::Side,
     status_mapping::StatusMappingLayer,
 };
-use tonic::{Request, Response, Status, codec::CompressionEncoding::Gzip};
+use tonic::{Extensions, Request, Response, Status, codec::CompressionEncoding::Gzip};
 use tower::Layer;
 
 use crate::{COMPRESSED_FROM, greetings, messages};
@@ -45,10 +46,10 @@ impl GreetingsGenerator for Greetings {
         &self,
         request: Request<RequestMessage>,
     ) -> Result<Response<ResponseMessage>, Status> {
-        let (metadata, _, message) = request.into_parts();
+        let (metadata, call, message) = request.into_parts();
         let headers = metadata.into_headers();
         let answer = crate::answer(GRPC, &message.into());
-        let answer = answer.map_err(refused)?;
+        let answer = answer.map_err(|fault| refused(fault, &call))?;
         Ok(written(answer.into(), &headers))
     }
 
@@ -56,16 +57,16 @@ impl GreetingsGenerator for Greetings {
         &self,
         request: Request<BatchRequestMessage>,
     ) -> Result<Response<BatchResponseMessage>, Status> {
-        let (metadata, _, message) = request.into_parts();
+        let (metadata, call, message) = request.into_parts();
         let headers = metadata.into_headers();
         let answers = crate::answer_batch(GRPC, &messages::requests(message));
-        let answers = answers.map_err(refused)?;
+        let answers = answers.map_err(|fault| refused(fault, &call))?;
         Ok(written(messages::responses(answers), &headers))
     }
 }
 
-fn refused(fault: greetings::Fault) -> Status {
-    status(&fault.into())
+fn refused(fault: greetings::Fault, call: &Extensions) -> Status {
+    status(&fault.into(), &CallContext::of(call))
 }
 
 fn written<M: Message>(message: M, headers: &HeaderMap) -> Response<M> {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use serving::{
+    CallContext,
     refusal::{Refusal, Refuse},
     status_mapping::{Reject, Rejection},
     telemetry::codes::Transport,
@@ -18,8 +19,8 @@ use crate::{
     rest::rendered,
 };
 
-/// The status of `fault`, in the call that is being answered.
-pub(crate) fn status(fault: &Fault) -> Status {
+/// The status of `call`, which met `fault`.
+pub(crate) fn status(fault: &Fault, call: &CallContext) -> Status {
     let row = fault.row();
     let mut details = ErrorDetails::with_error_info(row.reason, DOMAIN, HashMap::new());
     for violation in fault.violations() {
@@ -28,7 +29,7 @@ pub(crate) fn status(fault: &Fault) -> Status {
     if let Some(delay) = row.retry {
         details.set_retry_info(Some(delay));
     }
-    if let Some(id) = faults::request_id() {
+    if let Some(id) = faults::request_id(call) {
         details.set_request_info(id, "");
     }
     Status::with_error_details(row.code, fault.to_string(), details)
@@ -41,13 +42,13 @@ pub(crate) struct Refused;
 impl Refuse for Refused {
     const TRANSPORT: Transport = Transport::Grpc;
 
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        status(&refusal.into()).into_http()
+    fn answer(&self, refusal: Refusal, call: &CallContext) -> Response<Full<Bytes>> {
+        status(&refusal.into(), call).into_http()
     }
 
-    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
+    fn trailers(&self, refusal: Refusal, call: &CallContext) -> Option<HeaderMap> {
         let mut trailers = HeaderMap::new();
-        let status = status(&refusal.into());
+        let status = status(&refusal.into(), call);
         status.add_header(&mut trailers).ok()?;
         Some(trailers)
     }
@@ -55,12 +56,12 @@ impl Refuse for Refused {
 
 /// The wording of the layer's findings over gRPC.
 impl Reject for Refused {
-    fn status(&self, rejection: &Rejection) -> Status {
-        status(&rejection.clone().into())
+    fn status(&self, rejection: &Rejection, call: &CallContext) -> Status {
+        status(&rejection.clone().into(), call)
     }
 
     /// A request that is no call is answered as HTTP answers it.
-    fn answer(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
-        rendered(&rejection.clone().into()).map(Full::from)
+    fn answer(&self, rejection: &Rejection, call: &CallContext) -> Response<Full<Bytes>> {
+        rendered(&rejection.clone().into(), call).map(Full::from)
     }
 }

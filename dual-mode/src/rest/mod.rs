@@ -15,7 +15,7 @@ use axum::{
     body::{Body, HttpBody},
     extract::State,
     http::{
-        HeaderMap, HeaderValue, Request, StatusCode,
+        Extensions, HeaderMap, HeaderValue, Request, StatusCode,
         header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, VARY},
     },
     response::Response,
@@ -24,7 +24,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serving::{
-    Body as Incoming,
+    Body as Incoming, CallContext,
     authorization::{Authorization, AuthorizationLayer},
     body::{Unpaused, is_incomplete},
     connection::Protocol,
@@ -68,7 +68,7 @@ fn routes(longest: usize) -> Router {
             "/v1/get_greetings:batch",
             only(post(batch), "POST, OPTIONS"),
         )
-        .fallback(async || problem(&Fault::UnknownPath))
+        .fallback(async |call: CallContext| problem(&Fault::UnknownPath, &call))
         .with_state(longest)
         .merge(crate::jsonrpc::routes(longest))
 }
@@ -86,7 +86,7 @@ where
             response.headers_mut().insert(ALLOW, allow);
             response
         })
-        .fallback(async move || problem(&Fault::MethodNotAllowed { allow }))
+        .fallback(async move |call: CallContext| problem(&Fault::MethodNotAllowed { allow }, &call))
 }
 
 /// The service with its own pages and the probes of orchestrators beside it, for pages of `origins`
@@ -103,7 +103,7 @@ pub(crate) fn side(
         .merge(crate::probes::routes(health));
     let body_pause = limits.body_pause;
     let service = Gzip::new(routes).map_request(move |request: Request<Incoming>| {
-        request.map(|body| Body::new(Unpaused::new(body, body_pause)))
+        Unpaused::request(request, body_pause).map(Body::new)
     });
     Side {
         service: AuthorizationLayer::new(authorization, Refused).layer(service),
@@ -145,7 +145,7 @@ async fn by_query(request: Request<Body>) -> Response {
         Err(fault) => Err(fault),
     };
     let answer = read.and_then(|request| calls::greet(&request, form));
-    let mut response = respond(answer, form);
+    let mut response = respond(answer, form, &head.extensions);
     // Caches keep answers to GET by what made them so.
     let accept = HeaderValue::from_static("accept");
     response.headers_mut().append(VARY, accept);
@@ -170,14 +170,14 @@ async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response
     let (head, body) = request.into_parts();
     let form = match Form::of_request(&head.headers) {
         Ok(form) => form,
-        Err(fault) => return problem(&fault),
+        Err(fault) => return problem(&fault, &CallContext::of(&head.extensions)),
     };
     let answer = form.of_answer(&head.headers);
     let called = match whole(body, &head.headers, longest).await {
         Ok(body) => call(form, body, answer),
         Err(fault) => Err(fault),
     };
-    respond(called, answer)
+    respond(called, answer, &head.extensions)
 }
 
 /// All of a body that has at most `limit` bytes. One that says it has more is not read at all.
@@ -200,7 +200,7 @@ pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Resu
     }
 }
 
-fn respond(answer: Result<Bytes, Fault>, form: Form) -> Response {
+fn respond(answer: Result<Bytes, Fault>, form: Form, call: &Extensions) -> Response {
     match answer {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));
@@ -208,7 +208,7 @@ fn respond(answer: Result<Bytes, Fault>, form: Form) -> Response {
             response.headers_mut().insert(CONTENT_TYPE, form);
             response
         }
-        Err(fault) => problem(&fault),
+        Err(fault) => problem(&fault, &CallContext::of(call)),
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use serde::Serialize;
 use serving::{
+    CallContext,
     refusal::{Refusal, Refuse},
     telemetry::codes::Transport,
 };
@@ -18,9 +19,9 @@ use serving::{
 use super::media::COMPRESSED;
 use crate::faults::{self, DOMAIN, Fault};
 
-/// The answer to the call that met `fault`.
-pub(crate) fn problem(fault: &Fault) -> Response<Body> {
-    render(fault).map(Body::from)
+/// The answer to `call`, which met `fault`.
+pub(crate) fn problem(fault: &Fault, call: &CallContext) -> Response<Body> {
+    render(fault, call).map(Body::from)
 }
 
 /// How REST words what the server around the service refuses.
@@ -30,12 +31,12 @@ pub(crate) struct Refused;
 impl Refuse for Refused {
     const TRANSPORT: Transport = Transport::Rest;
 
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        render(&refusal.into()).map(Full::from)
+    fn answer(&self, refusal: Refusal, call: &CallContext) -> Response<Full<Bytes>> {
+        render(&refusal.into(), call).map(Full::from)
     }
 
     /// An HTTP answer that has begun cannot say that it is not whole: the connection breaks off.
-    fn trailers(&self, _: Refusal) -> Option<HeaderMap> {
+    fn trailers(&self, _: Refusal, _: &CallContext) -> Option<HeaderMap> {
         None
     }
 }
@@ -69,8 +70,8 @@ struct Wrong<'a> {
 }
 
 impl<'a> Details<'a> {
-    /// Those of `fault`, in the call that is being answered.
-    pub(crate) fn of(fault: &'a Fault) -> Self {
+    /// Those of `fault`, which `call` met.
+    pub(crate) fn of(fault: &'a Fault, call: &CallContext) -> Self {
         let violations = fault.violations().iter().map(|violation| Wrong {
             field: &violation.field,
             description: violation.rule,
@@ -79,19 +80,19 @@ impl<'a> Details<'a> {
             reason: fault.row().reason,
             domain: DOMAIN,
             violations: violations.collect(),
-            request_id: faults::request_id(),
+            request_id: faults::request_id(call),
         }
     }
 }
 
 /// The answer itself, with its whole body.
-pub(crate) fn render(fault: &Fault) -> Response<Bytes> {
+pub(crate) fn render(fault: &Fault, call: &CallContext) -> Response<Bytes> {
     let row = fault.row();
     let problem = Problem {
         title: row.status.canonical_reason().unwrap_or_default(),
         status: row.status.as_u16(),
         detail: fault.to_string(),
-        details: Details::of(fault),
+        details: Details::of(fault, call),
     };
     let body = serde_json::to_vec(&problem).expect("texts and numbers are always JSON");
     let mut response = Response::new(Bytes::from(body));

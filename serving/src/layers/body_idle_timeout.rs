@@ -124,8 +124,6 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> S::Future {
-        let limit = self.limit;
-        self.service
-            .call(request.map(|body| Unpaused::new(body, limit)))
+        self.service.call(Unpaused::request(request, self.limit))
     }
 }

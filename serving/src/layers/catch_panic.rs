@@ -146,7 +146,7 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let wording = Wording::of(self.words.clone(), request.headers());
+        let wording = Wording::of(self.words.clone(), &request);
         Catching {
             answer: caught(|| self.service.call(request)).ok(),
             wording,

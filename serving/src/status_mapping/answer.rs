@@ -19,7 +19,7 @@ use super::{
     rejection::{Reject, Rejection, behind},
     stock,
 };
-use crate::{intake::FULL, telemetry::call};
+use crate::intake::FULL;
 
 pin_project_lite::pin_project! {
     /// The answer to come.
@@ -194,7 +194,7 @@ fn map<W: Reject>(
         },
     };
     if !matches!(rejection, Rejection::Internal | Rejection::Unavailable) {
-        call::is_callers_fault();
+        progress.call().callers_fault();
     } else if let Some(said) = said {
         // Its metadata is of the inside, too.
         for name in said.metadata().clone().into_headers().keys() {
@@ -214,7 +214,10 @@ fn map<W: Reject>(
         headers.remove(name);
     }
     // It cannot fail: the message is percent-encoded, and the details are base64.
-    let _ = rules.words.status(&rejection).add_header(headers);
+    let _ = rules
+        .words
+        .status(&rejection, progress.call())
+        .add_header(headers);
 }
 
 /// Returns true if the cause of `said` is a connection's, and not one that a handler has added.
@@ -275,11 +278,11 @@ fn decide<W: Reject>(
             if text == FULL || (is_typed && text == Rejection::Internal.message()) {
                 return None;
             }
-            log(code, &text);
+            log(code, &text, progress.call());
             Some(Rejection::Internal)
         }
         _ if is_of_client => {
-            log(code, &text);
+            log(code, &text, progress.call());
             Some(match is_clients_size {
                 true => Rejection::Internal,
                 false => behind(code),

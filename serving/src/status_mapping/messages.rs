@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     body::{self, is_incomplete},
+    context::CallContext,
     intake::{self, FULL},
     service::BoxError,
     unpacked::{Unpacked, WrongMessage},
@@ -28,7 +29,7 @@ use crate::{
 const HEAD: usize = 5;
 
 /// The progress of a call's messages, which says whose words its answer holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Progress {
     /// The service is being asked for its answer: what is read now, it reads itself, and no task of its own.
     asked: AtomicBool,
@@ -36,9 +37,25 @@ pub(super) struct Progress {
     fresh: AtomicBool,
     /// The fault of the request, and the text that the service was told of it.
     found: OnceLock<(Rejection, String)>,
+    call: CallContext,
 }
 
 impl Progress {
+    /// That of `call`.
+    pub(super) fn new(call: CallContext) -> Self {
+        Self {
+            asked: AtomicBool::new(false),
+            fresh: AtomicBool::new(false),
+            found: OnceLock::new(),
+            call,
+        }
+    }
+
+    /// What is known of its call.
+    pub(super) fn call(&self) -> &CallContext {
+        &self.call
+    }
+
     /// Asks the service by `poll`, and notes if it waits.
     pub(super) fn ask<T>(&self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
         self.asked.store(true, Relaxed);
@@ -208,7 +225,7 @@ where
 
 /// `wrong` as an error of the body, which a handler that reads messages sees as its status.
 fn tell<W: Reject>(wrong: Rejection, progress: &Progress, rules: &Rules<W>) -> BoxError {
-    let mut status = rules.words.status(&wrong);
+    let mut status = rules.words.status(&wrong, progress.call());
     // tonic takes a request that ends with CANCELLED for one that ends well.
     if status.code() == Code::Cancelled {
         status = Status::unknown(status.message());

@@ -78,6 +78,7 @@ pub use messages::Messages;
 pub use rejection::{Reject, Rejection, downstream};
 
 use crate::{
+    context::CallContext,
     grpc::{MEDIA_TYPE, begins},
     refusal::GrpcStatus,
     service::BoxError,
@@ -229,11 +230,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let rules = &self.rules;
+        let call = CallContext::of(request.extensions());
         let head = match Head::of(&request) {
             Ok(head) => head,
-            Err(rejection) => return Mapping::rejected(rules.words.answer(&rejection)),
+            Err(rejection) => return Mapping::rejected(rules.words.answer(&rejection, &call)),
         };
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress::new(call));
         let bounds = Bounds {
             takes_one: rules.takes_one(request.uri().path()),
             limit: rules.limit,
@@ -309,8 +311,8 @@ pub fn is_grpc(kind: &[u8]) -> bool {
 }
 
 /// Writes down what a caller is not told.
-fn log(code: tonic::Code, text: &dyn Display) {
-    let request_id = crate::telemetry::request_id::current();
+fn log(code: tonic::Code, text: &dyn Display, call: &CallContext) {
+    let request_id = call.request_id();
     let request_id = request_id.as_ref().and_then(|id| id.to_str().ok());
     tracing::error!(?code, %text, request_id, "a handler failed");
 }

@@ -5,7 +5,10 @@ use http::{HeaderValue, Response, StatusCode, header::ALLOW};
 use http_body_util::Full;
 use tonic::{Code, Status};
 
-use crate::refusal::{GrpcStatus, Refusal, Refuse};
+use crate::{
+    context::CallContext,
+    refusal::{GrpcStatus, Refusal},
+};
 
 /// A fault of a call, whoever finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,20 +114,17 @@ impl Rejection {
 
 /// A service's words for the faults of a call. [`GrpcStatus`] says it in few words.
 pub trait Reject: Send + Sync + 'static {
-    /// The status for `rejection`.
-    fn status(&self, rejection: &Rejection) -> Status {
+    /// The status of a call for `rejection`.
+    fn status(&self, rejection: &Rejection, _: &CallContext) -> Status {
         match rejection {
-            Rejection::Overloaded => Status::from_header_map(
-                &GrpcStatus.trailers(Refusal::Overloaded).unwrap_or_default(),
-            )
-            .unwrap_or_else(|| Status::resource_exhausted(rejection.message())),
+            Rejection::Overloaded => GrpcStatus::status(Refusal::Overloaded),
             _ => Status::new(rejection.code(), rejection.message()),
         }
     }
 
-    /// The whole answer to a call whose head is rejected already.
-    fn answer(&self, rejection: &Rejection) -> Response<Full<Bytes>> {
-        let mut answer: Response<Full<Bytes>> = self.status(rejection).into_http();
+    /// The whole answer to `call`, whose head is rejected already.
+    fn answer(&self, rejection: &Rejection, call: &CallContext) -> Response<Full<Bytes>> {
+        let mut answer: Response<Full<Bytes>> = self.status(rejection, call).into_http();
         if let Some(status) = rejection.http_status() {
             *answer.status_mut() = status;
         }
@@ -140,17 +140,20 @@ impl Reject for GrpcStatus {}
 
 /// The status for a handler's caller, of a call that the handler made itself and that failed with `status`:
 /// UNAVAILABLE where it may help to try again, and INTERNAL otherwise. It is not the caller's fault, whatever
-/// the code, and the text is for the log alone.
+/// the code, and the text is for the log alone, where the request id of `call`, the handler's own, stands beside it.
 ///
 /// ```
-/// # use serving::status_mapping::downstream;
-/// # use tonic::{Code, Status};
+/// # use serving::{CallContext, status_mapping::downstream};
+/// # use tonic::{Code, Request, Status};
+/// # let request = Request::new(());
+/// let call = CallContext::of(request.extensions());
 /// let failed = Status::invalid_argument("no column \"nmae\" in table users");
-/// assert_eq!(downstream(&failed).code(), Code::Internal);
-/// assert!(!downstream(&failed).message().contains("users"));
+/// let status = downstream(&failed, &call);
+/// assert_eq!(status.code(), Code::Internal);
+/// assert!(!status.message().contains("users"));
 /// ```
-pub fn downstream(status: &Status) -> Status {
-    super::log(status.code(), &status.message());
+pub fn downstream(status: &Status, call: &CallContext) -> Status {
+    super::log(status.code(), &status.message(), call);
     let rejection = behind(status.code());
     Status::new(rejection.code(), rejection.message())
 }

@@ -1,38 +1,36 @@
 //! What stands around the guard of every connection: it names the call, counts it with the code that
-//! its caller got, logs it where asked, and notes the limits that the guard held.
+//! its caller got, and logs it where asked.
 
 use std::{
-    cell::Cell,
     future::Future,
-    mem::ManuallyDrop,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
-use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use bytes::Buf;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 use hyper::service::Service;
 use tracing::{Level, Span};
 
 use super::{
     codes::{CountedAs, Place, Transport, Web, grpc_status},
     ended::Ended,
-    metrics::{self, Calls, Limit, Listener},
+    metrics::{self, Calls, Listener},
     request_id::{self, Id},
     trace_context::TraceContext,
     traces::Traces,
 };
 use crate::{
     chunk::Bounded,
+    context::{CallContext, Names},
+    peer::Peer,
     received::Received,
-    refusal::{Refusal, Refuse},
+    refusal::Refusal,
     service::BoxError,
     target,
 };
@@ -88,6 +86,8 @@ pub(crate) struct Watched<S> {
     pub(crate) service: S,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) watcher: Arc<Watcher>,
+    /// The other end of the connection.
+    pub(crate) peer: Peer,
 }
 
 impl<S, B> Service<Request<Received>> for Watched<S>
@@ -102,32 +102,33 @@ where
     fn call(&self, mut request: Request<Received>) -> Self::Future {
         target::normal(request.uri_mut());
         self.watcher.asked.store(true, Relaxed);
-        let line = self.line.as_ref();
-        let mut call = line.map(|line| Box::new(Call::begin(line, &request)));
-        let future = within(&mut call, || self.service.call(request));
+        let peer = Some(self.peer.clone());
+        let call = self
+            .line
+            .as_ref()
+            .map(|line| Call::begin(line, peer.clone(), &request));
+        let context = match &call {
+            Some(call) => call.context.clone(),
+            None => CallContext::begin(&self.watcher, None, peer),
+        };
+        request.extensions_mut().insert(context);
+        let future = within(&call, || self.service.call(request));
         WatchedCall { future, call }
     }
 }
 
-/// A call from its head to the last byte of its answer, or to wherever it was dropped. It is boxed,
-/// for it is moved often.
+/// A call from its head to the last byte of its answer, or to wherever it was dropped.
 struct Call {
     line: Arc<Line>,
+    context: CallContext,
     path: usize,
-    begun: Instant,
-    id: Id,
     /// Whether the answer carries the id.
     told: bool,
-    context: Option<TraceContext>,
     head: bool,
     web: Option<Web>,
     shown: Option<Box<Shown>>,
     code: Option<Place>,
     whole: bool,
-    /// Whether the caller went before the request was whole.
-    gone: bool,
-    /// True if the code, whatever it is, says what the caller did wrong.
-    callers_fault: bool,
 }
 
 /// What a line of the log or a span shows beside. Kept only for the calls that have one.
@@ -143,69 +144,17 @@ struct Shown {
     span: Span,
 }
 
-thread_local! {
-    /// The call that is being polled. Each poll gives it and takes it back, so that nothing is left to
-    /// drop with the thread, for which every access would have to look.
-    static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
-        const { Cell::new(ManuallyDrop::new(None)) };
-}
-
-fn lend(call: Option<Box<Call>>) {
-    CURRENT.set(ManuallyDrop::new(call));
-}
-
-fn take_back() -> Option<Box<Call>> {
-    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
-}
-
-/// Does `work` for `call`.
-fn within<T>(call: &mut Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
-    let Some(named) = call.take() else {
-        return work();
-    };
-    let span = named.shown.as_ref().map(|shown| shown.span.clone());
-    lend(Some(named));
-    let done = match span {
+/// Does `work` for `call`, in its span where it has one.
+fn within<T>(call: &Option<Call>, work: impl FnOnce() -> T) -> T {
+    let shown = call.as_ref().and_then(|call| call.shown.as_ref());
+    match shown {
         None => work(),
-        Some(span) => span.in_scope(work),
-    };
-    *call = take_back();
-    done
-}
-
-/// What `ask` says of the call that is being polled, where it is watched.
-fn current<T>(ask: impl FnOnce(&mut Call) -> T) -> Option<T> {
-    let mut call = take_back();
-    let said = call.as_deref_mut().map(ask);
-    lend(call);
-    said
-}
-
-/// The request id of the call that is being polled.
-pub(crate) fn id() -> Option<HeaderValue> {
-    current(|call| call.id.value())
-}
-
-/// When the call that is being polled began.
-pub(crate) fn begun() -> Option<Instant> {
-    current(|call| call.begun)
-}
-
-/// Notes that the caller of the call that is being polled has gone in the middle of its request. Over HTTP/1
-/// one who has only ended its half of the connection looks the same, and counts as gone.
-pub(crate) fn gone() {
-    current(|call| call.gone = true);
-}
-
-/// Notes that the call that is being polled fails for what its caller did wrong, whatever the code: gRPC has
-/// INTERNAL for some of it.
-pub(crate) fn is_callers_fault() {
-    current(|call| call.callers_fault = true);
+        Some(shown) => shown.span.in_scope(work),
+    }
 }
 
 impl Call {
-    fn begin(line: &Arc<Line>, request: &Request<Received>) -> Self {
-        let begun = Instant::now();
+    fn begin<B>(line: &Arc<Line>, peer: Option<Peer>, request: &Request<B>) -> Self {
         let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());
         transport.begin(watcher.shard, path);
@@ -213,13 +162,12 @@ impl Call {
         let Tracing {
             traces, is_edge, ..
         } = &watcher.tracing;
-        let context = TraceContext::of(traceparent.filter(|_| !is_edge));
-        let traces = traces.as_ref();
-        let sampled = traces.and_then(|traces| traces.sample(context));
+        let trace = TraceContext::of(traceparent.filter(|_| !is_edge));
+        let sampled = traces.as_ref().and_then(|traces| traces.sample(trace));
         let id = Id::of(id);
         let logged = tracing::enabled!(Level::DEBUG);
-        let context = sampled
-            .or(context)
+        let trace = sampled
+            .or(trace)
             .or_else(|| logged.then(TraceContext::begin));
         let shown = (logged || sampled.is_some()).then(|| {
             Box::new(Shown {
@@ -232,24 +180,20 @@ impl Call {
                 span: tracing::debug_span!(
                     "call",
                     request_id = id.value().to_str().unwrap_or_default(),
-                    trace_id = context.map(tracing::field::display)
+                    trace_id = trace.map(tracing::field::display)
                 ),
             })
         });
         Self {
             line: Arc::clone(line),
+            context: CallContext::begin(watcher, Some(Names { id, trace }), peer),
             path,
-            begun,
-            id,
             told: false,
-            context,
             head: request.method() == Method::HEAD,
             web: None,
             shown,
             code: None,
             whole: false,
-            gone: false,
-            callers_fault: false,
         }
     }
 
@@ -268,7 +212,7 @@ impl Call {
         self.code = kind.code_of_head(counted, headers);
         // A made id of a gRPC call that goes well, and of which nothing is written down, would be a
         // tenth of its answer and name nothing.
-        let names_something = self.shown.is_some() || matches!(self.id, Id::Sent(_));
+        let names_something = self.shown.is_some() || self.context.is_named_by_caller();
         if kind == Transport::Rest || self.code.is_some() || names_something {
             self.tell(response.headers_mut());
         }
@@ -276,7 +220,9 @@ impl Call {
 
     /// Puts the id into an answer.
     fn tell(&mut self, headers: &mut HeaderMap) {
-        let mut id = self.id.value();
+        let Some(mut id) = self.context.request_id() else {
+            return;
+        };
         // It differs from call to call, and must not push what repeats from HPACK's table. The first
         // one of a connection goes there, for the sake of its name.
         let named = &self.line.watcher.named;
@@ -299,7 +245,7 @@ impl Call {
     /// Notes that the answer broke off on this side, with `error`. Of a caller who is gone it is not the
     /// server's.
     fn broken(&mut self, error: &BoxError) {
-        if self.gone {
+        if self.context.is_gone() {
             return;
         }
         let kind = self.line.transport.transport;
@@ -307,8 +253,8 @@ impl Call {
         self.code = Some(kind.broken(refusal));
         self.whole = true;
         if refusal.is_none() {
-            let id = self.id.value();
-            let request_id = id.to_str().unwrap_or_default();
+            let id = self.context.request_id();
+            let request_id = id.as_ref().and_then(|id| id.to_str().ok());
             tracing::error!(%error, request_id, "an answer broke off");
         }
     }
@@ -316,10 +262,13 @@ impl Call {
     fn say(&self, code: Place, internal: bool) {
         let label = &self.line.transport.transport.label(code);
         let transport = self.line.transport.transport.name();
-        let id = self.id.value();
-        let request_id = id.to_str().unwrap_or_default();
-        let trace_id = self.context.map(tracing::field::display);
-        let took = self.begun.elapsed();
+        let id = self.context.request_id();
+        let request_id = id
+            .as_ref()
+            .and_then(|id| id.to_str().ok())
+            .unwrap_or_default();
+        let trace_id = self.context.trace().map(tracing::field::display);
+        let took = self.context.begun().elapsed();
         if internal {
             tracing::error!(
                 transport,
@@ -369,14 +318,14 @@ impl Drop for Call {
     fn drop(&mut self) {
         let Line { transport, watcher } = &*self.line;
         let kind = transport.transport;
-        let code = match (self.whole && !self.gone, self.code) {
+        let code = match (self.whole && !self.context.is_gone(), self.code) {
             (true, Some(code)) => code,
             (true, None) => tonic::Code::Unknown as Place,
             (false, _) => kind.cut(),
         };
-        let took = self.begun.elapsed();
+        let took = self.context.begun().elapsed();
         transport.end(watcher.shard, self.path, code, took);
-        let internal = kind.is_internal(code) && !self.callers_fault;
+        let internal = kind.is_internal(code) && !self.context.is_callers_fault();
         if internal || self.shown.is_some() {
             self.say(code, internal);
         }
@@ -388,7 +337,7 @@ pin_project_lite::pin_project! {
     pub(crate) struct WatchedCall<F> {
         #[pin]
         future: F,
-        call: Option<Box<Call>>,
+        call: Option<Call>,
     }
 }
 
@@ -415,7 +364,7 @@ pin_project_lite::pin_project! {
     pub(crate) struct WatchedBody<B> {
         #[pin]
         body: B,
-        call: Option<Box<Call>>,
+        call: Option<Call>,
     }
 }
 
@@ -460,51 +409,5 @@ impl<B: Body<Data: Buf, Error = BoxError>> Body for WatchedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Notes that the call that is being polled ran into `limit`.
-pub(crate) fn held(limit: Limit) {
-    current(|call| call.line.watcher.listener.hit(limit));
-}
-
-/// Words refusals as `R` does, and notes those that are limits.
-#[derive(Clone, Copy)]
-pub(crate) struct Noting<R>(pub(crate) R);
-
-impl<R: Refuse> Refuse for Noting<R> {
-    const TRANSPORT: Transport = R::TRANSPORT;
-
-    fn answer(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        note(refusal);
-        self.0.answer(refusal)
-    }
-
-    fn trailers(&self, refusal: Refusal) -> Option<HeaderMap> {
-        note(refusal);
-        self.0.trailers(refusal)
-    }
-
-    fn last_event(&self, refusal: Refusal) -> Bytes {
-        note(refusal);
-        self.0.last_event(refusal)
-    }
-}
-
-fn note(refusal: Refusal) {
-    match refusal {
-        Refusal::DeadlinePassed => held(Limit::Deadline),
-        Refusal::UriTooLong => held(Limit::Uri),
-        // Counted where it is known what there is too much of.
-        Refusal::Overloaded => {}
-        Refusal::MalformedDeadline
-        | Refusal::MalformedHost
-        | Refusal::UnknownHost
-        | Refusal::ForeignOrigin
-        | Refusal::Unauthenticated
-        | Refusal::NotAllowed
-        | Refusal::Draining
-        | Refusal::Panicked
-        | Refusal::Failed => {}
     }
 }

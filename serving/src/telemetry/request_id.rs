@@ -2,8 +2,6 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::call;
-
 /// The header that carries it, both ways, on both transports.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -11,12 +9,6 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 128;
 
 const DIGITS: [u8; 16] = *b"0123456789abcdef";
-
-/// The request id of the call that is being polled, for whoever answers it: inside a service's
-/// future, not inside what it spawned.
-pub fn current() -> Option<HeaderValue> {
-    call::id()
-}
 
 /// The name of one call.
 #[derive(Debug, PartialEq, Eq)]

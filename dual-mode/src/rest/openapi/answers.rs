@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use serving::{limits::Limits, refusal::Refusal};
+use serving::{CallContext, limits::Limits, refusal::Refusal};
 
 use super::{
     requests::{BATCH, Body, ONE, REQUEST_ID, protobuf},
@@ -229,7 +229,7 @@ fn response(faults: &[Fault]) -> Value {
     let mut examples = Map::new();
     let mut headers = headers();
     for (number, fault) in (1..).zip(faults) {
-        let answer = render(fault);
+        let answer = render(fault, &CallContext::default());
         for (name, description) in HEADERS {
             let Some(value) = answer.headers().get(name) else {
                 continue;
