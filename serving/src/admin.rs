@@ -23,7 +23,6 @@ use tower::service_fn;
 use crate::{
     connection::Protocol,
     drain::ServeError,
-    intake::RequestBody,
     limits::Limits,
     listener::{self, BindError},
     operations::Health,
@@ -198,7 +197,7 @@ async fn serve(
     health: Health,
     end: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = service_fn(move |request: Request<RequestBody>| {
+    let service = service_fn(move |request: Request<crate::Body>| {
         let response = answer(&request, &metrics, &health);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -218,7 +217,7 @@ async fn serve(
 }
 
 fn answer(
-    request: &Request<RequestBody>,
+    request: &Request<crate::Body>,
     metrics: &Metrics,
     health: &Health,
 ) -> Response<Full<Bytes>> {

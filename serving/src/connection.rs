@@ -55,7 +55,8 @@ pub(crate) async fn serve<V: Serve>(
     shared: &Shared<V>,
 ) {
     let limits = &shared.limits;
-    let watcher = Arc::new(Watcher::new(&shared.counters, &shared.tracing));
+    let watcher = Arc::new(Watcher::of_connection(&shared.counters, &shared.tracing));
+    let _counted = shared.counters.open();
     let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
     let opened = tokio::select! {

@@ -42,7 +42,8 @@ struct Inner {
     /// None where calls are not named.
     names: Option<Names>,
     peer: Option<Peer>,
-    watcher: Arc<Watcher>,
+    /// None where nobody counts.
+    watcher: Option<Arc<Watcher>>,
     findings: Findings,
 }
 
@@ -67,12 +68,16 @@ struct Findings {
 
 impl CallContext {
     /// That of a call which begins now.
-    pub(crate) fn begin(watcher: &Arc<Watcher>, names: Option<Names>, peer: Option<Peer>) -> Self {
+    pub(crate) fn begin(
+        watcher: Option<&Arc<Watcher>>,
+        names: Option<Names>,
+        peer: Option<Peer>,
+    ) -> Self {
         Self(Some(Arc::new(Inner {
             begun: Instant::now(),
             names,
             peer,
-            watcher: Arc::clone(watcher),
+            watcher: watcher.cloned(),
             findings: Findings::default(),
         })))
     }
@@ -114,8 +119,9 @@ impl CallContext {
 
     /// Notes that the call ran into `limit`.
     pub(crate) fn held(&self, limit: Limit) {
-        if let Some(call) = &self.0 {
-            call.watcher.listener.hit(limit);
+        let call = self.0.as_ref();
+        if let Some(watcher) = call.and_then(|call| call.watcher.as_ref()) {
+            watcher.listener.hit(limit);
         }
     }
 

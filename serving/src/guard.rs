@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::{Service, load_shed::error::Overloaded};
 
 use crate::{
-    args,
+    Body as Incoming, args,
     called::{self, Called},
     chunk::{Account, Bounded, Open},
     client::causes,
@@ -35,10 +35,7 @@ use crate::{
     received::Received,
     refusal::{Refusal, Refuse, Wording},
     service::BoxError,
-    telemetry::{
-        codes::Transport,
-        metrics::{self, Limit},
-    },
+    telemetry::{codes::Transport, metrics::Limit},
 };
 
 /// What the calls of one listener share.
@@ -54,17 +51,13 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(
-        limits: &Limits,
-        counters: &Arc<metrics::Listener>,
-        closing: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(limits: &Limits, closing: CancellationToken) -> Self {
         Self {
             account: Arc::new(Account::new(limits)),
             uri: limits.uri,
             longest: limits.longest_call,
             longest_stream: limits.longest_stream,
-            intake: Arc::new(Intake::new(limits.intake, counters)),
+            intake: Arc::new(Intake::new(limits.intake)),
             closing,
         }
     }
@@ -138,7 +131,7 @@ pub(crate) struct Guard<S, R> {
 
 impl<S, R, B> hyper::service::Service<Request<Received>> for Guard<S, R>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
     S::Error: Into<BoxError>,
     B: Body,
     R: Refuse,
@@ -244,7 +237,7 @@ pin_project_lite::pin_project! {
     /// A call until its answer begins.
     pub(crate) struct Guarded<S, R>
     where
-        S: Service<Request<RequestBody>>,
+        S: Service<Request<Incoming>>,
     {
         #[pin]
         state: State<S>,
@@ -257,11 +250,11 @@ pin_project_lite::pin_project! {
     #[project = StateProjection]
     enum State<S>
     where
-        S: Service<Request<RequestBody>>,
+        S: Service<Request<Incoming>>,
     {
         Running {
             #[pin]
-            call: Called<S, Request<RequestBody>>,
+            call: Called<S, Request<Incoming>>,
             until: Until,
         },
         Refused { refusal: Refusal },
@@ -296,7 +289,7 @@ impl Until {
 
 impl<S, R, B> Future for Guarded<S, R>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body,
     R: Refuse,
 {

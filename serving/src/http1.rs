@@ -63,7 +63,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let has_body = !request.body().is_end_stream();
         let is_patient = has_body && expects_continue(request.headers());
-        let request = request.map(|body| Received::Http1(Http1Body::new(body, &self.unread)));
+        let request = request.map(|body| Received::http1(Http1Body::new(body, &self.unread)));
         Exchange {
             call: Some(self.service.call(request)),
             answer: None,

@@ -215,7 +215,7 @@ where
             let (service, manner) = (&*this.service, Arc::clone(this.manner));
             this.accepted.extend(contained(|| {
                 let is_head = head.method == Method::HEAD;
-                let call = service.call(Request::from_parts(head, Received::Http2(body)));
+                let call = service.call(Request::from_parts(head, Received::http2(body)));
                 Box::pin(Stream::new(call, respond, is_head, manner)) as Accepted
             }));
         };

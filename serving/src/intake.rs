@@ -21,9 +21,8 @@ use crate::{
     client::causes,
     context::CallContext,
     grpc::{MEDIA_TYPE, begins},
-    received::Received,
     service::BoxError,
-    telemetry::metrics::{Limit, Listener},
+    telemetry::metrics::Limit,
     unpacked::WrongMessage,
 };
 
@@ -38,34 +37,35 @@ pub const FULL: &str = "the requests on their way in hold too much memory";
 pub(crate) struct Intake {
     held: AtomicUsize,
     most: usize,
-    counters: Arc<Listener>,
 }
 
 impl Intake {
-    pub(crate) fn new(most: usize, counters: &Arc<Listener>) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             held: AtomicUsize::new(0),
             most,
-            counters: Arc::clone(counters),
         }
     }
 }
 
-/// The body of a request as it comes in. It fails when the requests of the listener hold too much.
-#[derive(Debug)]
-pub struct RequestBody {
-    body: Received,
-    framing: Framing,
-    /// Whether it is an error that it ends within a message.
-    ends_whole: bool,
-    held: Held,
-    call: CallContext,
+pin_project_lite::pin_project! {
+    /// The body of a request as it comes in. It fails when the requests that share its bound hold too much.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        body: B,
+        framing: Framing,
+        // Whether it is an error that it ends within a message.
+        ends_whole: bool,
+        held: Held,
+        call: CallContext,
+    }
 }
 
-impl RequestBody {
+impl<B> RequestBody<B> {
     /// The body of `request`, which belongs to `call`.
     pub(crate) fn count(
-        request: Request<Received>,
+        request: Request<B>,
         call: &CallContext,
         intake: &Arc<Intake>,
     ) -> Request<Self> {
@@ -94,28 +94,30 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for RequestBody<B> {
     type Data = Bytes;
     type Error = BoxError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.project();
         // The service asks for more: it has taken every message that was whole.
-        let open = self.framing.open();
-        self.held.shrink(counted(open));
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+        let open = this.framing.open();
+        this.held.shrink(counted(open));
+        let frame = match ready!(this.body.poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
+                let error = error.into();
                 if !is_malformed(&error) {
-                    self.call.gone();
+                    this.call.gone();
                 }
                 return Poll::Ready(Some(Err(error)));
             }
             // tonic passes over a message of which nothing but the head has come.
-            None if self.ends_whole && self.framing.is_cut_off() => {
-                self.ends_whole = false;
+            None if *this.ends_whole && this.framing.is_cut_off() => {
+                *this.ends_whole = false;
                 return Poll::Ready(Some(Err(cut_off().into())));
             }
             None => return Poll::Ready(None),
@@ -123,18 +125,18 @@ impl Body for RequestBody {
         let Some(data) = frame.data_ref() else {
             // tonic looks for what is left of a message at the end of a body, and not at trailers: it would
             // drop it, and take the request for whole.
-            let is_cut = matches!(self.framing, Framing::Messages(_)) && open > 0;
-            if is_cut && self.ends_whole && self.framing.is_cut_off() {
+            let is_cut = matches!(this.framing, Framing::Messages(_)) && open > 0;
+            if is_cut && *this.ends_whole && this.framing.is_cut_off() {
                 // Of a message of which nothing but the head has come it looks for nothing at all.
-                self.ends_whole = false;
+                *this.ends_whole = false;
                 return Poll::Ready(Some(Err(cut_off().into())));
             }
             return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
-        self.framing.follow(data);
-        if !self.held.hold(counted(open + data.len())) {
-            self.call.no_room();
-            self.held.intake.counters.hit(Limit::Intake);
+        this.framing.follow(data);
+        if !this.held.hold(counted(open + data.len())) {
+            this.call.no_room();
+            this.call.held(Limit::Intake);
             return Poll::Ready(Some(Err(FULL.into())));
         }
         Poll::Ready(Some(Ok(frame)))

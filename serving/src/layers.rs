@@ -6,6 +6,8 @@
 
 pub mod body_idle_timeout;
 pub mod catch_panic;
+pub mod telemetry;
 
 pub use body_idle_timeout::BodyIdleTimeoutLayer;
 pub use catch_panic::CatchPanicLayer;
+pub use telemetry::TelemetryLayer;

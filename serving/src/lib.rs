@@ -66,6 +66,9 @@ mod unread;
 pub mod workers;
 
 pub use context::CallContext;
-pub use intake::RequestBody as Body;
 pub use peer::Peer;
+use received::Received;
 pub use tokio_util::sync::CancellationToken;
+
+/// The body of a request that a listener hands to its service.
+pub type Body = intake::RequestBody<Received>;

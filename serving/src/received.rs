@@ -12,11 +12,26 @@ use crate::{http2::Http2Body, service::BoxError, unread::Http1Body};
 
 /// The body of a request as it comes from the connection.
 #[derive(Debug)]
-pub(crate) enum Received {
+pub struct Received(Kind);
+
+#[derive(Debug)]
+enum Kind {
     /// Over HTTP/1.1.
     Http1(Http1Body),
     /// Over HTTP/2.
     Http2(Http2Body),
+}
+
+impl Received {
+    /// Over HTTP/1.1.
+    pub(crate) fn http1(body: Http1Body) -> Self {
+        Self(Kind::Http1(body))
+    }
+
+    /// Over HTTP/2.
+    pub(crate) fn http2(body: Http2Body) -> Self {
+        Self(Kind::Http2(body))
+    }
 }
 
 impl Body for Received {
@@ -27,23 +42,23 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut *self {
-            Self::Http1(body) => body.poll_frame(cx).map_err(Into::into),
-            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        match &mut self.0 {
+            Kind::Http1(body) => body.poll_frame(cx).map_err(Into::into),
+            Kind::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(body) => body.is_end_stream(),
+        match &self.0 {
+            Kind::Http1(body) => body.is_end_stream(),
+            Kind::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Http1(body) => body.size_hint(),
-            Self::Http2(body) => body
+        match &self.0 {
+            Kind::Http1(body) => body.size_hint(),
+            Kind::Http2(body) => body
                 .left()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),
         }

@@ -226,7 +226,7 @@ impl Listener {
             protocol,
             tls,
             serve,
-            calls: Arc::new(Calls::new(&limits, &counters, closing.clone())),
+            calls: Arc::new(Calls::new(&limits, closing.clone())),
             counters,
             tracing,
             closing: closing.clone(),

@@ -7,8 +7,6 @@ use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
 
-use crate::intake::RequestBody;
-
 /// The error of a body that broke off, or of a service that failed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,7 +19,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// [`Refusal`](crate::refusal::Refusal) itself, or tower's word for an overload.
 pub trait HttpService:
     Service<
-        Request<RequestBody>,
+        Request<crate::Body>,
         Response = Response<Self::Body>,
         Error: Into<BoxError> + Send + 'static,
         Future: Future + Send + 'static,
@@ -35,7 +33,7 @@ pub trait HttpService:
 
 impl<S, B> HttpService for S
 where
-    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<crate::Body>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError> + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,

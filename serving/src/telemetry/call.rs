@@ -44,38 +44,46 @@ pub(crate) struct Tracing {
     pub(crate) is_tls: bool,
 }
 
-/// What is known of the calls of one connection before they come.
+/// What is known of the calls of one connection before they come, or of all those of a layer.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pub(crate) listener: Arc<Listener>,
     tracing: Tracing,
-    /// Whether an answer carried a request id yet.
+    /// An answer carried a request id.
     named: AtomicBool,
-    /// Whether anything was asked yet.
+    /// Something was asked.
     pub(crate) asked: AtomicBool,
-    shard: usize,
+    /// That of the connection's worker. None where calls come from all threads.
+    shard: Option<usize>,
 }
 
 impl Watcher {
+    /// For the calls of one connection, which stays on the thread of the caller.
+    pub(crate) fn of_connection(listener: &Arc<Listener>, tracing: &Tracing) -> Self {
+        Self {
+            shard: Some(metrics::shard()),
+            ..Self::new(listener, tracing)
+        }
+    }
+
+    /// For calls that come from all threads.
     pub(crate) fn new(listener: &Arc<Listener>, tracing: &Tracing) -> Self {
-        listener.opened.fetch_add(1, Relaxed);
         Self {
             listener: Arc::clone(listener),
             tracing: tracing.clone(),
             named: AtomicBool::new(false),
             asked: AtomicBool::new(false),
-            shard: metrics::shard(),
+            shard: None,
         }
     }
-}
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.listener.closed.fetch_add(1, Relaxed);
+    fn shard(&self) -> usize {
+        self.shard.unwrap_or_else(metrics::shard)
     }
 }
 
 /// What the calls of one transport on one connection share.
+#[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) transport: Arc<Calls>,
     pub(crate) watcher: Arc<Watcher>,
@@ -93,7 +101,7 @@ pub(crate) struct Watched<S> {
 impl<S, B> Service<Request<Received>> for Watched<S>
 where
     S: Service<Request<Received>, Response = Response<B>>,
-    B: Body<Data: Buf, Error = BoxError>,
+    B: Body<Data: Buf, Error: Into<BoxError>>,
 {
     type Response = Response<WatchedBody<B>>;
     type Error = S::Error;
@@ -103,18 +111,28 @@ where
         target::normal(request.uri_mut());
         self.watcher.asked.store(true, Relaxed);
         let peer = Some(self.peer.clone());
-        let call = self
-            .line
-            .as_ref()
-            .map(|line| Call::begin(line, peer.clone(), &request));
-        let context = match &call {
-            Some(call) => call.context.clone(),
-            None => CallContext::begin(&self.watcher, None, peer),
+        let Some(line) = &self.line else {
+            let context = CallContext::begin(Some(&self.watcher), None, peer);
+            request.extensions_mut().insert(context);
+            let future = self.service.call(request);
+            return WatchedCall { future, call: None };
         };
-        request.extensions_mut().insert(context);
-        let future = within(&call, || self.service.call(request));
-        WatchedCall { future, call }
+        watch(line, peer, request, |request| self.service.call(request))
     }
+}
+
+/// Watches the call that `request` makes of a service.
+pub(crate) fn watch<B, F>(
+    line: &Arc<Line>,
+    peer: Option<Peer>,
+    mut request: Request<B>,
+    service: impl FnOnce(Request<B>) -> F,
+) -> WatchedCall<F> {
+    let call = Call::begin(line, peer, &request);
+    request.extensions_mut().insert(call.context.clone());
+    let call = Some(call);
+    let future = within(&call, || service(request));
+    WatchedCall { future, call }
 }
 
 /// A call from its head to the last byte of its answer, or to wherever it was dropped.
@@ -157,7 +175,7 @@ impl Call {
     fn begin<B>(line: &Arc<Line>, peer: Option<Peer>, request: &Request<B>) -> Self {
         let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());
-        transport.begin(watcher.shard, path);
+        transport.begin(watcher.shard(), path);
         let [id, traceparent] = super::names(request.headers());
         let Tracing {
             traces, is_edge, ..
@@ -186,7 +204,7 @@ impl Call {
         });
         Self {
             line: Arc::clone(line),
-            context: CallContext::begin(watcher, Some(Names { id, trace }), peer),
+            context: CallContext::begin(Some(watcher), Some(Names { id, trace }), peer),
             path,
             told: false,
             head: request.method() == Method::HEAD,
@@ -324,7 +342,7 @@ impl Drop for Call {
             (false, _) => kind.cut(),
         };
         let took = self.context.begun().elapsed();
-        transport.end(watcher.shard, self.path, code, took);
+        transport.end(watcher.shard(), self.path, code, took);
         let internal = kind.is_internal(code) && !self.context.is_callers_fault();
         if internal || self.shown.is_some() {
             self.say(code, internal);
@@ -334,7 +352,7 @@ impl Drop for Call {
 
 pin_project_lite::pin_project! {
     /// A watched call until its answer begins.
-    pub(crate) struct WatchedCall<F> {
+    pub struct WatchedCall<F> {
         #[pin]
         future: F,
         call: Option<Call>,
@@ -344,7 +362,7 @@ pin_project_lite::pin_project! {
 impl<F, B, E> Future for WatchedCall<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body<Data: Buf, Error = BoxError>,
+    B: Body<Data: Buf, Error: Into<BoxError>>,
 {
     type Output = Result<Response<WatchedBody<B>>, E>;
 
@@ -361,7 +379,7 @@ where
 
 pin_project_lite::pin_project! {
     /// A watched answer while it is written.
-    pub(crate) struct WatchedBody<B> {
+    pub struct WatchedBody<B> {
         #[pin]
         body: B,
         call: Option<Call>,
@@ -374,17 +392,18 @@ impl<B: Bounded> Bounded for WatchedBody<B> {
     }
 }
 
-impl<B: Body<Data: Buf, Error = BoxError>> Body for WatchedBody<B> {
+impl<B: Body<Data: Buf, Error: Into<BoxError>>> Body for WatchedBody<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
         let body = this.body.as_mut();
-        let mut frame = ready!(within(this.call, || body.poll_frame(cx)));
+        let frame = ready!(within(this.call, || body.poll_frame(cx)));
+        let mut frame = frame.map(|frame| frame.map_err(Into::into));
         let Some(call) = this.call else {
             return Poll::Ready(frame);
         };

@@ -209,6 +209,18 @@ impl Listener {
         }
     }
 
+    /// Counts a connection, until what is returned is dropped.
+    pub(crate) fn open(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Counted(Arc<Listener>);
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                self.0.closed.fetch_add(1, Relaxed);
+            }
+        }
+        self.opened.fetch_add(1, Relaxed);
+        Counted(Arc::clone(self))
+    }
+
     pub(crate) fn hit(&self, limit: Limit) {
         self.limits[limit as usize].fetch_add(1, Relaxed);
     }
