@@ -6,7 +6,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, client::conn, header::HeaderMap};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, SanType,
 };
 use rustix::process::Signal;
 use rustls::{
@@ -47,8 +48,20 @@ fn authority() -> Authority {
 
 /// A certificate of `authority` for `localhost`, and its key, as PEM.
 fn issue(authority: &Authority) -> (String, String) {
+    issue_for(
+        authority,
+        SanType::DnsName("localhost".try_into().expect("it is a name")),
+    )
+}
+
+/// The same for `name`.
+fn issue_for(authority: &Authority, name: SanType) -> (String, String) {
     let key = KeyPair::generate().expect("there is randomness");
-    let mut params = CertificateParams::new(["localhost".to_owned()]).expect("it is a name");
+    let mut params = CertificateParams::new([]).expect("no name is wrong");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "common.internal");
+    params.subject_alt_names = vec![name];
     params.extended_key_usages = vec![
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,
@@ -167,7 +180,7 @@ async fn greet_rest(at: SocketAddr, config: ClientConfig) -> io::Result<String> 
     Ok(answer)
 }
 
-/// The greeting over gRPC, and its trailers.
+/// The greeting over gRPC, and its trailers, or the head where there are none.
 async fn greet_grpc(
     at: SocketAddr,
     config: ClientConfig,
@@ -184,8 +197,9 @@ async fn greet_grpc(
         .header("te", "trailers")
         .body(Full::new(Bytes::from_static(message)))?;
     let answer = timeout(PATIENCE, client.send_request(request)).await??;
+    let head = answer.headers().clone();
     let body = answer.into_body().collect().await?;
-    let trailers = body.trailers().cloned().unwrap_or_default();
+    let trailers = body.trailers().cloned().unwrap_or(head);
     Ok((body.to_bytes(), trailers))
 }
 
@@ -255,6 +269,54 @@ async fn mutual_tls_lets_in_only_whom_the_clients_authority_vouches_for() {
         assert!(grpc.is_err(), "{grpc:?}");
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_lets_in_whom_it_names_and_nobody_else() {
+    let (ours, clients) = (authority(), authority());
+    let files = Files::new(&ours);
+    files.write("clients.pem", &clients.pem());
+    let names = "shop.internal, spiffe://example/cart,common.internal";
+    let clients_pem = files.path("clients.pem");
+    let args = ["--tls-client-ca", &clients_pem, "--auth-client-name", names];
+    let server = Server::start(&files, &args).await;
+    let dns = |name: &str| SanType::DnsName(name.try_into().expect("it is a name"));
+    let uri = |name: &str| SanType::URI(name.try_into().expect("it is a name"));
+    for (name, status, code) in [
+        (dns("shop.internal"), "200", "0"),
+        (uri("spiffe://example/cart"), "200", "0"),
+        (dns("shop.internal.example"), "403", "7"),
+        (uri("spiffe://example/cart/2"), "403", "7"),
+        // Each has that common name.
+        (dns("localhost"), "403", "7"),
+    ] {
+        let own = || Some(issue_for(&clients, name.clone()));
+        let rest = greet_rest(server.rest, client(&ours, "http/1.1", own())).await;
+        let rest = rest.expect("the authority vouches for it");
+        assert!(
+            rest.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{name:?}: {rest}"
+        );
+        let grpc = greet_grpc(server.grpc, client(&ours, "h2", own())).await;
+        let grpc = grpc.expect("the authority vouches for it");
+        assert_eq!(grpc.1["grpc-status"], code, "{name:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn names_of_clients_are_taken_only_where_certificates_are_asked_for() {
+    let ended = run(program(
+        DUAL_MODE,
+        &[&started::FREE[..], &["--auth-client-name", "shop.internal"]].concat(),
+    ))
+    .await;
+    let line = ended.one_line_of_error();
+    assert!(
+        line.contains("--auth-client-name without --tls-client-ca"),
+        "{line}"
+    );
+    assert_eq!(ended.code, Some(1));
 }
 
 #[tokio::test]

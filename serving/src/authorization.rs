@@ -1,7 +1,7 @@
 //! Authorisation: who may call, as a [`tower::Layer`] for both transports.
 //!
-//! A call is let in if its bearer token is known (RFC 6750 §2.1). It is decided from the head alone, before any
-//! of the body is read, and everything is closed but what [`Authorization::open`] names, `/healthz`, `/readyz`,
+//! A call is let in if its bearer token is known (RFC 6750 §2.1), or, under mutual TLS, a name in the verified
+//! certificate of its caller. It is decided from the head alone, before any of the body is read, and everything is closed but what [`Authorization::open`] names, `/healthz`, `/readyz`,
 //! gRPC's health, and the question that a browser asks before a call of another origin, which never carries
 //! credentials (Fetch standard, CORS-preflight request).
 //!
@@ -10,6 +10,7 @@
 //! | no token, or none that can be read | 401, `WWW-Authenticate: Bearer` | UNAUTHENTICATED |
 //! | an unknown token, or two | 401, `WWW-Authenticate: Bearer error="invalid_token"` | UNAUTHENTICATED |
 //! | a caller that [may not make this call](Authorization::permit) | 403 | PERMISSION_DENIED |
+//! | no certificate with a known name, where [names alone](Authorization::by_names) are known | 403 | PERMISSION_DENIED |
 //!
 //! The rest of the answer is worded by the [`Refuse`] of the transport. Handlers find out who calls by the
 //! extension [`Identity`]. A token is in no answer, no line of the log, and no `Debug`: the header is marked as
@@ -98,7 +99,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use http_body_util::Full;
@@ -111,6 +112,7 @@ use crate::{
     cors::is_preflight,
     gate::{Gate, GateLayer, Gated, refused},
     grpc::{MEDIA_TYPE, begins},
+    peer::Peer,
     refusal::{Refusal, Refuse},
     telemetry::codes::Transport,
 };
@@ -128,7 +130,7 @@ const OPEN: [&str; 4] = [
 pub struct Identity(Arc<str>);
 
 impl Identity {
-    /// The name that stands beside the token.
+    /// The name that stands beside the token, or the one in the certificate.
     pub fn name(&self) -> &str {
         &self.0
     }
@@ -143,7 +145,9 @@ pub struct Authorization {
 
 #[derive(Clone, Debug)]
 struct Rules {
-    tokens: Tokens,
+    tokens: Option<Tokens>,
+    /// Those of callers that certificates vouch for.
+    names: Vec<Identity>,
     open: Vec<String>,
     permit: Permit,
 }
@@ -163,8 +167,26 @@ impl fmt::Debug for Permit {
 impl Authorization {
     /// Whoever has one of `tokens` may call.
     pub fn by_tokens(tokens: Tokens) -> Self {
+        Self::closed(Some(tokens))
+    }
+
+    /// Whoever shows a verified certificate with one of `names` may call, as a DNS name or a URI of the subject's
+    /// alternative names. A common name does not count.
+    pub fn by_names<I: IntoIterator<Item: AsRef<str>>>(names: I) -> Self {
+        Self::closed(None).names(names)
+    }
+
+    /// Whoever shows a verified certificate with one of `names`, and no token, may call too.
+    #[must_use]
+    pub fn names<I: IntoIterator<Item: AsRef<str>>>(self, names: I) -> Self {
+        let names = names.into_iter().map(|name| Identity(name.as_ref().into()));
+        self.with(|rules| rules.names.extend(names))
+    }
+
+    fn closed(tokens: Option<Tokens>) -> Self {
         let rules = Rules {
             tokens,
+            names: Vec::new(),
             open: OPEN.map(str::to_owned).to_vec(),
             permit: Permit(Arc::new(|_, _, _| true)),
         };
@@ -211,19 +233,41 @@ impl Rules {
         if self.open.iter().any(|open| open == path) || is_preflight(request) {
             return Ok(None);
         }
-        let mut named = request.headers().get_all(AUTHORIZATION).iter();
-        let header = named.next().ok_or(Denied::Missing)?;
-        // Of two, nobody can say which is meant.
-        if named.next().is_some() {
-            return Err(Denied::Unknown);
-        }
-        let token = bearer(header.as_bytes()).ok_or(Denied::Missing)?;
-        let caller = self.tokens.find(token).ok_or(Denied::Unknown)?;
+        let caller = match &self.tokens {
+            Some(tokens) => match by_token(tokens, request.headers()) {
+                Err(Denied::Missing) => self.by_name(request).ok_or(Denied::Missing)?,
+                known => known?,
+            },
+            // No token would help.
+            None => self.by_name(request).ok_or(Denied::NotPermitted)?,
+        };
         match (self.permit.0)(&caller, request.method(), path) {
             true => Ok(Some(caller)),
             false => Err(Denied::NotPermitted),
         }
     }
+
+    /// The caller whom the certificate of its connection vouches for.
+    fn by_name<B>(&self, request: &Request<B>) -> Option<Identity> {
+        if self.names.is_empty() {
+            return None;
+        }
+        let peer = Peer::of(request.extensions())?;
+        let known = |name: &str| self.names.iter().find(|known| known.name() == name);
+        peer.names().find_map(known).cloned()
+    }
+}
+
+/// The bearer of the token among `headers`.
+fn by_token(tokens: &Tokens, headers: &HeaderMap) -> Result<Identity, Denied> {
+    let mut named = headers.get_all(AUTHORIZATION).iter();
+    let header = named.next().ok_or(Denied::Missing)?;
+    // Of two, nobody can say which is meant.
+    if named.next().is_some() {
+        return Err(Denied::Unknown);
+    }
+    let token = bearer(header.as_bytes()).ok_or(Denied::Missing)?;
+    tokens.find(token).ok_or(Denied::Unknown)
 }
 
 /// The token in `credentials`, if they are a bearer's. The scheme is the same in any case (RFC 9110 §11.1).

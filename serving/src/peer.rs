@@ -1,9 +1,13 @@
 //! The other end of a connection, as services and layers see it.
 
+#[cfg(feature = "tls")]
+use std::sync::OnceLock;
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::extract::ConnectInfo;
 use http::Extensions;
+#[cfg(feature = "tls")]
+use rustls::pki_types::CertificateDer;
 use tonic::transport::server::TcpConnectInfo;
 #[cfg(feature = "tls")]
 use tonic::transport::server::TlsConnectInfo;
@@ -30,7 +34,22 @@ struct Inner {
 #[derive(Debug)]
 struct Tls {
     info: TlsConnectInfo<TcpConnectInfo>,
-    certificates: Option<Arc<Vec<rustls::pki_types::CertificateDer<'static>>>>,
+    certificates: Option<Arc<Vec<CertificateDer<'static>>>>,
+    /// Read when somebody asks.
+    names: OnceLock<Vec<String>>,
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn names(&self) -> &[String] {
+        self.names.get_or_init(|| {
+            let own = self.certificates.as_ref().and_then(|chain| chain.first());
+            let own = own.and_then(|own| webpki::EndEntityCert::try_from(own).ok());
+            let Some(own) = own else { return Vec::new() };
+            let names = own.valid_dns_names().chain(own.valid_uri_names());
+            names.map(str::to_owned).collect()
+        })
+    }
 }
 
 impl Peer {
@@ -52,6 +71,7 @@ impl Peer {
             remote,
             tls: Some(Tls {
                 certificates: info.peer_certs(),
+                names: OnceLock::new(),
                 info,
             }),
         }))
@@ -98,6 +118,15 @@ impl Peer {
         let chain = self.0.tls.iter().flat_map(|tls| tls.certificates.iter());
         #[cfg(feature = "tls")]
         return chain.flat_map(|chain| chain.iter().map(AsRef::as_ref));
+        #[cfg(not(feature = "tls"))]
+        std::iter::empty()
+    }
+
+    /// The names in its own verified certificate: DNS names and URIs, such as SPIFFE has them, of the subject's
+    /// alternative names (RFC 5280 §4.2.1.6). The common name is none of them (RFC 9525 §2).
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        #[cfg(feature = "tls")]
+        return self.0.tls.iter().flat_map(Tls::names).map(String::as_str);
         #[cfg(not(feature = "tls"))]
         std::iter::empty()
     }

@@ -65,7 +65,11 @@ impl TlsArgs {
             client_ca: self.tls_client_ca.clone(),
         };
         let current = reload::start(files, self.tls_reload)?;
-        Ok(Some(Tls { current }))
+        let verifies_clients = self.tls_client_ca.is_some();
+        Ok(Some(Tls {
+            current,
+            verifies_clients,
+        }))
     }
 }
 
@@ -73,9 +77,15 @@ impl TlsArgs {
 #[derive(Clone, Debug)]
 pub struct Tls {
     current: watch::Receiver<Arc<ServerConfig>>,
+    verifies_clients: bool,
 }
 
 impl Tls {
+    /// Returns true if clients have to show a certificate.
+    pub(crate) fn verifies_clients(&self) -> bool {
+        self.verifies_clients
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current.borrow()))
     }

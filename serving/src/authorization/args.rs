@@ -20,6 +20,16 @@ pub struct AuthorizationArgs {
     #[arg(long, env = "AUTH_RELOAD", value_name = "TIME", value_parser = duration, default_value = "5s")]
     pub auth_reload: Duration,
 
+    /// Names in certificates of clients, DNS names or URIs; their bearers are let in without a token, separated by
+    /// commas or repeated
+    #[arg(
+        long,
+        env = "AUTH_CLIENT_NAME",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub auth_client_name: Vec<String>,
+
     /// A proxy that speaks TLS stands in front: take tokens over cleartext on an address that others reach
     #[arg(long, env = "BEHIND_TLS_PROXY")]
     pub behind_tls_proxy: bool,
@@ -30,10 +40,22 @@ impl AuthorizationArgs {
     /// what they speak.
     ///
     /// # Errors
-    /// When the file cannot be used, or tokens would come over cleartext from other machines.
+    /// When the file cannot be used, tokens would come over cleartext from other machines, or nobody would verify
+    /// the certificates of clients.
     pub fn start(&self, bind: IpAddr, tls: Option<&Tls>) -> anyhow::Result<Authorization> {
+        let names = self.auth_client_name.iter().map(|name| name.trim());
+        let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+        if !names.is_empty() && !tls.is_some_and(Tls::verifies_clients) {
+            bail!(
+                "--auth-client-name without --tls-client-ca: no certificate of a client would be asked for; give the \
+                 server the file with the roots that they come from"
+            );
+        }
         let Some(file) = &self.auth_tokens else {
-            return Ok(Authorization::default());
+            return Ok(match names.is_empty() {
+                true => Authorization::default(),
+                false => Authorization::by_names(names),
+            });
         };
         let is_private = bind.to_canonical().is_loopback() || tls.is_some();
         if !is_private && !self.behind_tls_proxy {
@@ -43,6 +65,6 @@ impl AuthorizationArgs {
             );
         }
         let tokens = Tokens::watch(file.clone(), self.auth_reload)?;
-        Ok(Authorization::by_tokens(tokens))
+        Ok(Authorization::by_tokens(tokens).names(names))
     }
 }
