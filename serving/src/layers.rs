@@ -6,8 +6,12 @@
 
 pub mod body_idle_timeout;
 pub mod catch_panic;
+#[cfg(feature = "web")]
+pub mod grpc_web;
 pub mod telemetry;
 
 pub use body_idle_timeout::BodyIdleTimeoutLayer;
 pub use catch_panic::CatchPanicLayer;
+#[cfg(feature = "web")]
+pub use grpc_web::GrpcWebLayer;
 pub use telemetry::TelemetryLayer;

@@ -1,7 +1,6 @@
 //! The gRPC adapter: proto messages to the core and back. It decides nothing.
 
 mod batch;
-mod entry;
 mod status;
 
 use axum::http::HeaderMap;
@@ -18,6 +17,7 @@ use serving::{
     cors::Origins,
     drain::ServeError,
     grpc::WithOperations,
+    layers::GrpcWebLayer,
     limits::Limits,
     operations::{self, Health},
     server::Listener,
@@ -30,7 +30,6 @@ use tower::Layer;
 
 use crate::{COMPRESSED_FROM, greetings, messages};
 use batch::CountedBatch;
-use entry::Entry;
 use status::{Refused, status};
 
 /// How the adapter names itself in the log where the caller does not.
@@ -90,8 +89,9 @@ pub(crate) fn side(
     let mapping =
         StatusMappingLayer::with_words(limits.message, Refused).contract(FILE_DESCRIPTOR_SET);
     let service = mapping.layer(WithOperations::new(service, operations));
+    let web = GrpcWebLayer::new(Refused, limits.body_pause);
     Side {
-        service: AuthorizationLayer::new(authorization, Refused).layer(Entry::new(service, limits)),
+        service: AuthorizationLayer::new(authorization, Refused).layer(web.layer(service)),
         refuse: Refused,
         paths: operations::paths(FILE_DESCRIPTOR_SET),
         origins,
