@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName};
+
+use crate::refusal::Refusal;
+
 /// A header that is not a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("grpc-timeout must be 1 to 8 digits and one of the units H, M, S, m, u, n")]
@@ -29,6 +33,20 @@ pub fn parse(value: &[u8]) -> Result<Duration, Malformed> {
         b'n' => Duration::from_nanos(number),
         _ => return Err(Malformed),
     })
+}
+
+/// How long the caller that sent `headers` is willing to wait, if it says so.
+pub(crate) fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+    let mut asked = headers.get_all(&TIMEOUT).iter();
+    let Some(first) = asked.next() else {
+        return Ok(None);
+    };
+    match parse(first.as_bytes()) {
+        Ok(limit) if asked.next().is_none() => Ok(Some(limit)),
+        // Of two, nobody can say which is meant.
+        _ => Err(Refusal::MalformedDeadline),
+    }
 }
 
 #[cfg(test)]

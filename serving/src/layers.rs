@@ -1,17 +1,23 @@
 //! Layers for any HTTP service of tower: on a [listener](crate::server), on tonic's own server, and on axum's. Each
-//! takes any request body and any answer, and is ready when the service inside is.
+//! takes any request body and any answer, and is ready when the service inside is; [`DeadlineLayer`] alone is always
+//! ready, and waits for the service within the call, so that the wait counts.
 //!
 //! [`status_mapping`](crate::status_mapping) and [`gate`](crate::gate), with the checks of
-//! [`hosts`](crate::hosts) and [`cross_site`](crate::cross_site), are layers too.
+//! [`hosts`](crate::hosts), [`cross_site`](crate::cross_site) and [`authorization`](crate::authorization), are layers
+//! too.
 
 pub mod body_idle_timeout;
 pub mod catch_panic;
+pub mod deadline;
+pub mod drain;
 #[cfg(feature = "web")]
 pub mod grpc_web;
 pub mod telemetry;
 
 pub use body_idle_timeout::BodyIdleTimeoutLayer;
 pub use catch_panic::CatchPanicLayer;
+pub use deadline::DeadlineLayer;
+pub use drain::DrainLayer;
 #[cfg(feature = "web")]
 pub use grpc_web::GrpcWebLayer;
 pub use telemetry::TelemetryLayer;

@@ -29,6 +29,7 @@ pub mod cors;
 pub mod cross_site;
 mod descriptors;
 pub mod drain;
+mod ending;
 mod events;
 pub mod gate;
 pub mod grpc;
