@@ -8,6 +8,7 @@
 
 pub mod body_idle_timeout;
 pub mod catch_panic;
+pub mod concurrency_limit;
 pub mod deadline;
 pub mod drain;
 #[cfg(feature = "web")]
@@ -16,6 +17,7 @@ pub mod telemetry;
 
 pub use body_idle_timeout::BodyIdleTimeoutLayer;
 pub use catch_panic::CatchPanicLayer;
+pub use concurrency_limit::ConcurrencyLimitLayer;
 pub use deadline::DeadlineLayer;
 pub use drain::DrainLayer;
 #[cfg(feature = "web")]
