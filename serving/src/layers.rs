@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod drain;
 #[cfg(feature = "web")]
 pub mod grpc_web;
+pub mod response_memory;
 pub mod telemetry;
 
 pub use body_idle_timeout::BodyIdleTimeoutLayer;
@@ -22,4 +23,5 @@ pub use deadline::DeadlineLayer;
 pub use drain::DrainLayer;
 #[cfg(feature = "web")]
 pub use grpc_web::GrpcWebLayer;
+pub use response_memory::ResponseMemoryLayer;
 pub use telemetry::TelemetryLayer;
