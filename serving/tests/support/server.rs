@@ -132,10 +132,10 @@ impl Served {
 }
 
 /// The work behind one call, which ends when it is dropped.
-struct Work(Arc<watch::Sender<usize>>);
+pub(crate) struct Work(Arc<watch::Sender<usize>>);
 
 impl Work {
-    fn begin(count: &Arc<watch::Sender<usize>>) -> Self {
+    pub(crate) fn begin(count: &Arc<watch::Sender<usize>>) -> Self {
         count.send_modify(|count| *count += 1);
         Self(Arc::clone(count))
     }
@@ -147,11 +147,15 @@ impl Drop for Work {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
+/// What the path of `request` says.
+pub(crate) async fn answer<B>(
+    request: Request<B>,
     work: Work,
     release: CancellationToken,
-) -> Response<Body> {
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let text = |text: &'static str| Bytes::from_static(text.as_bytes());
     let path = request.uri().path().to_owned();
     match path.as_str() {
@@ -170,7 +174,7 @@ async fn answer(
         // Each piece as it comes.
         "/echo-each" => {
             let frames = BodyStream::new(request.into_body());
-            respond(frames, work)
+            respond(frames.map(|frame| frame.map_err(Into::into)), work)
         }
         "/slow" => {
             release.cancelled().await;

@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// Sends `headers` and `body`, whose end comes only if it is `whole`, and awaits the head of the
-    /// answer.
+    /// answer. `path` is one of localhost, or names its host itself.
     pub(crate) async fn send(
         &mut self,
         path: &str,
@@ -73,7 +73,10 @@ impl Client {
         } else {
             StreamBody::new(body.chain(stream::pending())).boxed_unsync()
         };
-        let mut request = Request::post(format!("http://localhost{path}"));
+        let mut request = match path.starts_with('/') {
+            true => Request::post(format!("http://localhost{path}")),
+            false => Request::post(path),
+        };
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
