@@ -9,7 +9,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serving::{
     CancellationToken,
-    layers::{ConcurrencyLimitLayer, DeadlineLayer, DrainLayer, ResponseMemoryLayer},
+    layers::{
+        BodyIdleTimeoutLayer, CatchPanicLayer, ConcurrencyLimitLayer, DeadlineLayer, DrainLayer,
+        ResponseMemoryLayer,
+    },
     refusal::{GrpcStatus, PlainText},
 };
 use tokio::time::{Instant, sleep};
@@ -121,10 +124,12 @@ fn a_service_of_tonics_keeps_its_name() {
     }
     let (_, health) = tonic_health::server::health_reporter();
     let service = ServiceBuilder::new()
+        .layer(CatchPanicLayer::new(GrpcStatus))
         .layer(DeadlineLayer::new(GrpcStatus, CALL, STREAM))
         .layer(DrainLayer::new(GrpcStatus, CancellationToken::new()))
         .layer(ConcurrencyLimitLayer::new(GrpcStatus, 9))
         .layer(ResponseMemoryLayer::new(GrpcStatus, 9))
+        .layer(BodyIdleTimeoutLayer::new(CALL))
         .service(health);
     assert_eq!(name(&service), "grpc.health.v1.Health");
     tonic::transport::Server::builder().add_service(service);

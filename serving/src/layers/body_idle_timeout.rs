@@ -77,6 +77,7 @@ use std::{
 };
 
 use http::Request;
+use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 use crate::body::Unpaused;
@@ -109,6 +110,10 @@ impl<S> Layer<S> for BodyIdleTimeoutLayer {
 pub struct BodyIdleTimeout<S> {
     service: S,
     limit: Duration,
+}
+
+impl<S: NamedService> NamedService for BodyIdleTimeout<S> {
+    const NAME: &'static str = S::NAME;
 }
 
 impl<S, B> Service<Request<B>> for BodyIdleTimeout<S>

@@ -90,6 +90,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Full};
+use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 use crate::{
@@ -129,6 +130,10 @@ impl<S, R: Clone> Layer<S> for CatchPanicLayer<R> {
 pub struct CatchPanic<S, R> {
     service: S,
     words: R,
+}
+
+impl<S: NamedService, R> NamedService for CatchPanic<S, R> {
+    const NAME: &'static str = S::NAME;
 }
 
 impl<S, R, A, B> Service<Request<A>> for CatchPanic<S, R>
