@@ -2,7 +2,7 @@
 //! `cargo run -p serving --example stock_axum`: it prints its address, and serves until Ctrl-C. `/events` counts the
 //! seconds, for who has the token: `curl -H 'authorization: Bearer 4ZbQyGm3K1rXwT0v' ADDRESS/events`.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use axum::{
     Router,
@@ -12,21 +12,14 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use serving::{
     CancellationToken,
-    authorization::{Authorization, AuthorizationLayer, Tokens},
-    cors::Origins,
-    cross_site::CrossSiteGate,
-    gate::GateLayer,
-    hosts::{HostGate, Hosts},
-    layers::{
-        BodyIdleTimeoutLayer, CatchPanicLayer, ConcurrencyLimitLayer, DeadlineLayer, DrainLayer,
-        ResponseMemoryLayer, TelemetryLayer,
-    },
+    authorization::{Authorization, Tokens},
+    hosts::Hosts,
+    layers::{self, TelemetryLayer},
     limits::Limits,
     refusal::Problem,
     telemetry::{Telemetry, codes::Transport},
 };
 use tokio::{net::TcpListener, time::sleep};
-use tower::ServiceBuilder;
 
 /// Serves `router` to those who have one of `tokens`, until `stop` is cancelled and every call has ended.
 ///
@@ -39,38 +32,11 @@ pub(crate) async fn serve(
     limits: &Limits,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let words = Problem;
-    let hosts = HostGate::new(Hosts::new(&["shop.example".to_owned()]), words);
-    let pages = CrossSiteGate::new(Arc::new(Origins::default()), words);
-    let telemetry = Telemetry::default();
     let routes = ["/events", "/healthz"];
-    // The first is the outermost.
-    let layers = ServiceBuilder::new()
-        // Around all: what the others refuse is counted and has an id.
-        .layer(TelemetryLayer::new(
-            &telemetry,
-            "public",
-            Transport::Rest,
-            routes,
-        ))
-        // So that a panic of a layer is contained too.
-        .layer(CatchPanicLayer::new(words))
-        // These decide by the head alone, before a call takes anything.
-        .layer(GateLayer((hosts, pages)))
-        .layer(AuthorizationLayer::new(
-            Authorization::by_tokens(tokens),
-            words,
-        ))
-        // These drop the call that they end, which gives back its place and its memory.
-        .layer(DeadlineLayer::new(
-            words,
-            limits.longest_call,
-            limits.longest_stream,
-        ))
-        .layer(DrainLayer::new(words, stop.clone()))
-        .layer(ConcurrencyLimitLayer::new(words, limits.calls))
-        .layer(ResponseMemoryLayer::new(words, limits.answers))
-        .layer(BodyIdleTimeoutLayer::new(limits.body_pause));
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Rest, routes);
+    let hosts = Hosts::new(&["shop.example".to_owned()]);
+    let known = Authorization::by_tokens(tokens);
+    let layers = layers::stack(Problem, limits, telemetry, hosts, known, stop.clone());
     axum::serve(socket, router.layer(layers))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

@@ -2,19 +2,11 @@
 //! `cargo run -p serving --example stock_tonic`: it prints its address, and serves until Ctrl-C. Health is open to
 //! everybody; reflection wants the token, as `authorization: Bearer 4ZbQyGm3K1rXwT0v`.
 
-use std::sync::Arc;
-
 use serving::{
     CancellationToken,
-    authorization::{Authorization, AuthorizationLayer, Tokens},
-    cors::Origins,
-    cross_site::CrossSiteGate,
-    gate::GateLayer,
-    hosts::{HostGate, Hosts},
-    layers::{
-        BodyIdleTimeoutLayer, CatchPanicLayer, ConcurrencyLimitLayer, DeadlineLayer, DrainLayer,
-        ResponseMemoryLayer, TelemetryLayer,
-    },
+    authorization::{Authorization, Tokens},
+    hosts::Hosts,
+    layers::{self, TelemetryLayer},
     limits::Limits,
     operations,
     refusal::GrpcStatus,
@@ -37,39 +29,14 @@ pub(crate) async fn serve(
     limits: &Limits,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let words = GrpcStatus;
-    let hosts = HostGate::new(Hosts::new(&["shop.example".to_owned()]), words);
-    let pages = CrossSiteGate::new(Arc::new(Origins::default()), words);
-    let telemetry = Telemetry::default();
     let routes = operations::paths(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    // The first is the outermost.
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Grpc, routes);
+    let hosts = Hosts::new(&["shop.example".to_owned()]);
+    let known = Authorization::by_tokens(tokens);
+    let layers = layers::stack(GrpcStatus, limits, telemetry, hosts, known, stop.clone());
     Server::builder()
-        // Around all: what the others refuse is counted and has an id.
-        .layer(TelemetryLayer::new(
-            &telemetry,
-            "public",
-            Transport::Grpc,
-            routes,
-        ))
-        // So that a panic of a layer is contained too.
-        .layer(CatchPanicLayer::new(words))
-        // These decide by the head alone, before a call takes anything.
-        .layer(GateLayer((hosts, pages)))
-        .layer(AuthorizationLayer::new(
-            Authorization::by_tokens(tokens),
-            words,
-        ))
-        // These drop the call that they end, which gives back its place and its memory.
-        .layer(DeadlineLayer::new(
-            words,
-            limits.longest_call,
-            limits.longest_stream,
-        ))
-        .layer(DrainLayer::new(words, stop.clone()))
-        .layer(ConcurrencyLimitLayer::new(words, limits.calls))
-        .layer(ResponseMemoryLayer::new(words, limits.answers))
-        // With the feature `web`, `GrpcWebLayer` stands here. The mapping tells the caller of a pause, and of all else that is wrong with messages.
-        .layer(BodyIdleTimeoutLayer::new(limits.body_pause))
+        .layer(layers)
+        // Inside of them, and with the feature `web` behind a `GrpcWebLayer`: it tells the caller of a pause, and of all else that is wrong with messages.
         .layer(StatusMappingLayer::new(limits.message))
         .add_routes(services)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::extract::FromRequestParts;
-use http::{Extensions, HeaderValue, request::Parts};
+use http::{Extensions, HeaderValue, Request, request::Parts};
 
 use crate::{
     peer::Peer,
@@ -80,6 +80,18 @@ impl CallContext {
             watcher: watcher.cloned(),
             findings: Findings::default(),
         })))
+    }
+
+    /// That of `request`, which gets one if it has none.
+    pub(crate) fn of_or_begun<B>(request: &mut Request<B>) -> Self {
+        match request.extensions().get::<Self>() {
+            Some(known) => known.clone(),
+            None => {
+                let begun = Self::begin(None, None, None);
+                request.extensions_mut().insert(begun.clone());
+                begun
+            }
+        }
     }
 
     /// That of the request with `extensions`.
