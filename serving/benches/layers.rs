@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame};
 use http_body_util::{Full, StreamBody};
 use serving::{
@@ -46,6 +46,7 @@ const MESSAGE: &[u8] = b"\0\0\0\0\x20abcdefghijklmnopqrstuvwxyzabcdef";
 
 fn request() -> Request<Full<Bytes>> {
     Request::post(format!("http://localhost{PATH}"))
+        .version(Version::HTTP_2)
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("user-agent", "grpc-go/1.80.0")

@@ -2,9 +2,9 @@
 //! takes any request body and any answer, and is ready when the service inside is; [`DeadlineLayer`] alone is always
 //! ready, and waits for the service within the call, so that the wait counts.
 //!
-//! [`stack()`] has all that a server needs, in their order. [`status_mapping`](crate::status_mapping) and [`gate`](crate::gate), with the checks of
-//! [`hosts`](crate::hosts), [`cross_site`](crate::cross_site) and [`authorization`](crate::authorization), are layers
-//! too.
+//! [`stack()`] has all that a server needs, in their order. [`status_mapping`](crate::status_mapping) and
+//! [`gate`](crate::gate), with the checks of [`hosts`](crate::hosts), [`cross_site`](crate::cross_site) and
+//! [`authorization`](crate::authorization), are layers too.
 
 pub mod body_idle_timeout;
 pub mod catch_panic;

@@ -1,16 +1,19 @@
 //! What every server and client here needs around its own code. No contract and no business lives
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
-//! In the order a process meets them: [`args`] and [`limits`]; [`process`] with its [`workers`];
-//! [`listener`]; [`server`], which accepts, and hands each [`connection`] of a [`service`] to a
-//! worker, under [`tls`] or not; [`telemetry`] around every call, and inside of it [`cors`] and the guard,
-//! which words its [`refusal`]s as the protocol does; before the service the [`gate`]s of [`hosts`],
-//! [`cross_site`] and [`authorization`], which are tower layers; around a gRPC service [`status_mapping`],
-//! another; [`operations`] beside the service, and [`admin`] where operators ask; [`drain`] at the end. And for the other side of the wire, [`client`] and
+//! Two parts, each of use without the other:
+//! - **Layers** of tower for any server ([`layers`]; [`gate`] with the checks of [`hosts`] and [`cross_site`];
+//!   [`authorization`]; [`status_mapping`]), which [`layers::stack`] puts in their order. What is known of a call is
+//!   in [`CallContext`], and a transport words what the layers refuse as its [`refusal::Refuse`] says.
+//! - **A listener** ([`server`]) for any HTTP service ([`service`]), with a runtime for each core ([`workers`]): it
+//!   bounds connections ([`limits`]), speaks [`tls`], does itself what the layers do, and ends in order ([`drain`]).
+//!
+//! Around them, a process with its options ([`process`], [`args`]), its log, metrics and traces ([`telemetry`]),
+//! [`operations`] beside a service, and `admin` where operators ask. For the other side of the wire, [`client`] and
 //! [`retry`].
 //!
-//! TLS, spans over OTLP, and the admin port with its metrics are features, `tls`, `otlp` and `admin`: a first
-//! call needs none of them, and they take longest to build.
+//! TLS, spans over OTLP, the admin port with its metrics, and gRPC-Web are features, `tls`, `otlp`, `admin` and
+//! `web`: a first call needs none of them, and most take long to build.
 
 // Metrics count in every build, and who reads them is in few.
 #![cfg_attr(not(all(feature = "admin", feature = "tls")), allow(dead_code))]
