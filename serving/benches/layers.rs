@@ -123,11 +123,15 @@ macro_rules! measured {
 fn main() {
     let words = GrpcStatus;
     let limits = Limits::default();
-    let hosts = Hosts::new(&["shop.example".to_owned()]);
-    let pages = CrossSiteGate::new(Arc::new(Origins::default()), words);
+    let origins = Origins {
+        hosts: Hosts::new(&["shop.example".to_owned()]),
+        ..Origins::default()
+    };
+    let hosts = HostGate::new(origins.hosts.clone(), words);
+    let pages = CrossSiteGate::new(Arc::new(origins.clone()), words);
     let tokens = Tokens::new("backend 4ZbQyGm3K1rXwT0v").expect("it is a token");
     let telemetry = TelemetryLayer::new(&Telemetry::default(), "bench", Transport::Grpc, [PATH]);
-    let gates = GateLayer((HostGate::new(hosts.clone(), words), pages));
+    let gates = GateLayer((hosts, pages));
     let known = Authorization::by_tokens(tokens);
     let authorization = AuthorizationLayer::new(known.clone(), words);
     let deadline = DeadlineLayer::new(words, limits.longest_call, limits.longest_stream);
@@ -138,7 +142,7 @@ fn main() {
     let mapping = StatusMappingLayer::new(limits.message);
     let requests = RequestMemoryLayer::new(words, limits.intake);
     let stop = CancellationToken::new();
-    let all = layers::stack(words, &limits, telemetry.clone(), hosts, known, stop);
+    let all = layers::stack(words, &limits, telemetry.clone(), origins, known, stop);
     let all = all.layer(mapping.clone());
     let layers = measured! {
         "none" => Identity::new(),

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serving::{
     CancellationToken,
     authorization::{Authorization, Tokens},
+    cors::Origins,
     hosts::Hosts,
     layers::{self, TelemetryLayer},
     limits::Limits,
@@ -34,9 +35,12 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let routes = ["/events", "/healthz"];
     let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Rest, routes);
-    let hosts = Hosts::new(&["shop.example".to_owned()]);
+    let origins = Origins {
+        hosts: Hosts::new(&["shop.example".to_owned()]),
+        ..Origins::default()
+    };
     let known = Authorization::by_tokens(tokens);
-    let layers = layers::stack(Problem, limits, telemetry, hosts, known, stop.clone());
+    let layers = layers::stack(Problem, limits, telemetry, origins, known, stop.clone());
     axum::serve(socket, router.layer(layers))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

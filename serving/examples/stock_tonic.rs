@@ -5,6 +5,7 @@
 use serving::{
     CancellationToken,
     authorization::{Authorization, Tokens},
+    cors::Origins,
     hosts::Hosts,
     layers::{self, TelemetryLayer},
     limits::Limits,
@@ -31,9 +32,12 @@ pub(crate) async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let routes = operations::paths(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Grpc, routes);
-    let hosts = Hosts::new(&["shop.example".to_owned()]);
+    let origins = Origins {
+        hosts: Hosts::new(&["shop.example".to_owned()]),
+        ..Origins::default()
+    };
     let known = Authorization::by_tokens(tokens);
-    let layers = layers::stack(GrpcStatus, limits, telemetry, hosts, known, stop.clone());
+    let layers = layers::stack(GrpcStatus, limits, telemetry, origins, known, stop.clone());
     Server::builder()
         .layer(layers)
         // Inside of them, and with the feature `web` behind a `GrpcWebLayer`: it tells the caller of a pause, and of all else that is wrong with messages.

@@ -1,9 +1,12 @@
 //! Authorisation: who may call, as a [`tower::Layer`] for both transports.
 //!
 //! A call is let in if its bearer token is known (RFC 6750 §2.1), or, under mutual TLS, a name in the verified
-//! certificate of its caller. It is decided from the head alone, before any of the body is read, and everything is closed but what [`Authorization::open`] names, `/healthz`, `/readyz`,
-//! gRPC's health, and the question that a browser asks before a call of another origin, which never carries
-//! credentials (Fetch standard, CORS-preflight request).
+//! certificate of its caller. It is decided from the head alone, before any of the body is read. Everything is closed
+//! but what [`Authorization::open`] names, `/healthz`, `/readyz` and gRPC's health.
+//!
+//! The question that a browser asks before a call of another origin never carries credentials (Fetch standard,
+//! CORS-preflight request). Answer it in a layer outside of this one, as a listener does for its origins; here it is
+//! 204 without a permission, and no service sees it.
 //!
 //! | what came | HTTP | gRPC, gRPC-Web |
 //! |---|---|---|
@@ -176,7 +179,7 @@ impl Authorization {
         Self::closed(None).names(names)
     }
 
-    /// Whoever shows a verified certificate with one of `names`, and no token, may call too.
+    /// Whoever shows a verified certificate with one of `names`, and sends no token, may call too.
     #[must_use]
     pub fn names<I: IntoIterator<Item: AsRef<str>>>(self, names: I) -> Self {
         let names = names.into_iter().map(|name| Identity(name.as_ref().into()));
@@ -230,7 +233,7 @@ impl Rules {
     /// Who makes `request`; none where anybody may.
     fn check<B>(&self, request: &Request<B>) -> Result<Option<Identity>, Denied> {
         let path = request.uri().path();
-        if self.open.iter().any(|open| open == path) || is_preflight(request) {
+        if self.open.iter().any(|open| open == path) {
             return Ok(None);
         }
         let caller = match &self.tokens {
@@ -253,9 +256,16 @@ impl Rules {
             return None;
         }
         let peer = Peer::of(request.extensions())?;
-        let known = |name: &str| self.names.iter().find(|known| known.name() == name);
+        let known = |name: &str| self.names.iter().find(|known| is_name(known, name));
         peer.names().find_map(known).cloned()
     }
+}
+
+/// Returns true if `shown` is the name of `known`. DNS names are the same in any case (RFC 4343), and have no colon,
+/// as every URI has.
+fn is_name(known: &Identity, shown: &str) -> bool {
+    let known = known.name();
+    known == shown || (!shown.contains(':') && known.eq_ignore_ascii_case(shown))
 }
 
 /// The bearer of the token among `headers`.
@@ -308,6 +318,8 @@ impl<R: Refuse> Gate for AuthorizationLayer<R> {
     fn answer<B>(&self, request: &mut Request<B>) -> Option<Response<Full<Bytes>>> {
         let rules = self.authorization.rules.as_ref()?;
         match rules.check(request) {
+            // No service sees it, whatever it makes of the method.
+            Err(_) if is_preflight(request) => return Some(nothing()),
             Err(denied) => return Some(denied.answer(&self.refuse, request)),
             Ok(None) => {}
             Ok(Some(caller)) => {
@@ -321,6 +333,13 @@ impl<R: Refuse> Gate for AuthorizationLayer<R> {
         }
         None
     }
+}
+
+/// The answer to the question of a browser that no layer outside has answered: its page may not call.
+fn nothing() -> Response<Full<Bytes>> {
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
 }
 
 impl Denied {
@@ -353,7 +372,55 @@ impl Denied {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+    };
+
+    use bytes::Bytes;
+    use http::{Request, Response, StatusCode};
+    use http_body_util::Full;
+    use tower::{Layer, ServiceExt, service_fn};
+
+    use super::{Authorization, AuthorizationLayer, Identity, Tokens, bearer, is_name};
+    use crate::refusal::GrpcStatus;
+
+    #[tokio::test]
+    async fn no_service_sees_the_question_of_a_browser() {
+        let tokens = Tokens::new("backend 4ZbQyGm3K1rXwT0v").unwrap();
+        let layer = AuthorizationLayer::new(Authorization::by_tokens(tokens), GrpcStatus);
+        let called = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&called);
+        let service = layer.layer(service_fn(move |_: Request<()>| {
+            seen.store(true, Relaxed);
+            async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
+        }));
+        let question = Request::options("/shop.v1.Orders/CreateOrder")
+            .header("origin", "http://page.example")
+            .header("access-control-request-method", "POST")
+            .body(())
+            .unwrap();
+        let answer = service.oneshot(question).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert!(!answer.headers().contains_key("access-control-allow-origin"));
+        assert!(!called.load(Relaxed));
+    }
+
+    #[test]
+    fn a_dns_name_is_the_same_in_any_case_and_a_uri_is_not() {
+        for (known, shown, same) in [
+            ("shop.internal", "shop.internal", true),
+            ("shop.internal", "Shop.INTERNAL", true),
+            ("shop.internal", "cart.internal", false),
+            ("spiffe://example/shop", "spiffe://example/shop", true),
+            ("spiffe://example/shop", "spiffe://example/Shop", false),
+        ] {
+            assert_eq!(is_name(&Identity(known.into()), shown), same, "{shown}");
+        }
+    }
 
     #[test]
     fn a_bearer_says_so_in_any_case_and_with_any_number_of_spaces() {

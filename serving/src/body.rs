@@ -12,7 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    context::CallContext, intake::is_malformed, service::BoxError, telemetry::metrics::Limit,
+    context::CallContext,
+    intake::{is_malformed, is_own},
+    service::BoxError,
+    telemetry::metrics::Limit,
 };
 
 /// How a body that paused for too long says so.
@@ -31,12 +34,14 @@ pub fn is_incomplete(message: &str) -> bool {
         .any(|text| message.contains(text))
 }
 
-/// What is said of a body that ends with `error`.
-fn end(error: &BoxError) -> &'static str {
-    if is_malformed(error) {
-        MALFORMED
+/// The error of a body that ends with `error`.
+fn end(error: BoxError) -> BoxError {
+    if is_own(&error) {
+        error
+    } else if is_malformed(&error) {
+        MALFORMED.into()
     } else {
-        BROKE_OFF
+        BROKE_OFF.into()
     }
 }
 
@@ -79,9 +84,7 @@ where
         let this = self.project();
         if let Poll::Ready(frame) = this.body.poll_frame(cx) {
             *this.timer = None;
-            return Poll::Ready(
-                frame.map(|frame| frame.map_err(|error| end(&error.into()).into())),
-            );
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| end(error.into()))));
         }
         let timer = this
             .timer

@@ -140,22 +140,22 @@ where
 
     fn call(&self, request: Request<Received>) -> Self::Future {
         let wording = Wording::of(self.refuse.clone(), &request);
-        let as_it_is = |state| Guarded {
+        let as_it_is = |state, wording| Guarded {
             state,
-            wording: wording.clone(),
+            wording: Some(wording),
             open: Arc::clone(&self.open),
         };
-        let refused = |refusal| {
+        let refused = |refusal, wording| {
             self.open.asked();
-            as_it_is(State::Refused { refusal })
+            as_it_is(State::Refused { refusal }, wording)
         };
         let uri = request.uri().path_and_query();
         if uri.is_some_and(|uri| uri.as_str().len() > self.calls.uri) {
-            return refused(Refusal::UriTooLong);
+            return refused(Refusal::UriTooLong, wording);
         }
         let asked = match grpc_timeout::asked(request.headers()) {
             Ok(asked) => asked,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(refusal, wording),
         };
         let is_watch = R::TRANSPORT == Transport::Grpc && request.uri().path() == WATCH;
         let longest = match is_watch {
@@ -165,11 +165,11 @@ where
         let begun = Instant::from_std(wording.call().begun());
         let until = Until::new(begun, longest, asked);
         if until.has_passed() {
-            return refused(Refusal::DeadlinePassed);
+            return refused(Refusal::DeadlinePassed, wording);
         }
         let Some(slot) = Slot::take(&self.calls, &self.open, (until.end, is_watch)) else {
             wording.call().held(Limit::Calls);
-            return refused(Refusal::Overloaded);
+            return refused(Refusal::Overloaded, wording);
         };
         let mut request = RequestBody::count(request, wording.call(), &self.calls.intake);
         if let Some(peer) = wording.call().peer() {
@@ -179,12 +179,11 @@ where
         match contained(wording.call(), || {
             called::call(self.service.clone(), request)
         }) {
-            Ok(call) => as_it_is(State::Running {
-                call,
-                until,
-                slot: Some(slot),
-            }),
-            Err(refusal) => refused(refusal),
+            Ok(call) => {
+                let slot = Some(slot);
+                as_it_is(State::Running { call, until, slot }, wording)
+            }
+            Err(refusal) => refused(refusal, wording),
         }
     }
 }
@@ -224,7 +223,8 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         state: State<S>,
-        wording: Wording<R>,
+        // None once the answer has it.
+        wording: Option<Wording<R>>,
         open: Arc<Open>,
     }
 }
@@ -255,29 +255,32 @@ where
     type Output = Result<Response<Pieces<GuardedBody<B, R>>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const ONCE: &str = "it is polled to its end once";
         let mut this = self.project();
+        let wording = this.wording.as_ref().expect(ONCE);
         let refusal = match this.state.as_mut().project() {
             StateProjection::Refused { refusal } => *refusal,
             StateProjection::Running { call, until, slot } => {
-                match contained(this.wording.call(), || call.poll(cx)) {
+                match contained(wording.call(), || call.poll(cx)) {
                     Err(refusal) => refusal,
                     // The service may never have waited, and the timer was never asked.
                     Ok(Poll::Ready(_)) if until.has_passed() => Refusal::DeadlinePassed,
-                    Ok(Poll::Ready(Err(error))) => failed(error, this.wording.call()),
+                    Ok(Poll::Ready(Err(error))) => failed(error, wording.call()),
                     Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
-                        this.wording.call().held(Limit::Answers);
+                        wording.call().held(Limit::Answers);
                         Refusal::Overloaded
                     }
                     Ok(Poll::Ready(Ok(response))) => {
                         let length = length(&response);
                         let ends = Guarding {
-                            slot: slot.take().expect("it is polled to its end once"),
+                            slot: slot.take().expect(ONCE),
                             length,
                             end: until.end,
                             stream_end: until.stream_end,
                         };
                         let open = Arc::clone(this.open);
-                        let answer = EndingBody::answer(response, this.wording.clone(), ends);
+                        let answer =
+                            EndingBody::answer(response, this.wording.take().expect(ONCE), ends);
                         return Poll::Ready(Ok(answer.map(|body| Pieces::new(body, length, open))));
                     }
                     Ok(Poll::Pending) => {
@@ -289,7 +292,7 @@ where
         };
         // The work behind the call stops here: its future is dropped.
         this.state.set(State::Refused { refusal });
-        let answer = EndingBody::refusal(this.wording, refusal);
+        let answer = EndingBody::refusal(&this.wording.take().expect(ONCE), refusal);
         let open = Arc::clone(this.open);
         Poll::Ready(Ok(answer.map(|body| Pieces::new(body, 0, open))))
     }

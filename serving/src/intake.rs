@@ -156,6 +156,15 @@ fn cut_off() -> Status {
     Status::internal(WrongMessage::CutOff.to_string())
 }
 
+/// Returns true if `error` is what [`RequestBody`] says itself, and no transport.
+pub(crate) fn is_own(error: &BoxError) -> bool {
+    let is_cut_off = |status: &Status| status.message() == WrongMessage::CutOff.to_string();
+    match error.downcast_ref::<Status>() {
+        Some(status) => is_cut_off(status),
+        None => error.to_string() == FULL,
+    }
+}
+
 /// Whether a body broke off because it is not written as HTTP/1 has it, which its sender can be told.
 pub(crate) fn is_malformed(error: &BoxError) -> bool {
     let mut causes = causes(error.as_ref()).filter_map(|cause| cause.downcast_ref::<io::Error>());

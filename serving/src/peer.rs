@@ -46,8 +46,10 @@ impl Tls {
             let own = self.certificates.as_ref().and_then(|chain| chain.first());
             let own = own.and_then(|own| webpki::EndEntityCert::try_from(own).ok());
             let Some(own) = own else { return Vec::new() };
-            let names = own.valid_dns_names().chain(own.valid_uri_names());
-            names.map(str::to_owned).collect()
+            // A wildcard is no caller's name, and what has no scheme is no URI.
+            let names = own.valid_dns_names().filter(|name| !name.starts_with('*'));
+            let uris = own.valid_uri_names().filter(|uri| uri.contains(':'));
+            names.chain(uris).map(str::to_owned).collect()
         })
     }
 }

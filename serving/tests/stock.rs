@@ -168,7 +168,14 @@ async fn a_body_that_pauses_holds_its_handler_no_longer_than_the_limit() {
     let mut stock = Stock::start(Tonic, limits.clone()).await;
     let mut client = Client::connect(stock.address).await;
     let answer = client.send("/echo", &[GRPC, BEARER], HALF, false).await;
-    assert!(Answer::read(answer.unwrap()).await.body.is_empty());
+    let answer = Answer::read(answer.unwrap()).await;
+    answer.ended(Code::Cancelled, false);
+    assert!(answer.body.is_empty());
+    // A message that ends within itself is another fault.
+    let answer = client.send("/echo", &[GRPC, BEARER], HALF, true).await;
+    Answer::read(answer.unwrap())
+        .await
+        .ended(Code::InvalidArgument, false);
     stock.alive(0).await;
     stock.stop().await;
 

@@ -45,6 +45,9 @@ impl AuthorizationArgs {
     pub fn start(&self, bind: IpAddr, tls: Option<&Tls>) -> anyhow::Result<Authorization> {
         let names = self.auth_client_name.iter().map(|name| name.trim());
         let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+        if names.is_empty() && !self.auth_client_name.is_empty() {
+            bail!("--auth-client-name holds no name; write DNS names or URIs, separated by commas");
+        }
         if !names.is_empty() && !tls.is_some_and(Tls::verifies_clients) {
             bail!(
                 "--auth-client-name without --tls-client-ca: no certificate of a client would be asked for; give the \

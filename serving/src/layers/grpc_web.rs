@@ -2,7 +2,8 @@
 //! (PROTOCOL-WEB.md). tonic-web translates; this layer lets pass what is gRPC already, at the cost of a look at its
 //! content type, and adds what tonic-web leaves out:
 //! - media types are the same in any case, and may have parameters (RFC 9110 §8.3.1);
-//! - gRPC itself over HTTP/1.1 has no trailers to end with: it is answered 415 before any of it is read;
+//! - what is neither is answered 415, or 405 for another method than POST, before any of it is read: a form that a
+//!   page of another site sends, and gRPC itself over HTTP/1.1, which has no trailers to end with;
 //! - a body must not pause for too long: a page sends all of its request at once.
 //!
 //! CORS is a layer of its own, outside of this one.
@@ -30,6 +31,7 @@
 //! #     ("application/grpc-web+proto", 200, "grpc-status:0"),
 //! #     ("Application/grpc-web; charset=utf-8", 200, "grpc-status:0"),
 //! #     ("application/grpc", 415, "grpc-status: 12"),
+//! #     ("text/plain", 415, "grpc-status: 12"),
 //! # ] {
 //! #     let mut peer = tokio::net::TcpStream::connect(address).await?;
 //! #     let head = format!(
@@ -75,7 +77,7 @@ use crate::{
     body::Unpaused,
     context::CallContext,
     service::BoxError,
-    status_mapping::{Reject, Rejection, is_grpc},
+    status_mapping::{Head, Reject, Rejection, is_grpc},
 };
 
 /// Translates gRPC-Web for a gRPC service, and says what is neither in the words of one protocol.
@@ -171,9 +173,15 @@ where
             request.headers_mut().insert(CONTENT_TYPE, form);
             return Either::Right(Either::Left(self.browser(request)));
         }
-        if is_grpc && request.version() < Version::HTTP_2 {
+        let rejection = if !is_grpc {
+            Head::of(&request).err()
+        } else if request.version() < Version::HTTP_2 {
             let sent = "application/grpc over HTTP/1.1 and not HTTP/2".to_owned();
-            let rejection = Rejection::UnsupportedMediaType { sent };
+            Some(Rejection::UnsupportedMediaType { sent })
+        } else {
+            None
+        };
+        if let Some(rejection) = rejection {
             let call = CallContext::of(request.extensions());
             let answer = self.layer.words.answer(&rejection, &call);
             let answer = answer.map(|body| EitherBody::Right(Body::new(body)));
@@ -185,9 +193,9 @@ where
 }
 
 impl<S, W> GrpcWeb<S, W> {
-    /// The answer to a page. It has a clone of the service, which may have to become ready.
+    /// The answer to a page.
     fn browser<A, C>(
-        &self,
+        &mut self,
         request: Request<A>,
     ) -> BoxFuture<'static, Result<Answer<C>, Infallible>>
     where
@@ -205,7 +213,10 @@ impl<S, W> GrpcWeb<S, W> {
             + 'static,
     {
         let request = Unpaused::request(request, self.layer.body_pause).map(Body::new);
-        let web = tonic_web::GrpcWebLayer::new().layer(self.grpc.clone());
+        // The one that is ready is called, and a clone stays.
+        let clone = self.grpc.clone();
+        let ready = std::mem::replace(&mut self.grpc, clone);
+        let web = tonic_web::GrpcWebLayer::new().layer(ready);
         let answer = tower::ServiceExt::oneshot(web, request);
         Box::pin(answer.map_ok(|answer| answer.map(EitherBody::Right)))
     }

@@ -3,8 +3,8 @@
 //! the call is refused with RESOURCE_EXHAUSTED or 503, whatever its handler makes of the body's error. Neither tonic
 //! nor axum has one.
 //!
-//! What has come of a message counts until the handler asks for more after its end, and no longer than its call: a
-//! stream of gRPC may be longer than the limit, if each of its messages fits. Of any other request, and of base64,
+//! What has come of a message counts until the handler asks for more after its end, or drops the body: a stream of
+//! gRPC may be longer than the limit, if each of its messages fits. What a handler has collected it holds by itself. Of any other request, and of base64,
 //! where it cannot be told how messages are cut, the whole counts. The first 4 KiB of each are free: with a [limit on
 //! calls](super::ConcurrencyLimitLayer) they bound themselves.
 //!

@@ -13,12 +13,14 @@ use super::{
     RequestMemoryLayer, ResponseMemoryLayer, TelemetryLayer,
 };
 use crate::{
+    args::YEAR,
     authorization::{Authorization, AuthorizationLayer},
     cors::Origins,
     cross_site::CrossSiteGate,
     gate::GateLayer,
-    hosts::{HostGate, Hosts},
+    hosts::HostGate,
     limits::Limits,
+    operations::WATCH,
     refusal::Refuse,
 };
 
@@ -55,8 +57,8 @@ pub type Layers<R> = ServiceBuilder<
 >;
 
 /// Every layer that a whole server needs, in the right order, within `limits` and in the `words` of its transport.
-/// Calls are counted by `telemetry`, let in by `authorization` and for `hosts` alone, and streams end when `stop` is
-/// cancelled: stop the server by the same token. Around a gRPC service
+/// Calls are counted by `telemetry`, let in by `authorization`, for the hosts of `origins` alone and from no page but
+/// its own and those named there, and streams end when `stop` is cancelled: stop the server by the same token. Around a gRPC service
 /// [`StatusMappingLayer`](crate::status_mapping::StatusMappingLayer) belongs inside of them.
 ///
 /// From the outside in: telemetry, so that what the others refuse is counted; panics, so that theirs are contained,
@@ -65,33 +67,29 @@ pub type Layers<R> = ServiceBuilder<
 /// the service the pause of its body, of which it has to be told.
 ///
 /// The examples `stock_tonic` and `stock_axum` show it on stock servers. A [listener](crate::server) does all of it
-/// itself but for authorisation and the pause, and more: the limits that belong to connections.
+/// itself but for authorisation and the pause, and more: limits of connections, and of paths.
 pub fn stack<R: Refuse>(
     words: R,
     limits: &Limits,
     telemetry: TelemetryLayer,
-    hosts: Hosts,
+    origins: Origins,
     authorization: Authorization,
     stop: CancellationToken,
 ) -> Layers<R> {
-    let origins = Arc::new(Origins {
-        hosts: hosts.clone(),
-        ..Origins::default()
-    });
     let gates = (
-        HostGate::new(hosts, words.clone()),
-        CrossSiteGate::new(origins, words.clone()),
+        HostGate::new(origins.hosts.clone(), words.clone()),
+        CrossSiteGate::new(Arc::new(origins), words.clone()),
     );
+    let (call, stream) = (limits.longest_call, limits.longest_stream);
+    let deadline = DeadlineLayer::new(words.clone(), call, stream);
+    // It has no end of its own.
+    let deadline = deadline.route(WATCH, YEAR, YEAR);
     ServiceBuilder::new()
         .layer(telemetry)
         .layer(CatchPanicLayer::new(words.clone()))
         .layer(GateLayer(gates))
         .layer(AuthorizationLayer::new(authorization, words.clone()))
-        .layer(DeadlineLayer::new(
-            words.clone(),
-            limits.longest_call,
-            limits.longest_stream,
-        ))
+        .layer(deadline)
         .layer(DrainLayer::new(words.clone(), stop))
         .layer(ConcurrencyLimitLayer::new(words.clone(), limits.calls))
         .layer(RequestMemoryLayer::new(words.clone(), limits.intake))

@@ -9,7 +9,8 @@
 //! - **Traces**: with the feature `otlp`, a span for each call of a trace that is sampled, a child of the caller's
 //!   `traceparent`.
 //!
-//! It stands outside of all other layers, so that what they refuse is counted, too.
+//! It stands outside of all other layers, so that what they refuse is counted, too. On a listener, which has named the
+//! call already, it counts alone.
 //!
 //! On tonic's server:
 //!
@@ -113,13 +114,12 @@ use http_body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
-#[cfg(doc)]
-use crate::CallContext;
 use crate::{
+    context::CallContext,
     service::BoxError,
     telemetry::{
         Telemetry,
-        call::{Line, Tracing, WatchedBody, WatchedCall, Watcher, watch},
+        call::{Call, Line, Tracing, WatchedBody, WatchedCall, Watcher, watch},
         codes::Transport,
         metrics,
     },
@@ -132,7 +132,8 @@ pub struct TelemetryLayer {
 }
 
 impl TelemetryLayer {
-    /// For the calls over `transport` of the server that is called `server` in metrics. `routes` are those that are
+    /// For the calls over `transport` of the server that is called `server` in metrics, a name of its own among those
+    /// that share them; two layers of one transport need [`Metrics`](metrics::Metrics) of their own. `routes` are those that are
     /// counted by name: paths, with parameters as axum has them, such as `/v1/orders/{id}`. All others are counted
     /// as one, as strangers could make any number of them.
     pub fn new<I>(
@@ -146,7 +147,7 @@ impl TelemetryLayer {
     {
         let routes = routes.into_iter().map(Into::into).collect();
         let calls = Arc::new(metrics::Calls::new(transport, routes));
-        let listener = Arc::new(metrics::Listener::new(server));
+        let listener = Arc::new(metrics::Listener::of_layer(server));
         if let Some(metrics) = &telemetry.metrics {
             metrics.add(&calls);
             metrics.add_listener(&listener);
@@ -200,8 +201,11 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        watch(&self.line, None, request, |request| {
-            self.service.call(request)
-        })
+        let known = CallContext::of(request.extensions());
+        let peer = known.peer().cloned();
+        // A listener has named it.
+        let known = known.request_id().is_some().then_some(known);
+        let call = Call::begin(&self.line, known, peer, &request);
+        watch(call, request, |request| self.service.call(request))
     }
 }

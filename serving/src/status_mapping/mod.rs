@@ -249,7 +249,7 @@ where
 }
 
 /// The headers of a call, as far as they are about its messages.
-struct Head {
+pub(crate) struct Head {
     /// A message may be compressed.
     is_encoded: bool,
     /// By gzip.
@@ -258,7 +258,7 @@ struct Head {
 
 impl Head {
     /// Few headers are compared faster than two names are hashed.
-    fn of<B>(request: &Request<B>) -> Result<Self, Rejection> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Self, Rejection> {
         static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
         let (mut kind, mut encoding) = (None, None);
         for (name, value) in request.headers() {

@@ -117,26 +117,27 @@ where
             let future = self.service.call(request);
             return WatchedCall { future, call: None };
         };
-        watch(line, peer, request, |request| self.service.call(request))
+        let call = Call::begin(line, None, peer, &request);
+        watch(call, request, |request| self.service.call(request))
     }
 }
 
-/// Watches the call that `request` makes of a service.
+/// Watches `call`, which `request` makes of a service.
 pub(crate) fn watch<B, F>(
-    line: &Arc<Line>,
-    peer: Option<Peer>,
+    call: Call,
     mut request: Request<B>,
     service: impl FnOnce(Request<B>) -> F,
 ) -> WatchedCall<F> {
-    let call = Call::begin(line, peer, &request);
+    let call = Box::new(call);
     request.extensions_mut().insert(call.context.clone());
     let call = Some(call);
     let future = within(&call, || service(request));
     WatchedCall { future, call }
 }
 
-/// A call from its head to the last byte of its answer, or to wherever it was dropped.
-struct Call {
+/// A call from its head to the last byte of its answer, or to wherever it was dropped. It is boxed, for it is moved
+/// often.
+pub(crate) struct Call {
     line: Arc<Line>,
     context: CallContext,
     path: usize,
@@ -163,7 +164,7 @@ struct Shown {
 }
 
 /// Does `work` for `call`, in its span where it has one.
-fn within<T>(call: &Option<Call>, work: impl FnOnce() -> T) -> T {
+fn within<T>(call: &Option<Box<Call>>, work: impl FnOnce() -> T) -> T {
     let shown = call.as_ref().and_then(|call| call.shown.as_ref());
     match shown {
         None => work(),
@@ -172,7 +173,13 @@ fn within<T>(call: &Option<Call>, work: impl FnOnce() -> T) -> T {
 }
 
 impl Call {
-    fn begin<B>(line: &Arc<Line>, peer: Option<Peer>, request: &Request<B>) -> Self {
+    /// That of `request`, which is `known` already where somebody outside has named it.
+    pub(crate) fn begin<B>(
+        line: &Arc<Line>,
+        known: Option<CallContext>,
+        peer: Option<Peer>,
+        request: &Request<B>,
+    ) -> Self {
         let Line { transport, watcher } = &**line;
         let path = transport.place(request.uri().path());
         transport.begin(watcher.shard(), path);
@@ -204,7 +211,9 @@ impl Call {
         });
         Self {
             line: Arc::clone(line),
-            context: CallContext::begin(Some(watcher), Some(Names { id, trace }), peer),
+            context: known.unwrap_or_else(|| {
+                CallContext::begin(Some(watcher), Some(Names { id, trace }), peer)
+            }),
             path,
             told: false,
             head: request.method() == Method::HEAD,
@@ -234,6 +243,12 @@ impl Call {
         if kind == Transport::Rest || self.code.is_some() || names_something {
             self.tell(response.headers_mut());
         }
+    }
+
+    /// Notes that there is no answer, but an error of the service.
+    fn failed(&mut self) {
+        self.code = Some(self.line.transport.transport.broken(None));
+        self.whole = true;
     }
 
     /// Puts the id into an answer.
@@ -355,7 +370,7 @@ pin_project_lite::pin_project! {
     pub struct WatchedCall<F> {
         #[pin]
         future: F,
-        call: Option<Call>,
+        call: Option<Box<Call>>,
     }
 }
 
@@ -368,10 +383,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut response = ready!(within(this.call, || this.future.poll(cx)))?;
+        let mut answer = ready!(within(this.call, || this.future.poll(cx)));
         if let Some(call) = this.call {
-            call.answered(&mut response);
+            match &mut answer {
+                Ok(response) => call.answered(response),
+                Err(_) => call.failed(),
+            }
         }
+        let response = answer?;
         let call = this.call.take();
         Poll::Ready(Ok(response.map(|body| WatchedBody { body, call })))
     }
@@ -382,7 +401,7 @@ pin_project_lite::pin_project! {
     pub struct WatchedBody<B> {
         #[pin]
         body: B,
-        call: Option<Call>,
+        call: Option<Box<Call>>,
     }
 }
 

@@ -135,15 +135,20 @@ impl Snapshot {
         Ok(())
     }
 
+    fn with_connections(&self) -> impl Iterator<Item = &Arc<Listener>> {
+        let listeners = self.listeners.iter();
+        listeners.filter(|listener| listener.has_connections)
+    }
+
     fn opened(&self, mut to: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        self.listeners.iter().try_for_each(|listener| {
+        self.with_connections().try_for_each(|listener| {
             let labels = [("listener", listener.name)];
             counter(&mut to, labels, listener.opened.load(Relaxed))
         })
     }
 
     fn open(&self, mut to: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        self.listeners.iter().try_for_each(|listener| {
+        self.with_connections().try_for_each(|listener| {
             let closed = listener.closed.load(Relaxed);
             let open = listener.opened.load(Relaxed).saturating_sub(closed);
             to.encode_family(&[("listener", listener.name)])?

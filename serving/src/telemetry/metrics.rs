@@ -194,6 +194,8 @@ impl Limit {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) name: &'static str,
+    /// False for a layer, which sees calls alone.
+    pub(crate) has_connections: bool,
     pub(crate) opened: AtomicU64,
     pub(crate) closed: AtomicU64,
     limits: [AtomicU64; Limit::ALL.len()],
@@ -203,9 +205,18 @@ impl Listener {
     pub(crate) fn new(name: &'static str) -> Self {
         Self {
             name,
+            has_connections: true,
             opened: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             limits: [const { AtomicU64::new(0) }; Limit::ALL.len()],
+        }
+    }
+
+    /// For the calls of a server whose connections are another's.
+    pub(crate) fn of_layer(name: &'static str) -> Self {
+        Self {
+            has_connections: false,
+            ..Self::new(name)
         }
     }
 
