@@ -90,7 +90,7 @@ where
             .timer
             .get_or_insert_with(|| Box::pin(sleep(*this.limit)));
         ready!(timer.as_mut().poll(cx));
-        this.call.held(Limit::BodyPause);
+        this.call.hit(Limit::BodyPause);
         Poll::Ready(Some(Err(PAUSED.into())))
     }
 

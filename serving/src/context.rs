@@ -1,4 +1,4 @@
-//! What is known of a call to everything that stands around it and in it: one extension of its request.
+//! The state of one call that its layers and its handler share: an extension of its request.
 
 use std::{
     convert::Infallible,
@@ -17,8 +17,8 @@ use crate::{
     telemetry::{call::Watcher, metrics::Limit, request_id::Id, trace_context::TraceContext},
 };
 
-/// What the layers around one call share, among the extensions of its request. Clones share it. Where neither a
-/// listener nor a layer of telemetry stands around the call it is empty.
+/// State shared by the layers around one call and its handler, an extension of its request. Clones share it. It is
+/// empty where neither a listener nor a [`TelemetryLayer`](crate::layers::TelemetryLayer) stands around the call.
 ///
 /// A handler of axum takes it as an argument; one of gRPC asks for it by [`CallContext::of`].
 ///
@@ -55,7 +55,7 @@ pub(crate) struct Names {
     pub(crate) trace: Option<TraceContext>,
 }
 
-/// What was found out about a call while it went on.
+/// Findings about a call while it goes on.
 #[derive(Debug, Default)]
 struct Findings {
     /// The caller went before the request was whole.
@@ -67,7 +67,7 @@ struct Findings {
 }
 
 impl CallContext {
-    /// That of a call which begins now.
+    /// The context of a call that begins now.
     pub(crate) fn begin(
         watcher: Option<&Arc<Watcher>>,
         names: Option<Names>,
@@ -82,7 +82,7 @@ impl CallContext {
         })))
     }
 
-    /// That of `request`, which gets one if it has none.
+    /// The context of `request`, which gets one if it has none.
     pub(crate) fn of_or_begun<B>(request: &mut Request<B>) -> Self {
         match request.extensions().get::<Self>() {
             Some(known) => known.clone(),
@@ -94,7 +94,7 @@ impl CallContext {
         }
     }
 
-    /// That of the request with `extensions`.
+    /// The context of the request with `extensions`.
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
@@ -130,7 +130,7 @@ impl CallContext {
     }
 
     /// Notes that the call ran into `limit`.
-    pub(crate) fn held(&self, limit: Limit) {
+    pub(crate) fn hit(&self, limit: Limit) {
         let call = self.0.as_ref();
         if let Some(watcher) = call.and_then(|call| call.watcher.as_ref()) {
             watcher.listener.hit(limit);

@@ -168,7 +168,7 @@ where
             return refused(Refusal::DeadlinePassed, wording);
         }
         let Some(slot) = Slot::take(&self.calls, &self.open, (until.end, is_watch)) else {
-            wording.call().held(Limit::Calls);
+            wording.call().hit(Limit::Calls);
             return refused(Refusal::Overloaded, wording);
         };
         let mut request = RequestBody::count(request, wording.call(), &self.calls.intake);
@@ -267,7 +267,7 @@ where
                     Ok(Poll::Ready(_)) if until.has_passed() => Refusal::DeadlinePassed,
                     Ok(Poll::Ready(Err(error))) => failed(error, wording.call()),
                     Ok(Poll::Ready(Ok(response))) if !this.open.has_room(length(&response)) => {
-                        wording.call().held(Limit::Answers);
+                        wording.call().hit(Limit::Answers);
                         Refusal::Overloaded
                     }
                     Ok(Poll::Ready(Ok(response))) => {
@@ -329,7 +329,7 @@ impl Ends for Guarding {
         if length <= self.length || self.slot.connection.has_room(length) {
             return Ok(());
         }
-        call.held(Limit::Answers);
+        call.hit(Limit::Answers);
         Err(Refusal::Overloaded)
     }
 }

@@ -136,7 +136,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for RequestBody<B> {
         this.framing.follow(data);
         if !this.held.hold(counted(open + data.len())) {
             this.call.no_room();
-            this.call.held(Limit::Intake);
+            this.call.hit(Limit::Intake);
             return Poll::Ready(Some(Err(FULL.into())));
         }
         Poll::Ready(Some(Ok(frame)))

@@ -200,8 +200,8 @@ impl<R: Refuse> Wording<R> {
 
     fn count(&self, refusal: Refusal) {
         match refusal {
-            Refusal::DeadlinePassed => self.call.held(Limit::Deadline),
-            Refusal::UriTooLong => self.call.held(Limit::Uri),
+            Refusal::DeadlinePassed => self.call.hit(Limit::Deadline),
+            Refusal::UriTooLong => self.call.hit(Limit::Uri),
             // Counted where it is known what there is too much of.
             Refusal::Overloaded => {}
             Refusal::MalformedDeadline

@@ -170,7 +170,7 @@ where
             },
             Err(_) => {
                 let wording = Wording::of(self.words.clone(), &request);
-                wording.call().held(Limit::Calls);
+                wording.call().hit(Limit::Calls);
                 Call::Refused { wording }
             }
         };

@@ -141,7 +141,7 @@ impl Held {
         let Budget { held, most } = &*self.budget;
         if bytes > 0 && held.fetch_add(bytes, Relaxed) >= *most {
             held.fetch_sub(bytes, Relaxed);
-            call.held(Limit::Answers);
+            call.hit(Limit::Answers);
             return Err(Refusal::Overloaded);
         }
         self.bytes += bytes;

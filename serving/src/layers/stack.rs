@@ -27,7 +27,7 @@ use crate::{
 /// The checks of a request's host and of the page that it comes from.
 type Gates<R> = GateLayer<(HostGate<R>, CrossSiteGate<R>)>;
 
-/// What [`stack`] makes, the outermost layer last.
+/// The layers of [`stack`], the outermost last.
 pub type Layers<R> = ServiceBuilder<
     Stack<
         BodyIdleTimeoutLayer,

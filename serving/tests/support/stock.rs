@@ -40,7 +40,9 @@ impl Stock {
         let count = Arc::new(count);
         let (release, stop) = (CancellationToken::new(), CancellationToken::new());
         let released = release.clone();
-        let router = Router::new().fallback(async move |request: Request| {
+        let (_, health) = tonic_health::server::health_reporter();
+        let router = Router::new().route_service("/grpc.health.v1.Health/{method}", health);
+        let router = router.fallback(async move |request: Request| {
             server::answer(request, Work::begin(&count), released).await
         });
         let tokens = Tokens::new(&format!("backend {TOKEN}")).expect("it is a token");
