@@ -24,16 +24,18 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use http::{Request, Response, StatusCode, header::AUTHORIZATION, uri::PathAndQuery};
 use serving::{
-    CancellationToken, Peer,
+    CallContext, CancellationToken, Peer,
     connection::Protocol::{self, Either, Http2},
     drain::ServeError,
     grpc::WithOperations,
+    layers::TelemetryLayer,
     limits::Limits,
     operations::{self, Health},
     refusal::{GrpcStatus, PlainText, Refuse},
     server::Listener,
     service::{BoxError, HttpService},
     status_mapping::StatusMappingLayer,
+    telemetry::{Telemetry, codes::Transport},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tonic::{
@@ -451,6 +453,27 @@ async fn a_grpc_handler_learns_who_calls() {
     let (remote, rest) = answer.split_once(' ').unwrap();
     assert!(remote.starts_with("127.0.0.1:"), "{answer}");
     assert_eq!(rest, format!("{local} 0"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_has_one_name_and_one_peer_however_many_layers_stand_around_it() {
+    let handler = async |call: CallContext, request: AxumRequest| {
+        let peer = Peer::of(request.extensions()).expect("a listener knows it");
+        format!(
+            "{:?} {}",
+            call.request_id().unwrap(),
+            peer.local().is_some()
+        )
+    };
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "inside", Transport::Rest, ["/"]);
+    let router = Router::new().route("/", get(handler)).layer(telemetry);
+    let running = Running::rest(router).await;
+    let answer = running.get("/", "").await;
+    let (_, id) = answer.split_once("x-request-id: ").expect("it is told");
+    let id = &id[..16];
+    // The local address is the listener's alone to know.
+    assert!(answer.ends_with(&format!("\"{id}\" true")), "{answer}");
     running.stop().await;
 }
 
