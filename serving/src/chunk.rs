@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{intake::counted, limits::Limits, telemetry::metrics::locked};
+use crate::{budget::counted, limits::Limits, telemetry::metrics::locked};
 
 /// A piece that is there when so many turns have begun since it was made is there for the time of all
 /// but the first of them at least.

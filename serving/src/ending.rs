@@ -220,8 +220,9 @@ impl<B, R: Refuse, E> EndingBody<B, R, E> {
 pin_project_lite::pin_project! {
     /// An answer to come.
     pub struct Ending<F, R, E> {
+        // None once the call is refused.
         #[pin]
-        answer: F,
+        answer: Option<F>,
         // None once it is the body's.
         watched: Option<(Wording<R>, E)>,
     }
@@ -230,8 +231,10 @@ pin_project_lite::pin_project! {
 impl<F, R, E> Ending<F, R, E> {
     /// `answer`, which ends as `ends` and the protocol of `wording` have it.
     pub(crate) fn new(answer: F, wording: Wording<R>, ends: E) -> Self {
-        let watched = Some((wording, ends));
-        Self { answer, watched }
+        Self {
+            answer: Some(answer),
+            watched: Some((wording, ends)),
+        }
     }
 }
 
@@ -245,12 +248,24 @@ where
     type Output = Result<Response<EndingBody<B, R, E>>, X>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.answer.poll(cx))?;
-        let watched = this.watched.take();
-        let (wording, mut ends) = watched.expect("it is polled to its end once");
-        Poll::Ready(Ok(match ends.answered(wording.call(), length(&response)) {
-            Ok(()) => EndingBody::answer(response, wording, ends),
+        const ONCE: &str = "it is polled to its end once";
+        let mut this = self.project();
+        let answer = this.answer.as_mut().as_pin_mut().expect(ONCE);
+        let (wording, ends) = this.watched.as_mut().expect(ONCE);
+        let polled = ends.polled(wording.call(), || answer.poll(cx));
+        let response = match polled {
+            Ok(answer) => Ok(ready!(answer)?),
+            Err(refusal) => Err(refusal),
+        };
+        let (wording, mut ends) = this.watched.take().expect(ONCE);
+        let answered = response.and_then(|response| {
+            ends.answered(wording.call(), length(&response))?;
+            Ok(response)
+        });
+        // Whatever work is left behind the call stops here.
+        this.answer.set(None);
+        Poll::Ready(Ok(match answered {
+            Ok(response) => EndingBody::answer(response, wording, ends),
             Err(refusal) => EndingBody::refusal(&wording, refusal),
         }))
     }

@@ -20,13 +20,14 @@ use tower::{Service, load_shed::error::Overloaded};
 
 use crate::{
     Body as Incoming, args,
+    budget::Budget,
     called::{self, Called},
     chunk::{Account, Bounded, Open},
     client::causes,
     context::CallContext,
     ending::{EndingBody, Ends, Until, Wait, length},
     grpc_timeout,
-    intake::{Intake, RequestBody},
+    intake::{RequestBody, fits},
     layers::catch_panic::caught,
     limits::Limits,
     operations::WATCH,
@@ -44,7 +45,7 @@ pub(crate) struct Calls {
     uri: usize,
     longest: Duration,
     longest_stream: Duration,
-    intake: Arc<Intake>,
+    intake: Arc<Budget>,
     /// Cancelled when the listener has closed: streams end then.
     closing: CancellationToken,
 }
@@ -56,7 +57,7 @@ impl Calls {
             uri: limits.uri,
             longest: limits.longest_call,
             longest_stream: limits.longest_stream,
-            intake: Arc::new(Intake::new(limits.intake)),
+            intake: Arc::new(Budget::new(limits.intake)),
             closing,
         }
     }
@@ -209,9 +210,7 @@ fn failed(error: impl Into<BoxError>, call: &CallContext) -> Refusal {
 /// Asks the service, and says why it must not go on if so: it panicked, or its request does not fit.
 fn contained<T>(call: &CallContext, poll: impl FnOnce() -> T) -> Result<T, Refusal> {
     let polled = caught(poll)?;
-    if call.has_no_room() {
-        return Err(Refusal::Overloaded);
-    }
+    fits(call)?;
     Ok(polled)
 }
 

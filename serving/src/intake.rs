@@ -5,10 +5,7 @@
 use std::{
     io::{self, ErrorKind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,35 +15,18 @@ use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
 use crate::{
+    budget::{Budget, Held, counted},
     client::causes,
     context::CallContext,
     grpc::{MEDIA_TYPE, begins},
+    refusal::Refusal,
     service::BoxError,
     telemetry::metrics::Limit,
     unpacked::WrongMessage,
 };
 
-/// The bytes of a message that are not counted: with the cap on calls, they bound themselves.
-const FREE: usize = 4 * 1024;
-
 /// How a body says so that found no room. The call is refused as one too many, whatever becomes of this.
 pub const FULL: &str = "the requests on their way in hold too much memory";
-
-/// The bytes that are held, by all requests of one listener.
-#[derive(Debug)]
-pub(crate) struct Intake {
-    held: AtomicUsize,
-    most: usize,
-}
-
-impl Intake {
-    pub(crate) fn new(most: usize) -> Self {
-        Self {
-            held: AtomicUsize::new(0),
-            most,
-        }
-    }
-}
 
 pin_project_lite::pin_project! {
     /// The body of a request as it comes in. It fails when the requests that share its bound hold too much.
@@ -67,7 +47,7 @@ impl<B> RequestBody<B> {
     pub(crate) fn count(
         request: Request<B>,
         call: &CallContext,
-        intake: &Arc<Intake>,
+        budget: &Arc<Budget>,
     ) -> Request<Self> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.map(|kind| kind.as_bytes()).unwrap_or_default();
@@ -80,10 +60,7 @@ impl<B> RequestBody<B> {
         };
         // gRPC-Web is looked at where it is translated, by `unpacked`.
         let ends_whole = form.is_some_and(|form| !begins(form, b"-web"));
-        let held = Held {
-            intake: Arc::clone(intake),
-            bytes: 0,
-        };
+        let held = Held::none(budget);
         request.map(|body| Self {
             body,
             framing,
@@ -134,7 +111,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for RequestBody<B> {
             return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
         this.framing.follow(data);
-        if !this.held.hold(counted(open + data.len())) {
+        if !this.held.grow(counted(open + data.len())) {
             this.call.no_room();
             this.call.hit(Limit::Intake);
             return Poll::Ready(Some(Err(FULL.into())));
@@ -156,6 +133,14 @@ fn cut_off() -> Status {
     Status::internal(WrongMessage::CutOff.to_string())
 }
 
+/// The refusal of `call`, if its request found no room, whatever its service makes of that.
+pub(crate) fn fits(call: &CallContext) -> Result<(), Refusal> {
+    match call.has_no_room() {
+        true => Err(Refusal::Overloaded),
+        false => Ok(()),
+    }
+}
+
 /// Returns true if `error` is what [`RequestBody`] says itself, and no transport.
 pub(crate) fn is_own(error: &BoxError) -> bool {
     let is_cut_off = |status: &Status| status.message() == WrongMessage::CutOff.to_string();
@@ -174,11 +159,6 @@ pub(crate) fn is_malformed(error: &BoxError) -> bool {
             ErrorKind::InvalidInput | ErrorKind::InvalidData
         )
     })
-}
-
-/// What counts of `open` bytes.
-pub(crate) fn counted(open: usize) -> usize {
-    if open > FREE { open } else { 0 }
 }
 
 /// How a body is cut into messages.
@@ -243,43 +223,6 @@ impl Messages {
             }
             (self.begun, self.come) = (0, 0);
         }
-    }
-}
-
-/// What one request holds. It gives it back when it is dropped.
-#[derive(Debug)]
-struct Held {
-    intake: Arc<Intake>,
-    bytes: usize,
-}
-
-impl Held {
-    /// Holds `bytes` from now on, if there is room for them. It holds no more than that already.
-    fn hold(&mut self, bytes: usize) -> bool {
-        let more = bytes - self.bytes;
-        if more == 0 {
-            return true;
-        }
-        if self.intake.held.fetch_add(more, Relaxed) + more > self.intake.most {
-            self.intake.held.fetch_sub(more, Relaxed);
-            return false;
-        }
-        self.bytes = bytes;
-        true
-    }
-
-    /// Holds no more than `bytes` from now on.
-    fn shrink(&mut self, bytes: usize) {
-        if let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) {
-            self.intake.held.fetch_sub(less, Relaxed);
-            self.bytes = bytes;
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.shrink(0);
     }
 }
 

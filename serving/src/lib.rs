@@ -23,6 +23,7 @@ pub mod admin;
 pub mod args;
 pub mod authorization;
 pub mod body;
+mod budget;
 mod called;
 mod chunk;
 pub mod client;

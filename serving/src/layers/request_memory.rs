@@ -85,10 +85,8 @@
 //! ```
 
 use std::{
-    future::Future,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -98,9 +96,10 @@ use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 use crate::{
+    budget::Budget,
     context::CallContext,
-    ending::{EndingBody, Ends},
-    intake::{Intake, RequestBody},
+    ending::{Ending, EndingBody, Ends},
+    intake::{RequestBody, fits},
     refusal::{Refusal, Refuse, Wording},
     service::BoxError,
 };
@@ -109,15 +108,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct RequestMemoryLayer<R> {
     words: R,
-    intake: Arc<Intake>,
+    budget: Arc<Budget>,
 }
 
 impl<R: Refuse> RequestMemoryLayer<R> {
     /// For requests that hold `most_bytes` together. [`Limits::intake`](crate::limits::Limits::intake) says how many
     /// a listener here has.
     pub fn new(words: R, most_bytes: usize) -> Self {
-        let intake = Arc::new(Intake::new(most_bytes));
-        Self { words, intake }
+        let budget = Arc::new(Budget::new(most_bytes));
+        Self { words, budget }
     }
 }
 
@@ -128,7 +127,7 @@ impl<S, R: Clone> Layer<S> for RequestMemoryLayer<R> {
         RequestMemory {
             service,
             words: self.words.clone(),
-            intake: Arc::clone(&self.intake),
+            budget: Arc::clone(&self.budget),
         }
     }
 }
@@ -138,7 +137,7 @@ impl<S, R: Clone> Layer<S> for RequestMemoryLayer<R> {
 pub struct RequestMemory<S, R> {
     service: S,
     words: R,
-    intake: Arc<Intake>,
+    budget: Arc<Budget>,
 }
 
 impl<S: NamedService, R> NamedService for RequestMemory<S, R> {
@@ -151,9 +150,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
     R: Refuse,
 {
-    type Response = Response<EndingBody<B, R, Room>>;
+    type Response = Response<EndingBody<B, R, Fits>>;
     type Error = S::Error;
-    type Future = Reading<S::Future, R>;
+    type Future = Ending<S::Future, R, Fits>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(cx)
@@ -162,63 +161,18 @@ where
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let call = CallContext::of_or_begun(&mut request);
         let wording = Wording::of(self.words.clone(), &request);
-        let request = RequestBody::count(request, &call, &self.intake);
-        Reading {
-            answer: Some(self.service.call(request)),
-            wording,
-        }
+        let request = RequestBody::count(request, &call, &self.budget);
+        Ending::new(self.service.call(request), wording, Fits)
     }
 }
 
-/// The room of a request, while it is answered.
-pub struct Room;
+/// A request that is answered as long as it fits.
+pub struct Fits;
 
-impl Ends for Room {
+impl Ends for Fits {
     fn polled<T>(&mut self, call: &CallContext, poll: impl FnOnce() -> T) -> Result<T, Refusal> {
-        asked(call, poll)
-    }
-}
-
-/// Asks the service for its answer to `call`, which is refused if its request found no room.
-fn asked<T>(call: &CallContext, poll: impl FnOnce() -> T) -> Result<T, Refusal> {
-    let polled = poll();
-    match call.has_no_room() {
-        true => Err(Refusal::Overloaded),
-        false => Ok(polled),
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// An answer to come.
-    pub struct Reading<F, R> {
-        // None once its request found no room.
-        #[pin]
-        answer: Option<F>,
-        wording: Wording<R>,
-    }
-}
-
-impl<F, R, B, E> Future for Reading<F, R>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
-    R: Refuse,
-{
-    type Output = Result<Response<EndingBody<B, R, Room>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let answer = this.answer.as_mut().as_pin_mut();
-        let answer = answer.expect("it is polled to its end once");
-        Poll::Ready(match asked(this.wording.call(), || answer.poll(cx)) {
-            Ok(answer) => {
-                ready!(answer).map(|answer| EndingBody::answer(answer, this.wording.clone(), Room))
-            }
-            Err(refusal) => {
-                // The work behind the call stops here.
-                this.answer.set(None);
-                Ok(EndingBody::refusal(this.wording, refusal))
-            }
-        })
+        let polled = poll();
+        fits(call)?;
+        Ok(polled)
     }
 }

@@ -94,10 +94,7 @@
 //! ```
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -108,62 +105,13 @@ use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 use crate::{
+    budget::{Budget, Held, counted},
     context::CallContext,
     ending::{Ending, EndingBody, Ends},
-    intake::counted,
     refusal::{Refusal, Refuse, Wording},
     service::BoxError,
     telemetry::metrics::Limit,
 };
-
-/// The bytes that answers hold, and may.
-#[derive(Debug)]
-struct Budget {
-    held: AtomicUsize,
-    most: usize,
-}
-
-/// Bytes of a budget, which has them back when this is dropped.
-#[derive(Debug)]
-struct Held {
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
-impl Held {
-    fn none(budget: &Arc<Budget>) -> Self {
-        let budget = Arc::clone(budget);
-        Self { budget, bytes: 0 }
-    }
-
-    /// Holds `bytes` more, if the limit is not reached yet.
-    fn hold(&mut self, call: &CallContext, bytes: usize) -> Result<(), Refusal> {
-        let Budget { held, most } = &*self.budget;
-        if bytes > 0 && held.fetch_add(bytes, Relaxed) >= *most {
-            held.fetch_sub(bytes, Relaxed);
-            call.hit(Limit::Answers);
-            return Err(Refusal::Overloaded);
-        }
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    /// Takes `most` of them, or as many as there are.
-    fn split(&mut self, most: usize) -> Self {
-        let bytes = self.bytes.min(most);
-        self.bytes -= bytes;
-        let budget = Arc::clone(&self.budget);
-        Self { budget, bytes }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.held.fetch_sub(self.bytes, Relaxed);
-        }
-    }
-}
 
 /// Refuses and ends answers beyond a limit of memory, in the words of one protocol.
 #[derive(Clone, Debug)]
@@ -176,11 +124,7 @@ impl<R: Refuse> ResponseMemoryLayer<R> {
     /// For answers that hold `most_bytes` together. [`Limits::answers`](crate::limits::Limits::answers) says how many
     /// a listener here has.
     pub fn new(words: R, most_bytes: usize) -> Self {
-        let budget = Budget {
-            held: AtomicUsize::new(0),
-            most: most_bytes,
-        };
-        let budget = Arc::new(budget);
+        let budget = Arc::new(Budget::new(most_bytes));
         Self { words, budget }
     }
 }
@@ -235,7 +179,11 @@ pub struct Room(Held);
 
 impl Ends for Room {
     fn answered(&mut self, call: &CallContext, length: usize) -> Result<(), Refusal> {
-        self.0.hold(call, counted(length))
+        if self.0.add(counted(length)) {
+            return Ok(());
+        }
+        call.hit(Limit::Answers);
+        Err(Refusal::Overloaded)
     }
 
     fn passed(&mut self, call: &CallContext, frame: &mut Frame<Bytes>) -> Result<(), Refusal> {
@@ -244,7 +192,10 @@ impl Ends for Room {
         };
         let mut held = self.0.split(data.len());
         if counted(data.len()) > 0 {
-            held.hold(call, data.len() - held.bytes)?;
+            if !held.add(data.len() - held.bytes()) {
+                call.hit(Limit::Answers);
+                return Err(Refusal::Overloaded);
+            }
             let bytes = std::mem::take(data);
             *data = Bytes::from_owner(Counted { bytes, held });
         }
@@ -280,7 +231,7 @@ mod tests {
         // It may say how long it is, or not, and come in one piece or in several.
         for (is_told, pieces) in [(true, 1), (false, 1), (false, 3)] {
             let layer = ResponseMemoryLayer::new(PlainText, LARGE * pieces);
-            let held = || layer.budget.held.load(Relaxed);
+            let held = || layer.budget.held();
             let service = tower::service_fn(async |_: Request<()>| {
                 let body = match is_told {
                     true => Full::new(Bytes::from(vec![7; LARGE])).boxed_unsync(),
@@ -323,7 +274,7 @@ mod tests {
             let answer = answer.unwrap();
             assert_eq!(answer.status(), status);
             answer.into_body().collect().await.unwrap();
-            assert_eq!(layer.budget.held.load(Relaxed), 0);
+            assert_eq!(layer.budget.held(), 0);
         }
     }
 }

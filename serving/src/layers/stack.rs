@@ -58,8 +58,8 @@ pub type Layers<R> = ServiceBuilder<
 
 /// Every layer that a whole server needs, in the right order, within `limits` and in the `words` of its transport.
 /// Calls are counted by `telemetry`, let in by `authorization`, for the hosts of `origins` alone and from no page but
-/// its own and those named there, and streams end when `stop` is cancelled: stop the server by the same token. Around a gRPC service
-/// [`StatusMappingLayer`](crate::status_mapping::StatusMappingLayer) belongs inside of them.
+/// its own and those named there, and streams end when `stop` is cancelled: stop the server by the same token. Around
+/// a gRPC service [`StatusMappingLayer`](crate::status_mapping::StatusMappingLayer) belongs inside of them.
 ///
 /// From the outside in: telemetry, so that what the others refuse is counted; panics, so that theirs are contained,
 /// too; hosts, origins and authorisation, which decide by the head alone, before a call takes anything; deadline and
