@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let routes = ["/events", "/healthz"];
-    let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Rest, routes);
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "rest", Transport::Rest, routes);
     let origins = Origins {
         hosts: Hosts::new(&["shop.example".to_owned()]),
         ..Origins::default()

@@ -31,7 +31,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let routes = operations::paths(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    let telemetry = TelemetryLayer::new(&Telemetry::default(), "public", Transport::Grpc, routes);
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "grpc", Transport::Grpc, routes);
     let origins = Origins {
         hosts: Hosts::new(&["shop.example".to_owned()]),
         ..Origins::default()

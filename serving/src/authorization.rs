@@ -16,7 +16,8 @@
 //! | no certificate with a known name, where [names alone](Authorization::by_names) are known | 403 | PERMISSION_DENIED |
 //!
 //! The rest of the answer is worded by the [`Refuse`] of the transport. Handlers find out who calls by the
-//! extension [`Identity`]. A token is in no answer, no line of the log, and no `Debug`: the header is marked as
+//! extension [`Identity`]: `Extension(caller): Extension<Identity>` in axum, `request.extensions().get::<Identity>()`
+//! in tonic. Calls of paths that are open have none. A token is in no answer, no line of the log, and no `Debug`: the header is marked as
 //! sensitive.
 //!
 //! On tonic's own server:
@@ -175,6 +176,9 @@ impl Authorization {
 
     /// Whoever shows a verified certificate with one of `names` may call, as a DNS name or a URI of the subject's
     /// alternative names. A common name does not count.
+    ///
+    /// It needs the feature `tls`, and a server that verifies certificates: a listener or tonic's with roots for
+    /// clients. axum's own shows no certificates, and every call is refused.
     pub fn by_names<I: IntoIterator<Item: AsRef<str>>>(names: I) -> Self {
         Self::closed(None).names(names)
     }
@@ -183,7 +187,12 @@ impl Authorization {
     #[must_use]
     pub fn names<I: IntoIterator<Item: AsRef<str>>>(self, names: I) -> Self {
         let names = names.into_iter().map(|name| Identity(name.as_ref().into()));
-        self.with(|rules| rules.names.extend(names))
+        let closed = match self.rules {
+            Some(_) => self,
+            // Who may call is said now.
+            None => Self::closed(None),
+        };
+        closed.with(|rules| rules.names.extend(names))
     }
 
     fn closed(tokens: Option<Tokens>) -> Self {
@@ -198,14 +207,14 @@ impl Authorization {
         }
     }
 
-    /// Lets anybody call `path` too: exactly this one, without a query.
+    /// Lets anybody call `path` too: exactly this one, without a query. Where anybody may call, it changes nothing.
     #[must_use]
     pub fn open(self, path: impl Into<String>) -> Self {
         self.with(|rules| rules.open.push(path.into()))
     }
 
     /// Asks `permit` of each caller that is known whether it may make a call, by method and path: over gRPC,
-    /// `POST` and `/package.Service/Method`.
+    /// `POST` and `/package.Service/Method`. Where anybody may call, nobody is known, and nobody is asked.
     #[must_use]
     pub fn permit(
         self,

@@ -51,9 +51,9 @@ pub struct Origins {
     /// The port of the server's own page, on the host that the server is called by, if no stranger can have
     /// its name resolve to the server.
     pub own_port: Option<u16>,
-    /// The names that the server answers to. A listener puts in its own.
+    /// The names that the server answers to, by default all. A listener puts in its own.
     pub hosts: Hosts,
-    /// Whether the server speaks TLS. A listener knows it by itself.
+    /// True if the server speaks TLS. A listener knows it by itself.
     pub is_tls: bool,
 }
 

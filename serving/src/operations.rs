@@ -6,7 +6,7 @@ mod reflection;
 use std::sync::Arc;
 
 use prost::Message;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::pb::{v1, v1::server_reflection_server::ServerReflectionServer, v1alpha};
@@ -36,14 +36,22 @@ pub fn paths(descriptors: &[u8]) -> Vec<String> {
         let files = FileDescriptorSet::decode(set).expect(BUILT).file;
         for file in &files {
             for service in &file.service {
-                for method in &service.method {
-                    let (package, service) = (file.package(), service.name());
-                    paths.push(format!("/{package}.{service}/{}", method.name()));
-                }
+                let methods = service.method.iter();
+                paths.extend(methods.map(|method| path(file.package(), service, method)));
             }
         }
     }
     paths
+}
+
+/// The path of `method`, which is `/package.Service/Method`, or `/Service/Method` without a package.
+pub(crate) fn path(
+    package: &str,
+    service: &ServiceDescriptorProto,
+    method: &MethodDescriptorProto,
+) -> String {
+    let dot = if package.is_empty() { "" } else { "." };
+    format!("/{package}{dot}{}/{}", service.name(), method.name())
 }
 
 /// Health (`grpc.health.v1`) and reflection (v1 and v1alpha, as tools still ask for either) for `services`, by

@@ -9,11 +9,13 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use serving::{
     CancellationToken,
-    layers::{
-        BodyIdleTimeoutLayer, CatchPanicLayer, ConcurrencyLimitLayer, DeadlineLayer, DrainLayer,
-        ResponseMemoryLayer,
-    },
-    refusal::{GrpcStatus, PlainText},
+    authorization::Authorization,
+    cors::Origins,
+    layers::{self, DeadlineLayer, DrainLayer, Layers, TelemetryLayer},
+    limits::Limits,
+    refusal::{GrpcStatus, PlainText, Refuse},
+    status_mapping::StatusMappingLayer,
+    telemetry::{Telemetry, codes::Transport},
 };
 use tokio::time::{Instant, sleep};
 use tonic::server::NamedService;
@@ -35,18 +37,25 @@ async fn whole(_: Request<()>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::from("whole")))
 }
 
+/// Every layer, for anybody and with the limits of a listener.
+fn all<R: Refuse>(words: R, transport: Transport) -> Layers<R> {
+    let telemetry = TelemetryLayer::new(&Telemetry::default(), "it", transport, ["/"]);
+    let (origins, anybody) = (Origins::default(), Authorization::default());
+    let stop = CancellationToken::new();
+    layers::stack(words, &Limits::default(), telemetry, origins, anybody, stop)
+}
+
 /// tower's own limit panics if it is called before it was ready.
 #[tokio::test]
 async fn a_service_is_called_when_it_is_ready() {
-    let service = ServiceBuilder::new()
-        .layer(DeadlineLayer::new(PlainText, CALL, STREAM))
-        .layer(DrainLayer::new(PlainText, CancellationToken::new()))
-        .layer(ConcurrencyLimitLayer::new(PlainText, 9))
-        .layer(ResponseMemoryLayer::new(PlainText, 9))
+    let whole = async |_: Request<_>| Ok::<_, Infallible>(Response::new(Full::from("whole")));
+    let service = all(PlainText, Transport::Rest)
         .layer(TowersLimit::new(1))
         .service(service_fn(whole));
     for _ in 0..3 {
-        let answer = service.clone().oneshot(ask("/")).await.unwrap();
+        let ask = Request::get("/").header("host", "localhost");
+        let ask = ask.body(Full::<Bytes>::default()).unwrap();
+        let answer = service.clone().oneshot(ask).await.unwrap();
         let body = answer.into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "whole");
     }
@@ -123,13 +132,8 @@ fn a_service_of_tonics_keeps_its_name() {
         S::NAME
     }
     let (_, health) = tonic_health::server::health_reporter();
-    let service = ServiceBuilder::new()
-        .layer(CatchPanicLayer::new(GrpcStatus))
-        .layer(DeadlineLayer::new(GrpcStatus, CALL, STREAM))
-        .layer(DrainLayer::new(GrpcStatus, CancellationToken::new()))
-        .layer(ConcurrencyLimitLayer::new(GrpcStatus, 9))
-        .layer(ResponseMemoryLayer::new(GrpcStatus, 9))
-        .layer(BodyIdleTimeoutLayer::new(CALL))
+    let service = all(GrpcStatus, Transport::Grpc)
+        .layer(StatusMappingLayer::new(9))
         .service(health);
     assert_eq!(name(&service), "grpc.health.v1.Health");
     tonic::transport::Server::builder().add_service(service);

@@ -6,7 +6,9 @@
 //!   page of another site sends, and gRPC itself over HTTP/1.1, which has no trailers to end with;
 //! - a body must not pause for too long: a page sends all of its request at once.
 //!
-//! CORS is a layer of its own, outside of this one.
+//! CORS is a layer of its own, outside of this one, such as tower-http's. Pages need `authorization`, `content-type`,
+//! `x-grpc-web` and `grpc-timeout` as allowed headers, and `grpc-status`, `grpc-message` and
+//! `grpc-status-details-bin` as exposed ones.
 //!
 //! On tonic's server, which has to take HTTP/1.1 for it:
 //!

@@ -3,10 +3,10 @@
 //! the call is refused with RESOURCE_EXHAUSTED or 503, whatever its handler makes of the body's error. Neither tonic
 //! nor axum has one.
 //!
-//! What has come of a message counts until the handler asks for more after its end, or drops the body: a stream of
-//! gRPC may be longer than the limit, if each of its messages fits. What a handler has collected it holds by itself. Of any other request, and of base64,
-//! where it cannot be told how messages are cut, the whole counts. The first 4 KiB of each are free: with a [limit on
-//! calls](super::ConcurrencyLimitLayer) they bound themselves.
+//! A message counts from its first byte until the handler reads on behind it, or drops the body, so that a stream of
+//! gRPC may be longer than the limit if each message fits. What a handler keeps after that does not count. Any other
+//! request, base64 included, counts as a whole, as nobody can tell where its messages end. The first 4 KiB are free:
+//! with a [limit on calls](super::ConcurrencyLimitLayer) they bound themselves.
 //!
 //! On a stock server what has come and waits to be read stands in HTTP/2's windows, or in the kernel, and is bounded
 //! there: this is about what a handler collects.

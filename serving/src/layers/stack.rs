@@ -22,6 +22,7 @@ use crate::{
     limits::Limits,
     operations::WATCH,
     refusal::Refuse,
+    telemetry::codes::Transport,
 };
 
 /// The checks of a request's host and of the page that it comes from.
@@ -56,18 +57,30 @@ pub type Layers<R> = ServiceBuilder<
     >,
 >;
 
-/// Every layer that a whole server needs, in the right order, within `limits` and in the `words` of its transport.
-/// Calls are counted by `telemetry`, let in by `authorization`, for the hosts of `origins` alone and from no page but
-/// its own and those named there, and streams end when `stop` is cancelled: stop the server by the same token. Around
-/// a gRPC service [`StatusMappingLayer`](crate::status_mapping::StatusMappingLayer) belongs inside of them.
+/// The layers that a whole server needs, in the right order, and in the `words` of its transport.
+///
+/// - Of `limits` it takes `longest_call`, `longest_stream`, `calls`, `intake`, `answers` and, over REST, `body_pause`;
+///   the others are a listener's. Give `message` to axum's `DefaultBodyLimit`, or to each gRPC service and to
+///   [`StatusMappingLayer`](crate::status_mapping::StatusMappingLayer).
+/// - `telemetry` is for the same transport as `words`.
+/// - Requests are for the hosts of `origins`, by default all; what may change something comes from no page but the
+///   server's own and those that are named there. Set `is_tls` if the server speaks TLS. That a page of another origin
+///   may read an answer is no part of this: put a layer for CORS outside, such as tower-http's.
+/// - `authorization` says who may call.
+/// - Streams end when `stop` is cancelled: stop the server by the same token. Nobody cuts what is open then and is no
+///   stream: put a timeout around the end of the server.
+///
+/// Around a gRPC service `StatusMappingLayer` belongs inside of them, and for browsers
+/// [`GrpcWebLayer`](crate::layers::grpc_web) between. Several services of one server share one stack, by tonic's
+/// `Server::layer`, or by axum's `Router::layer` after the last route. REST and gRPC have one each.
 ///
 /// From the outside in: telemetry, so that what the others refuse is counted; panics, so that theirs are contained,
 /// too; hosts, origins and authorisation, which decide by the head alone, before a call takes anything; deadline and
-/// drain, which drop the call that they end, so that it gives back its place and its memory; the limits; and next to
-/// the service the pause of its body, of which it has to be told.
+/// drain outside of the limits, so that a call that they end gives back its place and its memory; and next to the
+/// service the pause of its body, whose error it has to see. A stream of gRPC may be quiet: its body may pause for as
+/// long as it may go on.
 ///
-/// The examples `stock_tonic` and `stock_axum` show it on stock servers. A [listener](crate::server) does all of it
-/// itself but for authorisation and the pause, and more: limits of connections, and of paths.
+/// The examples `stock_tonic` and `stock_axum` show it on stock servers.
 pub fn stack<R: Refuse>(
     words: R,
     limits: &Limits,
@@ -84,6 +97,10 @@ pub fn stack<R: Refuse>(
     let deadline = DeadlineLayer::new(words.clone(), call, stream);
     // It has no end of its own.
     let deadline = deadline.route(WATCH, YEAR, YEAR);
+    let pause = match R::TRANSPORT {
+        Transport::Rest => limits.body_pause,
+        Transport::Grpc => limits.longest_stream,
+    };
     ServiceBuilder::new()
         .layer(telemetry)
         .layer(CatchPanicLayer::new(words.clone()))
@@ -94,5 +111,5 @@ pub fn stack<R: Refuse>(
         .layer(ConcurrencyLimitLayer::new(words.clone(), limits.calls))
         .layer(RequestMemoryLayer::new(words.clone(), limits.intake))
         .layer(ResponseMemoryLayer::new(words, limits.answers))
-        .layer(BodyIdleTimeoutLayer::new(limits.body_pause))
+        .layer(BodyIdleTimeoutLayer::new(pause))
 }

@@ -1,13 +1,15 @@
-//! Request id, metrics, traces and the log of each call, as one layer: the three others speak of the record that the
-//! first one names, and apart they would look at each call's headers and status three times.
+//! Request id, metrics, traces and the log of each call. One layer, because all of them use the request id; apart they
+//! would look at each call's headers and status three times.
 //!
 //! - The **request id** is the caller's own `x-request-id`, or a new one. It is in the answer, in log lines that the
 //!   server writes of the call, and for the service in [`CallContext`].
 //! - **Metrics**: calls by route and code, the gRPC status of its trailers or the HTTP status, with how long they
 //!   took to the last byte; calls in flight; limits that other layers held.
-//!   [`Metrics`](crate::telemetry::metrics::Metrics) has them, and with the feature `admin` their text for Prometheus.
+//!   [`Metrics`](crate::telemetry::metrics::Metrics) has them, and with the feature `admin` its `text` is what
+//!   Prometheus reads: answer it at a path that the layers do not stand around, best on a port of its own.
 //! - **Traces**: with the feature `otlp`, a span for each call of a trace that is sampled, a child of the caller's
 //!   `traceparent`.
+//! - **The log** goes to the subscriber of `tracing`, or to that of [`telemetry::start`](crate::telemetry::start).
 //!
 //! It stands outside of all other layers, so that what they refuse is counted, too. On a listener, which has named the
 //! call already, it counts alone.
@@ -132,10 +134,11 @@ pub struct TelemetryLayer {
 }
 
 impl TelemetryLayer {
-    /// For the calls over `transport` of the server that is called `server` in metrics, a name of its own among those
-    /// that share them; two layers of one transport need [`Metrics`](metrics::Metrics) of their own. `routes` are those that are
-    /// counted by name: paths, with parameters as axum has them, such as `/v1/orders/{id}`. All others are counted
-    /// as one, as strangers could make any number of them.
+    /// For the calls over `transport`. `server` is the label `listener` of its metrics. Layers may share one
+    /// [`Metrics`](metrics::Metrics) if each has another `server` and another `transport`.
+    ///
+    /// `routes` are counted by name: paths, with parameters as axum has them, such as `/v1/orders/{id}`. All others are
+    /// counted as one, as strangers could make any number of them.
     pub fn new<I>(
         telemetry: &Telemetry,
         server: &'static str,

@@ -80,6 +80,7 @@ pub use rejection::{Reject, Rejection, downstream};
 use crate::{
     context::CallContext,
     grpc::{MEDIA_TYPE, begins},
+    operations::path,
     refusal::GrpcStatus,
     service::BoxError,
 };
@@ -170,13 +171,8 @@ impl<W> Rules<W> {
     fn count(&mut self, set: &FileDescriptorSet) {
         for file in &set.file {
             for service in &file.service {
-                let package = match file.package() {
-                    "" => String::new(),
-                    package => format!("{package}."),
-                };
                 let one = service.method.iter().filter(|m| !m.client_streaming());
-                let paths =
-                    one.map(|method| format!("/{package}{}/{}", service.name(), method.name()));
+                let paths = one.map(|method| path(file.package(), service, method));
                 self.takes_one.extend(paths);
             }
         }
