@@ -16,7 +16,8 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let limit = Duration::from_millis(50);
+//! // As long as a silent peer may hold a handler; short here, for it is waited for.
+//! let limit = Duration::from_millis(50);
 //! let router = Router::new()
 //!     .route("/", post(async |body: String| body))
 //!     .layer(BodyIdleTimeoutLayer::new(limit));
@@ -46,7 +47,8 @@
 //! # use http_body_util::{BodyExt, StreamBody};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let limit = Duration::from_millis(50);
+//! // As long as a silent peer may hold a handler; short here, for it is waited for.
+//! let limit = Duration::from_millis(50);
 //! let (_, health) = tonic_health::server::health_reporter();
 //! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
 //! let address = incoming.local_addr()?;

@@ -18,7 +18,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (_reporter, health) = tonic_health::server::health_reporter();
-//! # let most = 1;
+//! // Some thousands, in a server.
+//! let most = 1;
 //! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
 //! let address = incoming.local_addr()?;
 //! let server = Server::builder()
@@ -52,7 +53,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # use futures_util::{StreamExt, stream};
-//! # let most = 1;
+//! // Some thousands, in a server.
+//! let most = 1;
 //! # let begun = async || {
 //! #     let begun = stream::iter([Ok::<_, std::io::Error>("begun")]);
 //! #     Body::from_stream(begun.chain(stream::pending()))

@@ -20,7 +20,7 @@
 //! A server polls no answer that its peer leaves unread: on a stock server such a call outlives its deadline, and the
 //! [listener](crate::server) cuts it.
 //!
-//! On tonic's server, where the health checks of other servers may go on for longer than other streams:
+//! On tonic's server, where one method has limits of its own:
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,7 +31,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (_, health) = tonic_health::server::health_reporter();
-//! # let watch = Duration::from_millis(50);
+//! // Short, for it is waited for here.
+//! let watch = Duration::from_millis(50);
 //! let (call, stream) = (Duration::from_secs(60), Duration::from_secs(3600));
 //! let deadlines = DeadlineLayer::new(GrpcStatus, call, stream)
 //!     .route("/grpc.health.v1.Health/Watch", call, watch);
@@ -69,7 +70,9 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (call, stream) = (Duration::from_millis(50), Duration::from_secs(3600));
+//! // Short, for it is waited for here.
+//! let call = Duration::from_millis(50);
+//! let stream = Duration::from_secs(3600);
 //! # let slow = async || tokio::time::sleep(Duration::from_millis(200)).await;
 //! let router = Router::new()
 //!     .route("/", get(slow))

@@ -20,7 +20,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (_, health) = tonic_health::server::health_reporter();
-//! # let most = 64 * 1024;
+//! // Some MiB, in a server.
+//! let most = 64 * 1024;
 //! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
 //! let address = incoming.local_addr()?;
 //! let server = Server::builder()
@@ -51,7 +52,8 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let most = 64 * 1024;
+//! // Some MiB, in a server.
+//! let most = 64 * 1024;
 //! let router = Router::new()
 //!     .route("/", post(async |body: String| body.len().to_string()))
 //!     .layer(RequestMemoryLayer::new(PlainText, most));

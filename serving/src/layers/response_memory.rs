@@ -25,7 +25,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let reflection = tonic_reflection::server::Builder::configure().build_v1()?;
-//! # let most = 0;
+//! // Some MiB, in a server.
+//! let most = 0;
 //! let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
 //! let address = incoming.local_addr()?;
 //! let server = Server::builder()
@@ -63,8 +64,9 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # const LARGE: usize = 32 * 1024 * 1024;
-//! # let most = LARGE;
+//! const LARGE: usize = 32 * 1024 * 1024;
+//! // As much as one large answer.
+//! let most = LARGE;
 //! let router = Router::new()
 //!     .route("/", get(async || "hello"))
 //! #   .route("/large", get(async || "x".repeat(LARGE)))
