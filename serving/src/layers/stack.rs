@@ -71,7 +71,7 @@ pub type Layers<R> = ServiceBuilder<
 ///   stream: put a timeout around the end of the server.
 ///
 /// Around a gRPC service `StatusMappingLayer` belongs inside of them, and for browsers
-/// [`GrpcWebLayer`](crate::layers::grpc_web) between. Several services of one server share one stack, by tonic's
+/// `GrpcWebLayer`, of the feature `web`, between. Several services of one server share one stack, by tonic's
 /// `Server::layer`, or by axum's `Router::layer` after the last route. REST and gRPC have one each.
 ///
 /// From the outside in: telemetry, so that what the others refuse is counted; panics, so that theirs are contained,
