@@ -306,17 +306,20 @@ async fn a_certificate_lets_in_whom_it_names_and_nobody_else() {
 
 #[tokio::test]
 async fn names_of_clients_are_taken_only_where_certificates_are_asked_for() {
-    let ended = run(program(
-        DUAL_MODE,
-        &[&started::FREE[..], &["--auth-client-name", "shop.internal"]].concat(),
-    ))
-    .await;
-    let line = ended.one_line_of_error();
-    assert!(
-        line.contains("--auth-client-name without --tls-client-ca"),
-        "{line}"
-    );
-    assert_eq!(ended.code, Some(1));
+    for (names, wanted) in [
+        (
+            "shop.internal",
+            "--auth-client-name without --tls-client-ca",
+        ),
+        // Nobody must be let in because a variable was empty.
+        (" , ", "--auth-client-name holds no name"),
+    ] {
+        let args = [&started::FREE[..], &["--auth-client-name", names]].concat();
+        let ended = run(program(DUAL_MODE, &args)).await;
+        let line = ended.one_line_of_error();
+        assert!(line.contains(wanted), "{line}");
+        assert_eq!(ended.code, Some(1));
+    }
 }
 
 #[tokio::test]

@@ -418,6 +418,19 @@ mod tests {
         assert!(!called.load(Relaxed));
     }
 
+    #[tokio::test]
+    async fn who_names_callers_lets_in_nobody_else() {
+        let layer = AuthorizationLayer::new(Authorization::default().names(["shop"]), GrpcStatus);
+        let service = layer.layer(service_fn(async |_: Request<()>| {
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        }));
+        let call = Request::post("/shop.v1.Orders/CreateOrder")
+            .body(())
+            .unwrap();
+        let answer = service.oneshot(call).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+
     #[test]
     fn a_dns_name_is_the_same_in_any_case_and_a_uri_is_not() {
         for (known, shown, same) in [
