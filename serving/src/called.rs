@@ -12,7 +12,7 @@ pin_project_lite::pin_project! {
     /// The answer of a service that is called when it is ready. Most always are: their future is all there is.
     /// The others wait in a box, with their request.
     #[project = CalledProjection]
-    pub(crate) enum Called<S, Q>
+    pub enum Called<S, Q>
     where
         S: Service<Q>,
     {

@@ -31,6 +31,16 @@ pub trait Ends {
         Ok(())
     }
 
+    /// Waits beside the service for as long as there is no answer. The call is refused when that ends.
+    fn waits(&mut self, _cx: &mut Context<'_>) -> Poll<Refusal> {
+        Poll::Pending
+    }
+
+    /// Notes that the service has come to an answer, or to an error. The call is refused if that is an error.
+    fn comes(&mut self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     /// Returns what the answer waits for beside its service. Asked once, as soon as the answer goes on after its
     /// first piece, or waits before that: it is a stream.
     fn goes_on(&mut self) -> Wait {
@@ -91,8 +101,8 @@ impl Wait {
     }
 }
 
-/// The end of a call that has no answer yet.
-pub(crate) struct Until {
+/// The end of a call: before its answer, and while that goes on.
+pub struct Until {
     pub(crate) end: Instant,
     /// The same for an answer that goes on.
     pub(crate) stream_end: Instant,
@@ -115,7 +125,7 @@ impl Until {
         }
     }
 
-    /// Ends when the call does.
+    /// Ends when a call does that has no answer yet.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let end = self.end;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
@@ -125,6 +135,24 @@ impl Until {
     /// Returns true if the end that the caller asked for has passed.
     pub(crate) fn has_passed(&self) -> bool {
         self.is_asked && Instant::now() >= self.end
+    }
+}
+
+impl Ends for Until {
+    fn waits(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        self.poll(cx).map(|()| Refusal::DeadlinePassed)
+    }
+
+    /// The service may never have waited, and the timer was never asked.
+    fn comes(&mut self) -> Result<(), Refusal> {
+        match self.has_passed() {
+            true => Err(Refusal::DeadlinePassed),
+            false => Ok(()),
+        }
+    }
+
+    fn goes_on(&mut self) -> Wait {
+        Wait::default().until(self.stream_end)
     }
 }
 
@@ -151,7 +179,7 @@ struct Watch<R, E> {
     ends: E,
     /// Its place in a stream of events, if it is one.
     events: Option<Events>,
-    /// Whether data was passed on. An answer that passes on more than once is a stream.
+    /// Data was passed on. An answer that passes on more than once is a stream.
     begun: bool,
     goes_on: bool,
     /// From when it goes on.
@@ -201,7 +229,7 @@ impl<B, R: Refuse, E> EndingBody<B, R, E> {
         })
     }
 
-    /// What may end it, while it is its service's.
+    /// The reasons to end it, while it is its service's.
     pub(crate) fn ends(&self) -> Option<&E> {
         match &self.content {
             Content::Service { watch, .. } => Some(&watch.ends),
@@ -220,20 +248,41 @@ impl<B, R: Refuse, E> EndingBody<B, R, E> {
 pin_project_lite::pin_project! {
     /// An answer to come.
     pub struct Ending<F, R, E> {
-        // None once the call is refused.
         #[pin]
-        answer: Option<F>,
+        state: State<F, E>,
         // None once it is the body's.
-        watched: Option<(Wording<R>, E)>,
+        wording: Option<Wording<R>>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProjection]
+    enum State<F, E> {
+        Running {
+            #[pin]
+            answer: F,
+            // None once it is the body's.
+            ends: Option<E>,
+        },
+        Refused { refusal: Refusal },
     }
 }
 
 impl<F, R, E> Ending<F, R, E> {
     /// `answer`, which ends as `ends` and the protocol of `wording` have it.
     pub(crate) fn new(answer: F, wording: Wording<R>, ends: E) -> Self {
+        let ends = Some(ends);
         Self {
-            answer: Some(answer),
-            watched: Some((wording, ends)),
+            state: State::Running { answer, ends },
+            wording: Some(wording),
+        }
+    }
+
+    /// The answer to a call that no service is asked.
+    pub(crate) fn refused(refusal: Refusal, wording: Wording<R>) -> Self {
+        Self {
+            state: State::Refused { refusal },
+            wording: Some(wording),
         }
     }
 }
@@ -250,24 +299,38 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         const ONCE: &str = "it is polled to its end once";
         let mut this = self.project();
-        let answer = this.answer.as_mut().as_pin_mut().expect(ONCE);
-        let (wording, ends) = this.watched.as_mut().expect(ONCE);
-        let polled = ends.polled(wording.call(), || answer.poll(cx));
-        let response = match polled {
-            Ok(answer) => Ok(ready!(answer)?),
-            Err(refusal) => Err(refusal),
+        let call = this.wording.as_ref().expect(ONCE).call();
+        let refusal = match this.state.as_mut().project() {
+            StateProjection::Refused { refusal } => *refusal,
+            StateProjection::Running { answer, ends } => {
+                let known = ends.as_mut().expect(ONCE);
+                let answered = match known.polled(call, || answer.poll(cx)) {
+                    Err(refusal) => Err(refusal),
+                    Ok(Poll::Pending) => Err(ready!(known.waits(cx))),
+                    Ok(Poll::Ready(answer)) => known.comes().map(|()| answer),
+                };
+                match answered {
+                    Err(refusal) => refusal,
+                    Ok(answer) => {
+                        let response = answer?;
+                        match known.answered(call, length(&response)) {
+                            Err(refusal) => refusal,
+                            Ok(()) => {
+                                let wording = this.wording.take().expect(ONCE);
+                                let ends = ends.take().expect(ONCE);
+                                return Poll::Ready(Ok(EndingBody::answer(
+                                    response, wording, ends,
+                                )));
+                            }
+                        }
+                    }
+                }
+            }
         };
-        let (wording, mut ends) = this.watched.take().expect(ONCE);
-        let answered = response.and_then(|response| {
-            ends.answered(wording.call(), length(&response))?;
-            Ok(response)
-        });
-        // Whatever work is left behind the call stops here.
-        this.answer.set(None);
-        Poll::Ready(Ok(match answered {
-            Ok(response) => EndingBody::answer(response, wording, ends),
-            Err(refusal) => EndingBody::refusal(&wording, refusal),
-        }))
+        // The work behind the call stops here: its future is dropped.
+        this.state.set(State::Refused { refusal });
+        let wording = this.wording.take().expect(ONCE);
+        Poll::Ready(Ok(EndingBody::refusal(&wording, refusal)))
     }
 }
 

@@ -80,20 +80,19 @@
 //! ```
 
 use std::{
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{Either, Full};
+use http_body::Body;
 use tonic::server::NamedService;
 use tower::{Layer, Service};
 
 use crate::{
+    context::CallContext,
+    ending::{Ending, EndingBody, Ends},
     refusal::{Refusal, Refuse, Wording},
     service::BoxError,
 };
@@ -142,9 +141,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
     R: Refuse,
 {
-    type Response = Response<Either<CaughtBody<B, R>, Full<Bytes>>>;
+    type Response = Response<EndingBody<B, R, Calm>>;
     type Error = S::Error;
-    type Future = Catching<S::Future, R>;
+    type Future = Ending<S::Future, R, Calm>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(cx)
@@ -152,90 +151,18 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let wording = Wording::of(self.words.clone(), &request);
-        Catching {
-            answer: caught(|| self.service.call(request)).ok(),
-            wording,
+        match caught(|| self.service.call(request)) {
+            Ok(answer) => Ending::new(answer, wording, Calm),
+            Err(refusal) => Ending::refused(refusal, wording),
         }
     }
 }
 
-pin_project_lite::pin_project! {
-    /// An answer to come.
-    pub struct Catching<F, R> {
-        // None after a panic.
-        #[pin]
-        answer: Option<F>,
-        wording: Wording<R>,
-    }
-}
+/// A service that is asked as long as it does not panic.
+pub struct Calm;
 
-impl<F, R, B, E> Future for Catching<F, R>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    R: Refuse,
-{
-    type Output = Result<Response<Either<CaughtBody<B, R>, Full<Bytes>>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Some(answer) = this.answer.as_mut().as_pin_mut()
-            && let Ok(answer) = caught(|| answer.poll(cx))
-        {
-            let wording = this.wording;
-            return Poll::Ready(Ok(ready!(answer)?.map(|body| {
-                Either::Left(CaughtBody {
-                    body: Some(body),
-                    wording: wording.clone(),
-                })
-            })));
-        }
-        this.answer.set(None);
-        let answer = this.wording.answer(Refusal::Panicked);
-        Poll::Ready(Ok(answer.map(Either::Right)))
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The body of an answer, whose panic is its end.
-    pub struct CaughtBody<B, R> {
-        // None after a panic.
-        #[pin]
-        body: Option<B>,
-        wording: Wording<R>,
-    }
-}
-
-impl<B, R> Body for CaughtBody<B, R>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
-    R: Refuse,
-{
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut this = self.project();
-        let Some(body) = this.body.as_mut().as_pin_mut() else {
-            return Poll::Ready(None);
-        };
-        if let Ok(frame) = caught(|| body.poll_frame(cx)) {
-            return frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)));
-        }
-        this.body.set(None);
-        let last = this.wording.last_frame(Refusal::Panicked);
-        Poll::Ready(Some(last.ok_or_else(|| Refusal::Panicked.into())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(SizeHint::default, Body::size_hint)
+impl Ends for Calm {
+    fn polled<T>(&mut self, _: &CallContext, poll: impl FnOnce() -> T) -> Result<T, Refusal> {
+        caught(poll)
     }
 }

@@ -101,10 +101,8 @@
 //! ```
 
 use std::{
-    future::Future,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -118,9 +116,9 @@ use tower::{Layer, Service};
 use crate::{
     args::YEAR,
     called::{self, Called},
-    ending::{EndingBody, Ends, Until, Wait},
+    ending::{Ending, EndingBody, Ends, Until},
     grpc_timeout,
-    refusal::{Refusal, Refuse, Wording},
+    refusal::{Refuse, Wording},
     service::BoxError,
 };
 
@@ -228,9 +226,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
     R: Refuse,
 {
-    type Response = Response<EndingBody<B, R, StreamEnd>>;
+    type Response = Response<EndingBody<B, R, Until>>;
     type Error = S::Error;
-    type Future = Timed<S, Request<A>, R>;
+    type Future = Ending<Called<S, Request<A>>, R, Until>;
 
     /// Always: each call waits for a clone of the service until it is ready, and that wait counts.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -240,86 +238,13 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let wording = Wording::of(self.rules.words.clone(), &request);
         let longest = self.rules.longest(request.uri().path());
-        let state = match grpc_timeout::asked(request.headers()) {
-            Err(refusal) => State::Refused { refusal },
-            Ok(asked) => {
-                let begun = Instant::from_std(wording.call().begun());
-                let until = Until::new(begun, longest, asked);
-                if until.has_passed() {
-                    let refusal = Refusal::DeadlinePassed;
-                    State::Refused { refusal }
-                } else {
-                    let call = called::call(self.service.clone(), request);
-                    State::Running { call, until }
-                }
-            }
-        };
-        Timed { state, wording }
-    }
-}
-
-/// The end of an answer that goes on.
-pub struct StreamEnd(Instant);
-
-impl Ends for StreamEnd {
-    fn goes_on(&mut self) -> Wait {
-        Wait::default().until(self.0)
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// An answer to come.
-    pub struct Timed<S, Q, R>
-    where
-        S: Service<Q>,
-    {
-        #[pin]
-        state: State<S, Q>,
-        wording: Wording<R>,
-    }
-}
-
-pin_project_lite::pin_project! {
-    #[project = StateProjection]
-    enum State<S, Q>
-    where
-        S: Service<Q>,
-    {
-        Running { #[pin] call: Called<S, Q>, until: Until },
-        Refused { refusal: Refusal },
-    }
-}
-
-impl<S, Q, R, B> Future for Timed<S, Q, R>
-where
-    S: Service<Q, Response = Response<B>>,
-    B: Body,
-    R: Refuse,
-{
-    type Output = Result<Response<EndingBody<B, R, StreamEnd>>, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let refusal = match this.state.as_mut().project() {
-            StateProjection::Refused { refusal } => *refusal,
-            StateProjection::Running { call, until } => match call.poll(cx) {
-                // The service may never have waited, and the timer was never asked.
-                Poll::Ready(_) if until.has_passed() => Refusal::DeadlinePassed,
-                Poll::Ready(answer) => {
-                    let wording = this.wording.clone();
-                    let end = StreamEnd(until.stream_end);
-                    return Poll::Ready(
-                        answer.map(|answer| EndingBody::answer(answer, wording, end)),
-                    );
-                }
-                Poll::Pending => {
-                    ready!(until.poll(cx));
-                    Refusal::DeadlinePassed
-                }
-            },
-        };
-        // The work behind the call stops here: its future is dropped.
-        this.state.set(State::Refused { refusal });
-        Poll::Ready(Ok(EndingBody::refusal(this.wording, refusal)))
+        let begun = Instant::from_std(wording.call().begun());
+        let until = grpc_timeout::asked(request.headers())
+            .map(|asked| Until::new(begun, longest, asked))
+            .and_then(|mut until| until.comes().map(|()| until));
+        match until {
+            Ok(until) => Ending::new(called::call(self.service.clone(), request), wording, until),
+            Err(refusal) => Ending::refused(refusal, wording),
+        }
     }
 }

@@ -181,11 +181,7 @@ pub struct Room(Held);
 
 impl Ends for Room {
     fn answered(&mut self, call: &CallContext, length: usize) -> Result<(), Refusal> {
-        if self.0.add(counted(length)) {
-            return Ok(());
-        }
-        call.hit(Limit::Answers);
-        Err(Refusal::Overloaded)
+        hold(&mut self.0, call, counted(length))
     }
 
     fn passed(&mut self, call: &CallContext, frame: &mut Frame<Bytes>) -> Result<(), Refusal> {
@@ -194,15 +190,22 @@ impl Ends for Room {
         };
         let mut held = self.0.split(data.len());
         if counted(data.len()) > 0 {
-            if !held.add(data.len() - held.bytes()) {
-                call.hit(Limit::Answers);
-                return Err(Refusal::Overloaded);
-            }
+            let more = data.len() - held.bytes();
+            hold(&mut held, call, more)?;
             let bytes = std::mem::take(data);
             *data = Bytes::from_owner(Counted { bytes, held });
         }
         Ok(())
     }
+}
+
+/// Holds `more` bytes of the answer to `call`, which is refused where the limit is reached already.
+fn hold(held: &mut Held, call: &CallContext, more: usize) -> Result<(), Refusal> {
+    if held.add(more) {
+        return Ok(());
+    }
+    call.hit(Limit::Answers);
+    Err(Refusal::Overloaded)
 }
 
 /// Bytes that count until they are dropped.
