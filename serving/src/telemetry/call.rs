@@ -44,7 +44,7 @@ pub(crate) struct Tracing {
     pub(crate) is_tls: bool,
 }
 
-/// What is known of the calls of one connection before they come, or of all those of a layer.
+/// The side of one connection, or of one layer, that its calls report to.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pub(crate) listener: Arc<Listener>,
@@ -187,13 +187,19 @@ impl Call {
         let Tracing {
             traces, is_edge, ..
         } = &watcher.tracing;
-        let trace = TraceContext::of(traceparent.filter(|_| !is_edge));
+        let trace = match &known {
+            Some(known) => known.trace(),
+            None => TraceContext::of(traceparent.filter(|_| !is_edge)),
+        };
         let sampled = traces.as_ref().and_then(|traces| traces.sample(trace));
-        let id = Id::of(id);
         let logged = tracing::enabled!(Level::DEBUG);
         let trace = sampled
             .or(trace)
             .or_else(|| logged.then(TraceContext::begin));
+        let context = known.unwrap_or_else(|| {
+            let id = Id::of(id);
+            CallContext::begin(Some(watcher), Some(Names { id, trace }), peer)
+        });
         let shown = (logged || sampled.is_some()).then(|| {
             Box::new(Shown {
                 logged,
@@ -204,16 +210,17 @@ impl Call {
                 status: None,
                 span: tracing::debug_span!(
                     "call",
-                    request_id = id.value().to_str().unwrap_or_default(),
+                    request_id = context
+                        .request_id()
+                        .as_ref()
+                        .and_then(|id| id.to_str().ok()),
                     trace_id = trace.map(tracing::field::display)
                 ),
             })
         });
         Self {
             line: Arc::clone(line),
-            context: known.unwrap_or_else(|| {
-                CallContext::begin(Some(watcher), Some(Names { id, trace }), peer)
-            }),
+            context,
             path,
             told: false,
             head: request.method() == Method::HEAD,
