@@ -79,7 +79,7 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
 
 /// The calls of one request, as far as they are known.
 struct Tally {
-    /// What is known of the request as one call of HTTP.
+    /// The context of the request as one call of HTTP.
     call: CallContext,
     /// The greetings that were asked for.
     asked: usize,

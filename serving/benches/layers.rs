@@ -59,7 +59,7 @@ fn request() -> Request<Full<Bytes>> {
 type Answer = Response<StreamBody<futures_util::stream::Iter<std::array::IntoIter<Piece, 2>>>>;
 type Piece = Result<Frame<Bytes>, Infallible>;
 
-/// What a service of gRPC does with a request: it reads one message, and answers with one and its status.
+/// Reads one message, and answers with one and its status, as a service of gRPC does.
 async fn answer<B: Body<Data = Bytes>>(request: Request<B>) -> Result<Answer, Infallible> {
     let mut body = pin!(request.into_body());
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {

@@ -40,7 +40,8 @@ pub(crate) async fn serve(
     let layers = layers::stack(GrpcStatus, limits, telemetry, origins, known, stop.clone());
     Server::builder()
         .layer(layers)
-        // Inside of them, and with the feature `web` behind a `GrpcWebLayer`: it tells the caller of a pause, and of all else that is wrong with messages.
+        // Inside of them, and with the feature `web` behind a `GrpcWebLayer`: it tells the caller of a pause, and of
+        // all else that is wrong with messages.
         .layer(StatusMappingLayer::new(limits.message))
         .add_routes(services)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())

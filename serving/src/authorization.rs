@@ -17,8 +17,8 @@
 //!
 //! The rest of the answer is worded by the [`Refuse`] of the transport. Handlers find out who calls by the
 //! extension [`Identity`]: `Extension(caller): Extension<Identity>` in axum, `request.extensions().get::<Identity>()`
-//! in tonic. Calls of paths that are open have none. A token is in no answer, no line of the log, and no `Debug`: the header is marked as
-//! sensitive.
+//! in tonic. Calls of paths that are open have none. A token is in no answer, no line of the log, and no `Debug`:
+//! the header is marked as sensitive.
 //!
 //! On tonic's own server:
 //!

@@ -35,7 +35,7 @@ pub fn parse(value: &[u8]) -> Result<Duration, Malformed> {
     })
 }
 
-/// How long the caller that sent `headers` is willing to wait, if it says so.
+/// The time for which the caller that sent `headers` is willing to wait, if it says so.
 pub(crate) fn asked(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
     // Few headers are compared faster than one name is hashed.

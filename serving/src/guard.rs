@@ -300,7 +300,7 @@ where
 /// An answer while it is written.
 pub(crate) type GuardedBody<B, R> = EndingBody<B, R, Guarding>;
 
-/// What an answer that has begun has of its listener.
+/// The share that an answer which has begun has of its listener.
 pub(crate) struct Guarding {
     slot: Slot,
     /// The bytes that the listener holds for it already.

@@ -1,6 +1,6 @@
 //! Layers for any HTTP service of tower: on a [listener](crate::server), on tonic's own server, and on axum's. Each
-//! takes bodies of `Bytes`, as tonic's and axum's are, and is ready when the service inside is; [`DeadlineLayer`] alone is always
-//! ready, and waits for the service within the call, so that the wait counts.
+//! takes bodies of `Bytes`, as tonic's and axum's are, and is ready when the service inside is; [`DeadlineLayer`] alone
+//! is always ready, and waits for the service within the call, so that the wait counts.
 //!
 //! [`stack()`] has all that a server needs, in their order. [`status_mapping`](crate::status_mapping) and
 //! [`gate`](crate::gate), with the checks of [`hosts`](crate::hosts), [`cross_site`](crate::cross_site) and

@@ -15,9 +15,9 @@ use tonic::transport::server::TlsConnectInfo;
 use crate::{context::CallContext, telemetry::codes::Transport};
 
 /// The other end of the connection that a request came over. [`Peer::of`] finds it by the extensions of each
-/// request, on a listener and on tonic's server; on axum's with its `into_make_service_with_connect_info`. Among them is what the frameworks have for the same, too: axum's `ConnectInfo<SocketAddr>` for REST;
-/// for gRPC tonic's `TcpConnectInfo`, or `TlsConnectInfo` under TLS, which are behind a request's
-/// `remote_addr()` and `peer_certs()`.
+/// request, on a listener and on tonic's server; on axum's with its `into_make_service_with_connect_info`. Among them
+/// a listener has what the frameworks have for the same: axum's `ConnectInfo<SocketAddr>` for REST; for gRPC tonic's
+/// `TcpConnectInfo`, or `TlsConnectInfo` under TLS, which are behind a request's `remote_addr()` and `peer_certs()`.
 #[derive(Clone, Debug)]
 pub struct Peer(Arc<Inner>);
 

@@ -166,7 +166,7 @@ impl<R: Refuse> Wording<R> {
         Self { refuse, web, call }
     }
 
-    /// What is known of its call.
+    /// The context of its call.
     pub(crate) fn call(&self) -> &CallContext {
         &self.call
     }

@@ -6,7 +6,7 @@
 //!
 //! All services of one layer, and of its clones, share the limit: those of an axum router's routes, too.
 //!
-//! What a stock server has taken out of a body and not yet written does not count: see
+//! Data that a stock server has taken out of a body and not yet written does not count: see
 //! [`ResponseMemoryLayer`](super::ResponseMemoryLayer).
 //!
 //! On tonic's server:

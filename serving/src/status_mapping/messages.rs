@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// What is known of its call.
+    /// The context of its call.
     pub(super) fn call(&self) -> &CallContext {
         &self.call
     }

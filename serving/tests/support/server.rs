@@ -48,7 +48,7 @@ type Body = UnsyncBoxBody<Bytes, BoxError>;
 /// A server that runs, and what is known of it.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
-    /// How many calls have work behind them.
+    /// Calls that have work behind them.
     pub(crate) alive: watch::Receiver<usize>,
     /// Lets `/slow` answer.
     pub(crate) release: CancellationToken,
@@ -147,7 +147,7 @@ impl Drop for Work {
     }
 }
 
-/// What the path of `request` says.
+/// The answer that the path of `request` asks for.
 pub(crate) async fn answer<B>(
     request: Request<B>,
     work: Work,

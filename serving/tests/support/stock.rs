@@ -26,7 +26,7 @@ pub(crate) enum Stack {
 /// A stock server that runs, and what is known of it.
 pub(crate) struct Stock {
     pub(crate) address: SocketAddr,
-    /// How many calls have work behind them.
+    /// Calls that have work behind them.
     pub(crate) alive: watch::Receiver<usize>,
     /// Lets `/slow` answer.
     pub(crate) release: CancellationToken,
