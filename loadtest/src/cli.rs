@@ -381,7 +381,8 @@ pub struct ExtentArgs {
 
     /// Measure N rounds, whatever they find and however long they take
     ///
-    /// A round holds one trial of each variant, and of the baseline's twin, in a random order.
+    /// A round holds one trial of each variant, and of the baseline's twin, in a random order. They follow
+    /// each other and do not take turns, so that several machines can measure at once.
     #[arg(
         help_heading = "Verdict",
         long,

@@ -11,6 +11,8 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use engine::{Measurement, Program, Progress, TrialError, TrialSpec};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serving::CancellationToken;
 
 use crate::{
@@ -20,12 +22,20 @@ use crate::{
     record::{FORMAT, Protocol, Purpose, Scenario, Trial, Variant, store},
     report,
     service::Served,
+    study,
     system::{self, System, embedded::Account, metrics},
     validity::{self, Evidence},
 };
 
 /// How often a trial is made that measures nothing: a disturbance passes, a cause stays.
 const ATTEMPTS: u32 = 3;
+
+/// The length of a part of a window where trials take turns: much shorter than what comes and goes on a shared
+/// machine, and much longer than what a turn takes to begin.
+const PART: Duration = Duration::from_millis(200);
+
+/// The least calls in a part: one that is under way at an end of it is then a small share.
+const CALLS_IN_A_PART: f64 = 50.0;
 
 /// Calls per second that a closed loop is taken for before its rate is known, where each call has to be
 /// another: a service that does something is slower.
@@ -94,6 +104,54 @@ impl Executor {
         trials.any(|trial| trial.purpose != Purpose::Capacity && trial.bad_replies() > 0)
     }
 
+    /// Makes the trials of a round, `planned` in their order, each again while it measures nothing. They take
+    /// turns if they can; else one follows the other.
+    ///
+    /// # Errors
+    /// As [`Self::trial`].
+    pub async fn round(
+        &mut self,
+        planned: &[Planned<'_>],
+        random: &mut ChaCha8Rng,
+    ) -> anyhow::Result<()> {
+        let parts = planned.iter().map(|one| self.parts(one)).min();
+        let Some(parts) = parts.filter(|parts| *parts > 1 && planned.len() > 1) else {
+            for one in planned {
+                self.trial(one).await?;
+                if self.is_over() {
+                    break;
+                }
+            }
+            return Ok(());
+        };
+        let mut left: Vec<&Planned<'_>> = planned.iter().collect();
+        for attempt in 1..=ATTEMPTS {
+            let before = self.trials.len();
+            let made = self.in_turns(&left, parts, attempt, random).await;
+            let names = || {
+                let names: Vec<_> = left.iter().map(|one| one.variant.name.as_str()).collect();
+                names.join(", ")
+            };
+            self.keep(made, names)?;
+            let made = &self.trials[before..];
+            let unusable = |one: &&Planned<'_>| {
+                let mut of_it = made.iter().filter(|trial| trial.variant == *one.variant);
+                of_it.any(|trial| !validity::is_usable(trial))
+            };
+            left.retain(unusable);
+            if left.is_empty() || self.is_over() {
+                break;
+            }
+            for trial in made.iter().filter(|trial| !validity::is_usable(trial)) {
+                self.say_unusable(trial, attempt);
+            }
+        }
+        for one in planned {
+            self.display.done(one.scenario);
+        }
+        Ok(())
+    }
+
     /// Makes `planned`, again while it measures nothing, and returns the last attempt, which is kept
     /// and written as the others are; none if the run is over.
     ///
@@ -109,8 +167,8 @@ impl Executor {
             if validity::is_usable(trial) {
                 break;
             }
-            if !self.is_over() {
-                self.say_unusable(attempt);
+            if let Some(trial) = self.trials.last().filter(|_| !self.is_over()) {
+                self.say_unusable(trial, attempt);
             }
         }
         self.display.done(planned.scenario);
@@ -129,37 +187,173 @@ impl Executor {
         if self.is_over() {
             return Ok(None);
         }
-        let trial = match self.attempt(planned, attempt).await {
-            Ok(trial) => trial,
-            Err(_) if self.stop.is_cancelled() => return Ok(None),
-            Err(error) if self.trials.is_empty() || error.is::<UsageError>() => return Err(error),
-            Err(error) => {
-                self.broken_off = Some(format!("{}: {error:#}", planned.variant.name));
-                return Ok(None);
-            }
-        };
-        for (text, count) in &trial.measurement.errors_in_all {
-            let name = &trial.variant.name;
-            self.display
-                .say(&format!("{name}: {count} × {text}, warm-up included"));
-        }
-        store::write_trial(&self.folder, &trial)?;
-        self.trials.push(trial);
-        Ok(self.trials.last())
+        let before = self.trials.len();
+        let made = self.alone(planned, attempt).await.map(|trial| vec![trial]);
+        self.keep(made, || planned.variant.name.clone())?;
+        Ok(self.trials[before..].last())
     }
 
-    async fn attempt(&mut self, planned: &Planned<'_>, attempt: u32) -> anyhow::Result<Trial> {
+    /// Keeps what was made, and writes it; what went wrong ends the run. `what` was to be made.
+    fn keep(
+        &mut self,
+        made: anyhow::Result<Vec<Trial>>,
+        what: impl Fn() -> String,
+    ) -> anyhow::Result<()> {
+        let made = match made {
+            Ok(made) => made,
+            Err(_) if self.stop.is_cancelled() => return Ok(()),
+            Err(error) if self.trials.is_empty() || error.is::<UsageError>() => return Err(error),
+            Err(error) => {
+                self.broken_off = Some(format!("{}: {error:#}", what()));
+                return Ok(());
+            }
+        };
+        for trial in made {
+            for (text, count) in &trial.measurement.errors_in_all {
+                let name = &trial.variant.name;
+                self.display
+                    .say(&format!("{name}: {count} × {text}, warm-up included"));
+            }
+            store::write_trial(&self.folder, &trial)?;
+            self.trials.push(trial);
+        }
+        Ok(())
+    }
+
+    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. The
+    /// server has to be the trial's own: one that runs already may put off work, such as collecting garbage, into
+    /// the turn of another. By earlier trials its CPU time has to be known exactly at the ends of each part, and
+    /// each part has to have enough calls. goose's dashboard has one port. Where rounds are counted, several
+    /// machines may measure at once, and none waits for another.
+    fn parts(&self, planned: &Planned<'_>) -> u32 {
+        let Planned {
+            scenario,
+            variant,
+            system,
+            ..
+        } = planned;
+        let is_it = |one: &Variant| one == *variant || study::twin(one) == **variant;
+        let known = self.trials.iter();
+        let known =
+            known.filter(|trial| trial.purpose != Purpose::Ceiling && is_it(&trial.variant));
+        let is_exact = |trial: &Trial| {
+            let source = trial
+                .measurement
+                .server
+                .and_then(|server| server.cpu_source);
+            source.is_some_and(|source| source.tick_error_us() == 0)
+        };
+        let is_apart = self.config.goose.dashboard
+            || self.config.design.rounds.is_some()
+            || !matches!(system, System::Fresh(_));
+        if is_apart || !known.clone().next_back().is_some_and(is_exact) {
+            return 1;
+        }
+        // Fewer calls in flight keep each other waiting less.
+        let at_least = |trial: &Trial| {
+            let of = scenario.shape.users() as f64 / trial.shape.users() as f64;
+            trial.measurement.requests_per_second() * of.min(1.0)
+        };
+        let per_second = match scenario.load {
+            engine::Load::Open { per_second } => per_second,
+            engine::Load::Closed => known.map(at_least).fold(0.0, f64::max),
+        };
+        let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(PART.as_micros() as f64);
+        ((scenario.window_us as f64 / part_us) as u32).max(1)
+    }
+
+    /// Makes one trial.
+    async fn alone(&mut self, planned: &Planned<'_>, attempt: u32) -> anyhow::Result<Trial> {
+        let number = self.next_number();
+        let (session, spec) = self.prepare(planned, number, 1).await?;
+        let before = session.scrape().await?;
+        let display = &mut self.display;
+        let show = |progress: &Progress| display.show(planned, progress);
+        let stop = self.stop.clone();
+        let measured = engine::run_trial(&this_worker()?, &spec, show, stop).await;
+        self.display.clear();
+        let after = session.scrape().await;
+        let ended = session.end().await;
+        self.finish_goose_report(planned, &spec);
+        let mut measurement = measured.map_err(of_engine)?;
+        if let Some(before) = before {
+            match after {
+                Ok(after) => metrics::add(&mut measurement, before, after.unwrap_or(before)),
+                Err(error) => {
+                    self.display.say(&format!("{error:#}"));
+                    (measurement.server, measurement.server_lost) = (None, true);
+                }
+            }
+        }
+        Ok(self.recorded(planned, &spec, (number, attempt), measurement, ended))
+    }
+
+    /// Makes trials that take turns.
+    async fn in_turns(
+        &mut self,
+        planned: &[&Planned<'_>],
+        parts: u32,
+        attempt: u32,
+        random: &mut ChaCha8Rng,
+    ) -> anyhow::Result<Vec<Trial>> {
+        let (mut sessions, mut specs) = (Vec::new(), Vec::new());
+        let first = self.next_number();
+        for (number, one) in (first..).zip(planned) {
+            let (session, spec) = self.prepare(one, number, parts).await?;
+            sessions.push(session);
+            specs.push(spec);
+        }
+        let display = &mut self.display;
+        let show = |place: usize, progress: &Progress| display.show(planned[place], progress);
+        let order = |places: &mut [usize]| places.shuffle(random);
+        let stop = self.stop.clone();
+        let measured = engine::run_in_turns(&this_worker()?, &specs, order, show, stop).await;
+        self.display.clear();
+        let mut ended = Vec::new();
+        for session in sessions {
+            ended.push(session.end().await);
+        }
+        for (one, spec) in planned.iter().zip(&specs) {
+            self.finish_goose_report(one, spec);
+        }
+        let measured = measured.map_err(of_engine)?;
+        let mut made = Vec::new();
+        let all = planned.iter().zip(&specs).zip(measured).zip(ended);
+        for (number, (((one, spec), measured), ended)) in (first..).zip(all) {
+            made.push(self.recorded(one, spec, (number, attempt), measured, ended));
+        }
+        Ok(made)
+    }
+
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.trials.len() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// Makes the system ready for `planned`.
+    async fn prepare(
+        &mut self,
+        planned: &Planned<'_>,
+        number: u32,
+        parts: u32,
+    ) -> anyhow::Result<(system::Session, TrialSpec)> {
+        let session = planned.system.begin(planned.variant.protocol).await?;
+        let mut spec = self.spec(planned, &session, number).await;
+        spec.timing.parts = parts;
+        Ok((session, spec))
+    }
+
+    /// The record of what was measured of `planned`.
+    fn recorded(
+        &mut self,
+        planned: &Planned<'_>,
+        spec: &TrialSpec,
+        (number, attempt): (u32, u32),
+        mut measurement: Measurement,
+        ended: system::Ended,
+    ) -> Trial {
         let Planned {
             scenario, variant, ..
         } = *planned;
-        let number = u32::try_from(self.trials.len() + 1).unwrap_or(u32::MAX);
-        let session = planned.system.begin(variant.protocol).await?;
-        let spec = self.spec(planned, &session, number).await;
-        let before = session.scrape().await?;
-        let result = self.run(&spec, planned).await;
-        let after = session.scrape().await;
-        let ended = session.end().await;
-        let mut measurement = result?;
         let requests = spec.workload.requests.len() as u64;
         if let System::Foreign(served) = planned.system
             && served.is_unique()
@@ -171,15 +365,6 @@ impl Executor {
                     "its {requests} unique calls ran out, and were sent again; a lower --rate needs fewer"
                 )
             });
-        }
-        if let Some(before) = before {
-            match after {
-                Ok(after) => metrics::add(&mut measurement, before, after.unwrap_or(before)),
-                Err(error) => {
-                    self.display.say(&format!("{error:#}"));
-                    (measurement.server, measurement.server_lost) = (None, true);
-                }
-            }
         }
         self.note_thresholds(&measurement, number, variant);
         let evidence = Evidence {
@@ -202,7 +387,7 @@ impl Executor {
             disturbances: Vec::new(),
         };
         trial.disturbances = validity::disturbances(&trial, &evidence);
-        Ok(trial)
+        trial
     }
 
     /// All that the worker process needs to know.
@@ -323,35 +508,24 @@ impl Executor {
         (per_second * length_us as f64 / 1e6) as u64 + u64::from(self.config.users)
     }
 
-    async fn run(
-        &mut self,
-        spec: &TrialSpec,
-        planned: &Planned<'_>,
-    ) -> anyhow::Result<Measurement> {
-        let worker = Program::this(["trial"]).context("this program's own file is not known")?;
-        let display = &mut self.display;
-        let show = |progress: &Progress| display.show(planned, progress);
-        let measured = engine::run_trial(&worker, spec, show, self.stop.clone()).await;
-        self.display.clear();
-        if let Some(page) = self
-            .goose_report(planned)
-            .filter(|page| Path::new(page).exists())
+    /// Makes goose's own report a page that needs no network.
+    fn finish_goose_report(&self, planned: &Planned<'_>, spec: &TrialSpec) {
+        let page = self.goose_report(planned);
+        let page = page.filter(|page| spec.goose.report_file.contains(page));
+        if let Some(page) = page.filter(|page| Path::new(page).exists())
             && let Err(error) = make_offline(Path::new(&page))
         {
             eprintln!("warning: goose's own report is left out: {error:#}");
             let _ = fs::remove_file(page);
         }
-        measured.map_err(|error| match error {
-            TrialError::Refused(option) => UsageError(option).into(),
-            error => error.into(),
-        })
     }
 
     /// goose's own report is kept of the first trial of each protocol.
     fn goose_report(&self, planned: &Planned<'_>) -> Option<String> {
         let protocol = planned.variant.protocol;
-        let is_first = |trial: &Trial| trial.variant.protocol != protocol;
+        let is_first = |trial: &Trial| trial.variant.protocol != protocol || trial.variant.is_twin;
         let wanted = planned.scenario.purpose != Purpose::Ceiling
+            && !planned.variant.is_twin
             && self
                 .trials
                 .iter()
@@ -370,10 +544,7 @@ impl Executor {
         }
     }
 
-    fn say_unusable(&self, attempt: u32) {
-        let Some(trial) = self.trials.last() else {
-            return;
-        };
+    fn say_unusable(&self, trial: &Trial, attempt: u32) {
         let then = match attempt {
             ATTEMPTS => "is left out",
             _ => "is made again",
@@ -384,6 +555,18 @@ impl Executor {
             trial.variant.name,
             reasons.join("; ")
         ));
+    }
+}
+
+/// The worker process: this program.
+fn this_worker() -> anyhow::Result<Program> {
+    Program::this(["trial"]).context("this program's own file is not known")
+}
+
+fn of_engine(error: TrialError) -> anyhow::Error {
+    match error {
+        TrialError::Refused(option) => UsageError(option).into(),
+        error => error.into(),
     }
 }
 

@@ -423,17 +423,17 @@ impl Comparison {
                 break;
             }
             for experiment in open {
-                for (variant, system) in experiment.round(&mut self.random) {
-                    let planned = Planned {
-                        scenario: &experiment.scenario,
-                        variant,
-                        system,
-                        round,
-                    };
-                    self.executor.trial(&planned).await?;
-                    if self.executor.is_over() {
-                        return self.save();
-                    }
+                let order = experiment.round(&mut self.random).into_iter();
+                let planned = order.map(|(variant, system)| Planned {
+                    scenario: &experiment.scenario,
+                    variant,
+                    system,
+                    round,
+                });
+                let planned: Vec<_> = planned.collect();
+                self.executor.round(&planned, &mut self.random).await?;
+                if self.executor.is_over() {
+                    return self.save();
                 }
             }
             longest = longest.max(begun.elapsed());

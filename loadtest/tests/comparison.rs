@@ -213,6 +213,50 @@ fn the_order_of_the_trials_follows_from_the_seed() {
 }
 
 #[test]
+fn the_trials_of_a_round_take_turns_and_each_is_kept() {
+    let room = Room::new();
+    // Two rounds are the least, whatever the budget is.
+    let brief = [
+        "--users",
+        "2",
+        "--run-time",
+        "1s",
+        "--budget",
+        "1s",
+        "--variants",
+        "A,E",
+    ];
+    let output = room.bare_tool(&brief).output().unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let recording = room.recording();
+    let numbers: Vec<u32> = recording.trials.iter().map(|trial| trial.number).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
+    );
+    for purpose in [Purpose::Open, Purpose::Single] {
+        for round in [1, 2] {
+            let of_round = compared(&recording)
+                .filter(|trial| (trial.purpose, trial.round, trial.attempt) == (purpose, round, 1));
+            let of_round: Vec<_> = of_round.map(|trial| &trial.measurement).collect();
+            assert_eq!(of_round.len(), 3, "REST, gRPC and the twin");
+            for measured in of_round {
+                assert!(measured.parts > 1, "{purpose:?}");
+                assert!(measured.window_us >= 1_000_000, "{measured:?}");
+                assert!(measured.completed > 0 && measured.error_count() == 0);
+                if cfg!(target_os = "linux") {
+                    assert!(measured.server.is_some_and(|server| server.cpu_us > 0));
+                }
+            }
+        }
+    }
+    let files = names(&room.report());
+    for file in ["goose-grpc.html", "goose-json_http1.html"] {
+        assert!(files.contains(&file.to_owned()), "{file} is not there");
+    }
+}
+
+#[test]
 fn a_running_service_is_measured_one_trial_after_the_other() {
     let service = service(Behaviour::default());
     let room = Room::new();

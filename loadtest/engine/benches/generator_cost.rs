@@ -154,6 +154,8 @@ async fn engine(
             window_us: SECONDS * 1_000_000,
             connecting_us: 100_000,
             time_limit_us: 10_000_000,
+            parts: 1,
+            others_us: 0,
         },
         server: Accounts::of_processes(server.into_iter().collect()),
         watch_for_others: false,

@@ -1,5 +1,7 @@
 //! Goose's configuration for one trial: what the caller gives, and what the trial sets.
 
+use std::time::Duration;
+
 use goose::config::GooseConfiguration;
 use thiserror::Error;
 
@@ -35,18 +37,8 @@ pub(crate) fn adapt(spec: &TrialSpec) -> GooseConfiguration {
     options.no_telnet = true;
     // Goose counts whole seconds from when it has started the last user, who has not connected then.
     // The window closes by itself, and ends the trial.
-    let warm_up_us = timing.warm_up_us.max(timing.longest_warm_up_us);
-    let longest_us = [
-        warm_up_us,
-        timing.window_us,
-        timing.connecting_us,
-        timing.time_limit_us,
-    ];
-    let longest_us = longest_us.into_iter().fold(0, u64::saturating_add);
-    options.run_time = Some(format!(
-        "{}s",
-        longest_us.div_ceil(1_000_000) + ENDED_FROM_OUTSIDE_S
-    ));
+    let longest = timing.longest() + Duration::from_micros(timing.others_us);
+    options.run_time = Some(format!("{}s", longest.as_secs() + 1 + ENDED_FROM_OUTSIDE_S));
     if spec.shape.users() == 1 && options.increase_time.take().is_some() {
         // Goose refuses a time for one user, who begins at once.
         options.increase_rate = Some("1".to_owned());

@@ -4,7 +4,8 @@
 //! describes it completely in a [`TrialSpec`], and gets a [`Measurement`] back. Nothing here knows a
 //! contract, a command line or a report.
 //!
-//! [`run_trial`] is the parent's side of it, [`worker::main`] the worker's; [`probe()`] makes one call
+//! [`run_trial`] is the parent's side of it, and [`run_in_turns`] of several that are compared;
+//! [`worker::main`] is the worker's; [`probe()`] makes one call
 //! outside of any trial.
 
 pub mod alarm;
@@ -46,4 +47,4 @@ pub use spec::{
     TrialSpec, Workload,
 };
 pub use timekeeper::INTERRUPTED;
-pub use trial::{Progress, TrialError, blank, run_trial};
+pub use trial::{Progress, TrialError, blank, run_in_turns, run_trial};

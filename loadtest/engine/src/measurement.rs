@@ -9,10 +9,13 @@ use crate::Nanoseconds;
 /// The result of one trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Opening of the window, in microseconds since 1970 UTC; 0 if it never opened.
+    /// Opening of the window, or of its first part, in microseconds since 1970 UTC; 0 if it never opened.
     pub opened_unix_us: u64,
-    /// Length of the window in microseconds.
+    /// Length of the window in microseconds, of all its parts together.
     pub window_us: u64,
+    /// Parts of the window, between which other trials had their turn.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub parts: u32,
     /// Length of the warm-up before it in microseconds.
     #[serde(default)]
     pub warm_up_us: u64,
@@ -70,6 +73,14 @@ pub struct Measurement {
     /// Whether a threshold ended it, which is meant to end the run.
     #[serde(default)]
     pub aborted: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(parts: &u32) -> bool {
+    *parts == 1
 }
 
 /// Use of the machine by the server, all its processes together.

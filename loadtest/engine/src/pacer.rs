@@ -5,19 +5,24 @@
 //! without a user, and the next free one takes the oldest. Its latency counts from the moment it was
 //! due, so that a server which stalls cannot hide the calls it kept waiting (coordinated omission:
 //! Gil Tene, "How NOT to Measure Latency").
+//!
+//! A pacer that was paused lets none fall due until it goes on; the next call is then due at once.
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Mutex, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
 use tokio::{
-    sync::{Semaphore, TryAcquireError},
+    sync::{Notify, Semaphore, TryAcquireError},
     task::yield_now,
     time::{sleep, timeout},
 };
@@ -41,8 +46,16 @@ pub(crate) struct Pacer {
     due: Semaphore,
     /// Whether a user waits so long for a call that goose must be asked in between.
     is_slow: bool,
+    /// Calls that users have taken.
     taken: AtomicU64,
-    begun: OnceLock<Instant>,
+    /// Calls that were let go.
+    released: AtomicU64,
+    created: Instant,
+    /// When call number `first` is due, in nanoseconds since it was created; 0 before the first of all.
+    begun: AtomicU64,
+    first: AtomicU64,
+    is_paused: AtomicBool,
+    resumed: Notify,
     /// From when each call was due to when it was let go, in nanoseconds.
     delay: Mutex<Histogram<u64>>,
     /// Time that each thread was kept from sleeping while nothing was to be done.
@@ -51,7 +64,7 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     /// A pacer of `rate` calls per second, which must be above zero, for so many users. It rests until
-    /// [`Self::run`].
+    /// [`Self::resume`].
     pub(crate) fn new(rate: f64, users: usize) -> Self {
         let interval = Duration::from_secs_f64(1.0 / rate);
         Self {
@@ -59,44 +72,79 @@ impl Pacer {
             due: Semaphore::new(0),
             is_slow: interval.mul_f64(users as f64) > LONGEST_WAIT,
             taken: AtomicU64::new(0),
-            begun: OnceLock::new(),
+            released: AtomicU64::new(0),
+            created: Instant::now(),
+            begun: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            is_paused: AtomicBool::new(true),
+            resumed: Notify::new(),
             delay: Mutex::new(times()),
             spun: Mutex::default(),
         }
     }
 
-    /// Lets calls fall due, the first one now, until it is dropped.
+    /// Lets calls fall due while it is not paused, until it is dropped.
     ///
     /// # Errors
     /// When the system gives no timer. No call falls due any more.
     pub(crate) async fn run(&self) -> std::io::Result<()> {
         let mut alarm = Alarm::new()?;
-        let begun = *self.begun.get_or_init(Instant::now);
-        let mut released = 0_u64;
         loop {
-            self.wait_until(&mut alarm, begun + self.after(released))
-                .await?;
-            released += self.release(begun, released);
-            if self.after(released) <= begun.elapsed() {
-                // Behind: whoever shares this thread must get its turn all the same.
-                yield_now().await;
+            while self.is_paused() {
+                self.resumed.notified().await;
+            }
+            let next = self.released.load(SeqCst);
+            if self.wait_until(&mut alarm, self.due_at(next)).await? {
+                self.release();
+                if self.due_at(self.released.load(SeqCst)) <= Instant::now() {
+                    // Behind: whoever shares this thread must get its turn all the same.
+                    yield_now().await;
+                }
             }
         }
     }
 
-    /// Lets the calls go that are due by now, after so many, and returns how many they were.
-    fn release(&self, begun: Instant, released: u64) -> u64 {
-        let now = begun.elapsed();
+    /// Goes on: the next call is due now. Every earlier one must have been taken.
+    pub(crate) fn resume(&self) {
+        let _released = lock(&self.delay);
+        self.first.store(self.released.load(SeqCst), SeqCst);
+        self.begun
+            .store(nanos(self.created.elapsed()).max(1), SeqCst);
+        self.is_paused.store(false, SeqCst);
+        self.resumed.notify_one();
+    }
+
+    /// Lets no call fall due until it goes on.
+    pub(crate) fn pause(&self) {
+        // None is let go while this is held, nor after it.
+        let _released = lock(&self.delay);
+        self.is_paused.store(true, SeqCst);
+    }
+
+    /// Whether every call that was let go has been taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.load(SeqCst) >= self.released.load(SeqCst)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.is_paused.load(SeqCst)
+    }
+
+    /// Lets the calls go that are due by now.
+    fn release(&self) {
         let mut delay = lock(&self.delay);
+        if self.is_paused() {
+            return;
+        }
+        let (now, released) = (Instant::now(), self.released.load(SeqCst));
         let mut next = released;
-        while self.after(next) <= now && next - released < MOST_AT_ONCE {
-            delay.saturating_record(nanos(now - self.after(next)));
+        while self.due_at(next) <= now && next - released < MOST_AT_ONCE {
+            delay.saturating_record(nanos(now - self.due_at(next)));
             next += 1;
         }
-        let more = next - released;
+        self.released.store(next, SeqCst);
         self.due
-            .add_permits(usize::try_from(more).unwrap_or(usize::MAX));
-        more
+            .add_permits(usize::try_from(next - released).unwrap_or(usize::MAX));
     }
 
     /// Waits until a call is due, takes the oldest, and says when it was due; none if there was no
@@ -119,7 +167,7 @@ impl Pacer {
             }
         }
         let number = self.taken.fetch_add(1, Relaxed);
-        Some(*self.begun.get()? + self.after(number))
+        Some(self.due_at(number))
     }
 
     /// Lets no call fall due any more, so that users that wait for one can stop.
@@ -127,17 +175,19 @@ impl Pacer {
         self.due.close();
     }
 
-    /// Number of calls that were due before `end`.
+    /// Number of calls that were due before `end`, which lies in no earlier turn.
     pub(crate) fn due_before(&self, end: Instant) -> u64 {
-        let Some(time) = self
-            .begun
-            .get()
-            .and_then(|begun| end.checked_duration_since(*begun))
-        else {
+        let first = self.first.load(SeqCst);
+        let begun = self.begun.load(SeqCst);
+        if begun == 0 {
             return 0;
+        }
+        let begun = self.created + Duration::from_nanos(begun);
+        let Some(time) = end.checked_duration_since(begun) else {
+            return first;
         };
         let intervals = time.as_nanos().div_ceil(self.interval.as_nanos().max(1));
-        u64::try_from(intervals).unwrap_or(u64::MAX)
+        first.saturating_add(u64::try_from(intervals).unwrap_or(u64::MAX))
     }
 
     /// Forgets the dispatch delays until now.
@@ -155,17 +205,29 @@ impl Pacer {
         lock(&self.spun).clone()
     }
 
-    /// When call `number` is due, after the first.
-    fn after(&self, number: u64) -> Duration {
-        let nanos = self.interval.as_nanos() * u128::from(number);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    /// When call `number` is due.
+    fn due_at(&self, number: u64) -> Instant {
+        let after = number.saturating_sub(self.first.load(SeqCst));
+        let nanos = self.interval.as_nanos() * u128::from(after);
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        self.created + Duration::from_nanos(self.begun.load(SeqCst).saturating_add(nanos))
     }
 
-    /// Sleeps as far as a sleep is accurate, and lets others work for the rest.
-    async fn wait_until(&self, alarm: &mut Alarm, due: Instant) -> std::io::Result<()> {
-        let early = due.saturating_duration_since(Instant::now());
-        if early > Alarm::ACCURACY {
-            alarm.sleep(early - Alarm::ACCURACY).await?;
+    /// Sleeps as far as a sleep is accurate, and lets others work for the rest. Returns false if it was
+    /// paused, or went on, meanwhile.
+    async fn wait_until(&self, alarm: &mut Alarm, due: Instant) -> std::io::Result<bool> {
+        loop {
+            let early = due.saturating_duration_since(Instant::now());
+            let Some(early) = early
+                .checked_sub(Alarm::ACCURACY)
+                .filter(|early| !early.is_zero())
+            else {
+                break;
+            };
+            alarm.sleep(early.min(LONGEST_WAIT)).await?;
+            if self.is_paused() {
+                return Ok(false);
+            }
         }
         let mut now = Instant::now();
         while now < due {
@@ -175,7 +237,7 @@ impl Pacer {
             now += round;
             self.credit(thread, usage::this_thread(), round);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Credits a round to the thread that spun. A round that began on another thread than it ended on
@@ -204,6 +266,7 @@ mod tests {
 
     fn started(rate: f64) -> Arc<Pacer> {
         let pacer = Arc::new(Pacer::new(rate, 1));
+        pacer.resume();
         let running = Arc::clone(&pacer);
         tokio::spawn(async move { running.run().await });
         pacer
@@ -269,6 +332,31 @@ mod tests {
             assert_eq!(pacer.due_before(end), due, "{micros} µs");
         }
         assert_eq!(pacer.due_before(first - Duration::from_micros(1)), 0);
+    }
+
+    #[tokio::test]
+    async fn while_it_is_paused_no_call_falls_due_and_the_next_one_is_due_when_it_goes_on() {
+        let pacer = started(1_000.0);
+        let first = next(&pacer).await;
+        pacer.pause();
+        let mut taken = 1;
+        while !pacer.is_taken() {
+            next(&pacer).await;
+            taken += 1;
+        }
+        let paused = Instant::now();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(pacer.due.try_acquire().is_err(), "a call fell due");
+        let resumed = Instant::now();
+        pacer.resume();
+        let due = next(&pacer).await;
+        assert!(due >= resumed && resumed > paused && paused >= first);
+        assert_eq!(next(&pacer).await - due, Duration::from_millis(1));
+        assert_eq!(pacer.due_before(due), taken);
+        assert_eq!(
+            pacer.due_before(due + Duration::from_micros(1_500)),
+            taken + 2
+        );
     }
 
     #[tokio::test]

@@ -116,7 +116,7 @@ impl Child {
     ///
     /// # Errors
     /// When it had to be killed or failed.
-    pub async fn end(mut self) -> anyhow::Result<()> {
+    pub async fn end(&mut self) -> anyhow::Result<()> {
         self.tell_to_end();
         match timeout(END, self.process.wait()).await {
             Ok(status) => {
@@ -135,7 +135,7 @@ impl Child {
     }
 
     /// Kills it.
-    pub async fn kill(mut self) {
+    pub async fn kill(&mut self) {
         // One that has ended meanwhile cannot be killed.
         let _ = self.process.kill().await;
     }

@@ -84,9 +84,10 @@ fn measurement(
         |result: &ThresholdResult| format!("{}, observed {}", result.rule, result.observed);
     all.thresholds_missed = missed.iter().map(observed).collect();
     let mut recorded = window.tally.recorded();
-    if let (Some(opened), Some(closed)) = (&kept.opened, &kept.closed) {
-        let between = Between { opened, closed };
-        if let Some(offered) = window.offered(opened.at, closed.at) {
+    (all.completed_in_all, _) = window.tally.replies();
+    if !kept.parts.is_empty() {
+        let between = Between(&kept.parts);
+        if let Some(offered) = kept.offered {
             if kept.is_whole {
                 recorded.record_unanswered(offered.saturating_sub(recorded.counted));
             }
@@ -94,7 +95,6 @@ fn measurement(
         }
         within(&mut all, kept, &between);
     }
-    (all.completed_in_all, _) = window.tally.replies();
     all.counted = recorded.counted;
     all.unanswered = recorded.unanswered;
     all.errors = recorded.bad();
@@ -106,7 +106,8 @@ fn measurement(
 
 /// Fills in everything that lies between the two snapshots.
 fn within(all: &mut Measurement, kept: &Kept, between: &Between<'_>) {
-    all.opened_unix_us = micros(between.opened.since_1970);
+    let opened = between.opened().map(|opened| opened.since_1970);
+    all.opened_unix_us = micros(opened.unwrap_or_default());
     all.window_us = micros(between.time());
     all.completed = between.replies();
     all.server = between.server(kept.at_rest_kib);
@@ -124,10 +125,11 @@ fn dispatch(offered: u64, kept: &Kept, between: &Between<'_>) -> Dispatch {
         let nanos = delays.map(|delays| delays.value_at_quantile(quantile));
         Duration::from_nanos(nanos.unwrap_or_default()).as_secs_f64() * 1e6
     };
+    let [unanswered_at_open, unanswered_at_close] = between.unanswered();
     Dispatch {
         offered,
-        unanswered_at_open: between.opened.unanswered,
-        unanswered_at_close: between.closed.unanswered,
+        unanswered_at_open,
+        unanswered_at_close,
         delay_p50_us: Some(delay(0.5)),
         delay_p99_us: delay(0.99),
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter::Sum,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -65,47 +66,83 @@ impl Snapshot {
     }
 }
 
-/// Two snapshots.
-pub(crate) struct Between<'a> {
-    pub(crate) opened: &'a Snapshot,
-    pub(crate) closed: &'a Snapshot,
-}
+/// The two ends of each part of a window: at least one part.
+pub(crate) struct Between<'a>(pub(crate) &'a [[Snapshot; 2]]);
 
 impl Between<'_> {
-    /// Time between them.
+    /// `of` each part, summed; none if it is not known of one.
+    fn sum<T: Sum>(&self, of: impl Fn(&Snapshot, &Snapshot) -> Option<T>) -> Option<T> {
+        self.0
+            .iter()
+            .map(|[opened, closed]| of(opened, closed))
+            .sum()
+    }
+
+    /// When the first part opened.
+    pub(crate) fn opened(&self) -> Option<&Snapshot> {
+        self.0.first().map(|[opened, _]| opened)
+    }
+
+    /// When the last part closed.
+    pub(crate) fn closed(&self) -> Option<&Snapshot> {
+        self.0.last().map(|[_, closed]| closed)
+    }
+
+    /// Time that it was open.
     pub(crate) fn time(&self) -> Duration {
-        self.closed.at - self.opened.at
+        self.sum(|opened, closed| Some(closed.at - opened.at))
+            .unwrap_or_default()
     }
 
     /// Replies that came.
     pub(crate) fn replies(&self) -> u64 {
-        self.closed.replies - self.opened.replies
+        self.sum(|opened, closed| Some(closed.replies - opened.replies))
+            .unwrap_or_default()
     }
 
-    /// Whether the server was there at the first, and not at the second.
+    /// Calls on their way when parts opened, and when they closed; none in a closed loop.
+    pub(crate) fn unanswered(&self) -> [Option<u64>; 2] {
+        [
+            self.sum(|opened, _| opened.unanswered),
+            self.sum(|_, closed| closed.unanswered),
+        ]
+    }
+
+    /// Whether the server was there at the first, and not at the last.
     pub(crate) fn is_server_lost(&self) -> bool {
-        self.opened.server.is_some() && self.closed.server.is_none()
+        let mut all = self.0.iter();
+        all.any(|[opened, closed]| opened.server.is_some() && closed.server.is_none())
     }
 
     /// Cost to the server, whose memory before the first call was `at_rest_kib`.
     pub(crate) fn server(&self, at_rest_kib: Option<u64>) -> Option<ServerCost> {
-        let (before, after) = (self.opened.server.as_ref()?, self.closed.server.as_ref()?);
-        let (cpu, source) = after.cpu_since(before)?;
+        let since = |opened: &Snapshot, closed: &Snapshot| {
+            let (before, after) = (opened.server.as_ref()?, closed.server.as_ref()?);
+            after.cpu_since(before)
+        };
+        let (_, source) = self
+            .0
+            .last()
+            .and_then(|[opened, closed]| since(opened, closed))?;
+        let cpu = self.sum(|opened, closed| since(opened, closed).map(|(cpu, _)| cpu))?;
         Some(ServerCost {
             cpu_us: micros(cpu),
             cpu_source: Some(source),
             memory_at_rest_kib: at_rest_kib?,
-            memory_under_load_kib: after.memory_kib,
+            memory_under_load_kib: self.closed()?.server.as_ref()?.memory_kib,
         })
     }
 
     /// Cost to the generator.
     pub(crate) fn generator(&self) -> GeneratorCost {
         let all = |snapshot: &Snapshot| snapshot.spun.values().sum::<Duration>();
-        let waited = all(self.closed).saturating_sub(all(self.opened));
-        let cpu = self.closed.own_cpu.saturating_sub(self.opened.own_cpu);
+        let cpu = self.sum(|opened, closed| {
+            let waited = all(closed).saturating_sub(all(opened));
+            let cpu = closed.own_cpu.saturating_sub(opened.own_cpu);
+            Some(cpu.saturating_sub(waited))
+        });
         GeneratorCost {
-            cpu_us: micros(cpu.saturating_sub(waited)),
+            cpu_us: micros(cpu.unwrap_or_default()),
             busiest_core_share: self.busiest_thread(),
             peak_memory_kib: usage::own_peak_memory_kib(),
         }
@@ -113,29 +150,30 @@ impl Between<'_> {
 
     /// Share of the time that the busiest thread was busy, without what it was awake for only to wait.
     fn busiest_thread(&self) -> Option<f64> {
-        let threads = self
-            .closed
-            .own
-            .as_ref()?
-            .threads_since(self.opened.own.as_ref()?);
-        let waited = |id| {
-            let of = |snapshot: &Snapshot| snapshot.spun.get(id).copied().unwrap_or_default();
-            of(self.closed).saturating_sub(of(self.opened))
-        };
-        let busiest = threads
-            .iter()
-            .map(|(id, cpu)| cpu.saturating_sub(waited(id)))
-            .max()?;
+        let mut busy: BTreeMap<i32, Duration> = BTreeMap::new();
+        for [opened, closed] in self.0 {
+            let waited = |id: &i32| {
+                let of = |snapshot: &Snapshot| snapshot.spun.get(id).copied().unwrap_or_default();
+                of(closed).saturating_sub(of(opened))
+            };
+            for (id, cpu) in closed.own.as_ref()?.threads_since(opened.own.as_ref()?) {
+                *busy.entry(id).or_default() += cpu.saturating_sub(waited(&id));
+            }
+        }
+        let busiest = busy.into_values().max()?;
         Some(busiest.as_secs_f64() / self.time().as_secs_f64())
     }
 
     /// Bytes for each reply.
     pub(crate) fn wire(&self) -> Option<Wire> {
         let replies = self.replies();
-        let each = |before: u64, after: u64| (after - before) as f64 / replies as f64;
+        let each = |of: fn(&Snapshot) -> u64| {
+            let bytes = self.sum(|opened, closed| Some(of(closed) - of(opened)));
+            bytes.unwrap_or_default() as f64 / replies as f64
+        };
         (replies > 0).then(|| Wire {
-            sent_bytes_per_request: each(self.opened.bytes.0, self.closed.bytes.0),
-            received_bytes_per_request: each(self.opened.bytes.1, self.closed.bytes.1),
+            sent_bytes_per_request: each(|snapshot| snapshot.bytes.0),
+            received_bytes_per_request: each(|snapshot| snapshot.bytes.1),
         })
     }
 
@@ -148,17 +186,21 @@ impl Between<'_> {
     /// as this process's own.
     pub(crate) fn others_share(&self, cores: usize) -> Option<f64> {
         let busy = self.share_taken(|taken| taken.busy)?;
-        let (before, after) = (self.opened.server.as_ref()?, self.closed.server.as_ref()?);
-        let (server, _) = after.cpu_since(before)?;
-        let own = self.closed.own_cpu.saturating_sub(self.opened.own_cpu);
-        let known = (server + own).as_secs_f64() / self.time().as_secs_f64() / cores as f64;
+        let known = self.sum(|opened, closed| {
+            let (before, after) = (opened.server.as_ref()?, closed.server.as_ref()?);
+            let (server, _) = after.cpu_since(before)?;
+            Some(server + closed.own_cpu.saturating_sub(opened.own_cpu))
+        })?;
+        let known = known.as_secs_f64() / self.time().as_secs_f64() / cores as f64;
         Some((busy - known).max(0.0))
     }
 
     fn share_taken(&self, part: fn(Taken) -> u64) -> Option<f64> {
-        let (before, after) = (self.opened.taken?, self.closed.taken?);
-        let all = after.all.checked_sub(before.all).filter(|all| *all > 0)?;
-        Some(part(after).checked_sub(part(before))? as f64 / all as f64)
+        let of = |of: &dyn Fn(Taken) -> u64| {
+            self.sum(|opened, closed| of(closed.taken?).checked_sub(of(opened.taken?)))
+        };
+        let all = of(&|taken| taken.all).filter(|all| *all > 0)?;
+        Some(of(&part)? as f64 / all as f64)
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use goose::config::GooseConfiguration;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::Accounts;
+use crate::{snapshot::micros, usage::Accounts};
 
 /// One variant under load for a while.
 #[derive(Clone, Serialize, Deserialize)]
@@ -181,6 +181,9 @@ pub enum Load {
     },
 }
 
+/// How long calls are made before a part of a window that is not the first: what rested is cold.
+pub(crate) const LEAD: Duration = Duration::from_millis(20);
+
 /// Durations of a trial, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
@@ -188,8 +191,12 @@ pub struct Timing {
     pub warm_up_us: u64,
     /// Longest warm-up: it ends between the two, when the service is steady.
     pub longest_warm_up_us: u64,
-    /// Length of the measured window.
+    /// Length of the measured window, of all its parts together.
     pub window_us: u64,
+    /// Parts that the window is measured in. Between them the trial rests, while others have their turn.
+    pub parts: u32,
+    /// How long the turns of others take, about.
+    pub others_us: u64,
     /// Time that users may take to connect.
     pub connecting_us: u64,
     /// Time that a call may take, and how long replies that are due are waited for after the window.
@@ -197,9 +204,23 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// [`Self::window_us`] as a duration.
-    pub fn window(&self) -> Duration {
-        Duration::from_micros(self.window_us)
+    /// The length of a part of the window.
+    pub fn part(&self) -> Duration {
+        Duration::from_micros(self.window_us) / self.parts.max(1)
+    }
+
+    /// How long it takes at most, without the turns of others.
+    pub fn longest(&self) -> Duration {
+        let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
+        let around = u64::from(self.parts).saturating_mul(micros(LEAD));
+        let all = [
+            warm_up,
+            self.window_us,
+            around,
+            self.connecting_us,
+            self.time_limit_us,
+        ];
+        Duration::from_micros(all.into_iter().fold(0, u64::saturating_add))
     }
 }
 

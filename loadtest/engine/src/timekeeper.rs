@@ -2,6 +2,9 @@
 //! under test from its work. It ends the warm-up, opens and closes the window with a snapshot each, waits for the
 //! replies to all calls that count, and breaks off calls that take too long.
 //!
+//! Where trials take turns, each part of the window is such a window, with a short run before it, and all is
+//! quiet before the next trial has its turn.
+//!
 //! After the window has closed the load goes on as before until each call that counts has its reply,
 //! or the time limit has passed: nothing may change for the calls that are measured.
 
@@ -18,7 +21,7 @@ use crate::{
     configuration,
     measurement::Asked,
     snapshot::Snapshot,
-    spec::TrialSpec,
+    spec::{LEAD, TrialSpec},
     steady::{REPLIES, SLICE, Slices},
     usage::{self, Conversations, Talk},
     window::{End, Window},
@@ -42,8 +45,10 @@ const PEERS_NAMED: usize = 3;
 /// The notes it kept.
 #[derive(Default)]
 pub(crate) struct Kept {
-    pub(crate) opened: Option<Snapshot>,
-    pub(crate) closed: Option<Snapshot>,
+    /// The two ends of each part of the window.
+    pub(crate) parts: Vec<[Snapshot; 2]>,
+    /// Calls that were due while it was open; none in a closed loop.
+    pub(crate) offered: Option<u64>,
     pub(crate) warm_up: Duration,
     pub(crate) steady: Option<bool>,
     /// Whether the window was open for its whole length, and each call that counts waited for.
@@ -52,7 +57,8 @@ pub(crate) struct Kept {
     pub(crate) at_rest_kib: Option<u64>,
     /// Cores of server and generator.
     pub(crate) cores: BTreeSet<usize>,
-    /// The server's requests to others, from the beginning to the end of the window.
+    /// The server's requests to others, from the beginning to the end of the window, turns of other trials
+    /// included.
     pub(crate) asked: Option<Asked>,
     /// Dispatch delays in the window, in nanoseconds.
     pub(crate) delays: Option<Histogram<u64>>,
@@ -97,9 +103,22 @@ impl Timekeeper {
         while !self.window.has_all_users() && !self.window.is_ending() {
             self.rest(self.tick);
         }
-        self.warm_up(&mut kept);
-        if !self.window.is_ending() {
-            self.measure(&mut kept, conversations.as_ref());
+        let parts = self.spec.timing.parts.max(1);
+        if parts == 1 {
+            self.window.begin_turn();
+            self.warm_up(&mut kept);
+            kept.is_whole = self.measure(&mut kept, conversations.as_ref());
+        } else {
+            kept.is_whole = self.turn(|| {
+                self.warm_up(&mut kept);
+                true
+            });
+            for _ in 0..parts {
+                kept.is_whole &= self.turn(|| {
+                    self.wait_until(Instant::now() + LEAD);
+                    self.measure(&mut kept, conversations.as_ref())
+                });
+            }
         }
         let end = match kept.is_whole {
             true => End::Waited,
@@ -165,23 +184,58 @@ impl Timekeeper {
         kept.warm_up = begun.elapsed();
     }
 
-    /// Opens the window, closes it, and waits for the calls that count.
-    fn measure(&self, kept: &mut Kept, conversations: Option<&Conversations>) {
+    /// Does `work` in a turn of its own, and returns whether it was done and all is quiet.
+    fn turn(&self, work: impl FnOnce() -> bool) -> bool {
         let window = &self.window;
+        window.say_resting();
+        while !window.go() {
+            if window.is_ending() {
+                return false;
+            }
+            self.rest(self.tick);
+        }
+        window.begin_turn();
+        let is_done = work();
+        window.end_turn();
+        let ended = Instant::now();
+        while !window.is_quiet() && ended.elapsed() < self.time_limit {
+            self.rest(DRAIN_TICK);
+        }
+        is_done
+    }
+
+    /// Opens the window, closes it, and waits for the calls that count. Returns whether it was open for its
+    /// whole length, and each was waited for.
+    fn measure(&self, kept: &mut Kept, conversations: Option<&Conversations>) -> bool {
+        let window = &self.window;
+        if window.is_ending() {
+            return false;
+        }
         let server = &self.spec.server;
         if let Some(pacer) = &window.pacer {
             pacer.forget_delays();
         }
         let opened = Snapshot::take(window, server, &kept.cores, |at| window.open(at));
-        let end = opened.at + self.spec.timing.window();
+        let end = opened.at + self.spec.timing.part();
         self.wait_until(end);
         let was_open = Instant::now() >= end;
         let closed = Snapshot::take(window, server, &kept.cores, |at| window.close(at));
-        kept.delays = window.pacer.as_ref().map(|pacer| pacer.delays());
+        if let Some(pacer) = &window.pacer {
+            let delays = pacer.delays();
+            match &mut kept.delays {
+                // Both have the same bounds.
+                Some(all) => all.add(delays).unwrap_or_default(),
+                none => *none = Some(delays),
+            }
+        }
         // The load goes on, and nothing of it is measured any more but the calls that are open.
         kept.asked = conversations.and_then(|before| self.asked(before));
-        kept.is_whole = self.drain(opened.at, closed.at) && was_open;
-        (kept.opened, kept.closed) = (Some(opened), Some(closed));
+        if let Some(offered) = window.offered(opened.at, closed.at) {
+            *kept.offered.get_or_insert_default() += offered;
+        }
+        let is_whole = self.drain(kept.offered, closed.at) && was_open;
+        kept.parts.push([opened, closed]);
+        is_whole
     }
 
     fn conversations(&self, members: &[u32]) -> Option<Conversations> {
@@ -211,8 +265,7 @@ impl Timekeeper {
     }
 
     /// Waits for the replies to calls that count. Returns whether they were waited for long enough.
-    fn drain(&self, opened: Instant, closed: Instant) -> bool {
-        let offered = self.window.offered(opened, closed);
+    fn drain(&self, offered: Option<u64>, closed: Instant) -> bool {
         while !self.window.is_ending() {
             if self.window.is_answered(offered) || closed.elapsed() >= self.time_limit {
                 return true;
@@ -268,7 +321,9 @@ mod tests {
         }
         window.set_over();
         let kept = keeper.join().unwrap();
-        let (opened, closed) = (kept.opened.unwrap(), kept.closed.unwrap());
+        let [[opened, closed]] = &kept.parts[..] else {
+            panic!("one part");
+        };
         assert!(closed.at - opened.at >= Duration::from_micros(spec.timing.window_us));
         assert!(kept.is_whole && kept.warm_up >= Duration::from_millis(100));
     }
@@ -280,6 +335,6 @@ mod tests {
         let keeper = Timekeeper::start(&window, &spec).unwrap();
         window.set_over();
         let kept = keeper.join().unwrap();
-        assert!(kept.opened.is_none() && !kept.is_whole);
+        assert!(kept.parts.is_empty() && !kept.is_whole);
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     measurement::{GeneratorCost, Measurement},
     process::{Child, END, Program},
     run::is_open_loop,
+    snapshot::micros,
     spec::TrialSpec,
     worker::Event,
 };
@@ -53,60 +54,163 @@ pub async fn run_trial(
     mut on_progress: impl FnMut(&Progress),
     stop: CancellationToken,
 ) -> Result<Measurement, TrialError> {
-    let mut child = Child::start(worker)?;
-    let cut_short = match listen(&mut child, spec, &mut on_progress, &stop).await {
-        Ok(Heard::Measured(measurement)) => {
-            // What it had to say is said.
-            let _ = child.end().await;
-            return Ok(*measurement);
+    let mut spec = spec.clone();
+    spec.timing.parts = 1;
+    let mut running = Running::start(worker, spec).await?;
+    running.listen(&mut on_progress, &stop).await?;
+    Ok(running.end().await)
+}
+
+/// Runs trials that take turns: all are there at once, each in a worker process of its own, and one at a
+/// time has its turn, for its warm-up first, and then for one part of its window after the other. What the
+/// machine does to one moment and not to another then befalls all of them alike. `order` is asked for the
+/// order of each cycle of turns: it is given the places of the trials.
+///
+/// Each has as many parts as its `timing` says; with one part, or of a single trial, this is
+/// [`run_trial`] for one after the other. The measurements are in the order of `specs`.
+///
+/// # Errors
+/// As [`run_trial`]; the other trials are broken off then.
+pub async fn run_in_turns(
+    worker: &Program,
+    specs: &[TrialSpec],
+    mut order: impl FnMut(&mut [usize]),
+    mut on_progress: impl FnMut(usize, &Progress),
+    stop: CancellationToken,
+) -> Result<Vec<Measurement>, TrialError> {
+    let longest = |spec: &TrialSpec| micros(spec.timing.longest());
+    let all: u64 = specs.iter().map(longest).sum();
+    let mut running = Vec::new();
+    for spec in specs {
+        let mut spec = spec.clone();
+        spec.timing.others_us = all - longest(&spec);
+        let mut one = Running::start(worker, spec).await?;
+        let place = running.len();
+        // Until it rests, before its warm-up.
+        one.listen(&mut |progress| on_progress(place, progress), &stop)
+            .await?;
+        running.push(one);
+    }
+    let mut places: Vec<usize> = (0..running.len()).collect();
+    while running.iter().any(|one| one.measured.is_none()) {
+        order(&mut places);
+        for place in &places {
+            let one = &mut running[*place];
+            one.go().await;
+            one.listen(&mut |progress| on_progress(*place, progress), &stop)
+                .await?;
         }
-        Ok(Heard::Refused(option)) => {
-            let _ = child.end().await;
-            return Err(TrialError::Refused(option));
-        }
-        Ok(Heard::Silence(time)) => {
-            child.kill().await;
-            let seconds = time.as_secs();
-            format!("the worker process said nothing for {seconds} s and was killed")
-        }
-        // One that broke says why by how it ended.
-        Err(error) => format!("{:#}", child.end().await.err().unwrap_or(error)),
-    };
-    Ok(Measurement {
-        cut_short: Some(cut_short),
-        ..blank(spec)
-    })
+    }
+    let mut measured = Vec::new();
+    for one in running {
+        measured.push(one.end().await);
+    }
+    Ok(measured)
 }
 
 /// Longest silence of a worker: it tells its progress twice a second.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// The last word of a worker.
+/// A trial and the worker that runs it.
+struct Running {
+    child: Child,
+    spec: TrialSpec,
+    /// Its result, if it is done.
+    measured: Option<Measurement>,
+}
+
+/// Why a worker is listened to no longer.
 enum Heard {
+    Resting,
     Measured(Box<Measurement>),
     Refused(String),
     /// Nothing for so long.
     Silence(Duration),
 }
 
-/// Listens to a worker until it is done, and tells it to end when `stop` says so.
-async fn listen(
-    child: &mut Child,
-    spec: &TrialSpec,
-    on_progress: &mut impl FnMut(&Progress),
-    stop: &CancellationToken,
-) -> anyhow::Result<Heard> {
-    child.tell(spec).await?;
-    tokio::select! {
-        heard = last_word(child, on_progress) => return heard,
-        () = stop.cancelled() => {}
+impl Running {
+    async fn start(worker: &Program, spec: TrialSpec) -> Result<Self, TrialError> {
+        let mut one = Self {
+            child: Child::start(worker)?,
+            spec,
+            measured: None,
+        };
+        if let Err(error) = one.child.tell(&one.spec).await {
+            one.broke(error).await;
+        }
+        Ok(one)
     }
-    child.tell_to_end();
-    let heard = timeout(END, last_word(child, on_progress)).await;
-    heard.unwrap_or(Ok(Heard::Silence(END)))
+
+    /// Gives it its turn.
+    async fn go(&mut self) {
+        if self.measured.is_none()
+            && let Err(error) = self.child.tell(&()).await
+        {
+            self.broke(error).await;
+        }
+    }
+
+    /// Listens until it rests or is done; tells it to end when `stop` says so.
+    async fn listen(
+        &mut self,
+        on_progress: &mut impl FnMut(&Progress),
+        stop: &CancellationToken,
+    ) -> Result<(), TrialError> {
+        if self.measured.is_some() {
+            return Ok(());
+        }
+        let heard = tokio::select! {
+            heard = next_word(&mut self.child, on_progress) => heard,
+            () = stop.cancelled() => {
+                self.child.tell_to_end();
+                let last = async {
+                    loop {
+                        match next_word(&mut self.child, on_progress).await {
+                            Ok(Heard::Resting) => {}
+                            last => return last,
+                        }
+                    }
+                };
+                timeout(END, last).await.unwrap_or(Ok(Heard::Silence(END)))
+            }
+        };
+        match heard {
+            Ok(Heard::Resting) => {}
+            Ok(Heard::Measured(measurement)) => self.measured = Some(*measurement),
+            Ok(Heard::Refused(option)) => return Err(TrialError::Refused(option)),
+            Ok(Heard::Silence(time)) => {
+                let seconds = time.as_secs();
+                self.child.kill().await;
+                self.cut_short(format!(
+                    "the worker process said nothing for {seconds} s and was killed"
+                ));
+            }
+            Err(error) => self.broke(error).await,
+        }
+        Ok(())
+    }
+
+    /// One that broke says why by how it ended.
+    async fn broke(&mut self, error: anyhow::Error) {
+        let ended = self.child.end().await;
+        self.cut_short(format!("{:#}", ended.err().unwrap_or(error)));
+    }
+
+    fn cut_short(&mut self, why: String) {
+        self.measured = Some(Measurement {
+            cut_short: Some(why),
+            ..blank(&self.spec)
+        });
+    }
+
+    /// Its result. What it had to say is said.
+    async fn end(mut self) -> Measurement {
+        let _ = self.child.end().await;
+        self.measured.unwrap_or_else(|| blank(&self.spec))
+    }
 }
 
-async fn last_word(
+async fn next_word(
     child: &mut Child,
     on_progress: &mut impl FnMut(&Progress),
 ) -> anyhow::Result<Heard> {
@@ -116,6 +220,7 @@ async fn last_word(
         };
         match heard? {
             Some(Event::Progress(progress)) => on_progress(&progress),
+            Some(Event::Resting) => return Ok(Heard::Resting),
             Some(Event::Done(measurement)) => return Ok(Heard::Measured(measurement)),
             Some(Event::Refused(option)) => return Ok(Heard::Refused(option)),
             Some(Event::Failed(reason)) => anyhow::bail!(reason),
@@ -129,6 +234,7 @@ pub fn blank(spec: &TrialSpec) -> Measurement {
     Measurement {
         opened_unix_us: 0,
         window_us: 0,
+        parts: spec.timing.parts.max(1),
         warm_up_us: 0,
         steady: None,
         completed: 0,
@@ -190,6 +296,8 @@ pub(crate) fn example() -> TrialSpec {
             warm_up_us: 100_000,
             longest_warm_up_us: 100_000,
             window_us: 1_000_000,
+            parts: 1,
+            others_us: 0,
             connecting_us: 100_000,
             time_limit_us: 1_000_000,
         },

@@ -123,16 +123,24 @@ impl User {
         })
     }
 
-    /// Waits until a call is due in an open loop, and says when that was. The connection is attended
-    /// to meanwhile. The outer none: no call was due for a while.
+    /// Waits until a call is due in an open loop, and says when that was; in a closed loop, while others
+    /// have their turn. The connection is attended to meanwhile. The outer none: there was nothing to do for a
+    /// while.
     async fn turn(&mut self) -> Option<Option<Instant>> {
-        let Some(pacer) = &self.attack.window.pacer else {
+        let window = &self.attack.window;
+        if window.pacer.is_none() && !window.is_resting() {
             return Some(None);
+        }
+        let turn = async {
+            match &window.pacer {
+                Some(pacer) => pacer.turn().await.map(Some),
+                None => window.turn().await.map(|()| None),
+            }
         };
-        Some(Some(match &mut self.client {
-            Some(client) => client.attend(pin!(pacer.turn())).await?,
-            None => pacer.turn().await?,
-        }))
+        match &mut self.client {
+            Some(client) => client.attend(pin!(turn)).await,
+            None => turn.await,
+        }
     }
 
     /// Connects if need be, and makes a call. Returns when its first byte was about to be written:

@@ -3,10 +3,13 @@
 //! Latency is of the calls that were due within the window, or began in it in a closed loop: a stall
 //! that begins at its end still shows. Rate, CPU and bytes are of the replies that came within it,
 //! between two snapshots.
+//!
+//! A window of several parts is opened and closed as often. Between two parts, while other trials have their
+//! turn, the users rest.
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{
             AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Relaxed, SeqCst},
@@ -15,6 +18,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     outcome::Outcome,
@@ -26,6 +31,9 @@ use crate::{
     trial::Progress,
     wire,
 };
+
+/// Longest rest of a user before goose is asked whether it should stop.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Shared by the users of one trial.
 pub(crate) struct Window {
@@ -42,6 +50,15 @@ pub(crate) struct Window {
     pub(crate) tally: Tally,
     opened: AtomicU64,
     closed: AtomicU64,
+    /// Nanoseconds that it was open, without the part that is.
+    measured: AtomicU64,
+    /// Whether users may begin calls.
+    turn: watch::Sender<bool>,
+    is_resting: AtomicBool,
+    on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// How often the parent has said go, and how often that was followed.
+    told_to_go: AtomicUsize,
+    gone: AtomicUsize,
     end: AtomicU8,
     is_ending: AtomicBool,
     is_told_to_end: AtomicBool,
@@ -90,6 +107,12 @@ impl Window {
             tally: Tally::new(pacer.is_some(), threads),
             opened: AtomicU64::new(0),
             closed: AtomicU64::new(0),
+            measured: AtomicU64::new(0),
+            turn: watch::Sender::new(false),
+            is_resting: AtomicBool::new(true),
+            on_rest: OnceLock::new(),
+            told_to_go: AtomicUsize::new(0),
+            gone: AtomicUsize::new(0),
             end: AtomicU8::new(End::NotYet as u8),
             is_ending: AtomicBool::new(false),
             is_told_to_end: AtomicBool::new(false),
@@ -105,7 +128,7 @@ impl Window {
         u64::try_from(since).unwrap_or(u64::MAX).max(FIRST)
     }
 
-    /// One more user has started. With the last one the warm-up begins.
+    /// One more user has started. Calls begin when all have, and it is this trial's turn.
     pub(crate) fn user_started(self: &Arc<Self>) {
         if self.started.fetch_add(1, SeqCst) + 1 < self.users {
             return;
@@ -129,14 +152,86 @@ impl Window {
         self.started.load(SeqCst) >= self.users
     }
 
+    /// Lets users begin calls.
+    pub(crate) fn begin_turn(&self) {
+        self.is_resting.store(false, SeqCst);
+        if let Some(pacer) = &self.pacer {
+            pacer.resume();
+        }
+        self.turn.send_replace(true);
+    }
+
+    /// Lets users begin no call until the next turn.
+    pub(crate) fn end_turn(&self) {
+        self.turn.send_replace(false);
+        if let Some(pacer) = &self.pacer {
+            pacer.pause();
+        }
+        self.is_resting.store(true, SeqCst);
+    }
+
+    /// Whether no call is open, and no more are to begin in this turn.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let is_taken = self.pacer.as_ref().is_none_or(Pacer::is_taken);
+        is_taken && !self.slots.iter().any(|slot| slot.is_busy_before(u64::MAX))
+    }
+
+    /// Whether users begin no calls now.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.is_resting.load(Relaxed)
+    }
+
+    /// Whether all users rest, and the parent has been told.
+    pub(crate) fn is_between_turns(&self) -> bool {
+        self.is_resting() && self.has_all_users()
+    }
+
+    /// `tell` is called whenever the trial rests.
+    pub(crate) fn on_rest(&self, tell: impl Fn() + Send + Sync + 'static) {
+        // There is one parent.
+        let _ = self.on_rest.set(Box::new(tell));
+    }
+
+    /// Says that the trial rests.
+    pub(crate) fn say_resting(&self) {
+        if let Some(tell) = self.on_rest.get() {
+            tell();
+        }
+    }
+
+    /// Waits for the turn of this trial. None if that takes long.
+    pub(crate) async fn turn(&self) -> Option<()> {
+        let mut turn = self.turn.subscribe();
+        let turn = turn.wait_for(|has_turn| *has_turn);
+        timeout(LONGEST_REST, turn).await.ok()?.ok().map(drop)
+    }
+
+    /// The parent says that it is this trial's turn.
+    pub(crate) fn tell_to_go(&self) {
+        self.told_to_go.fetch_add(1, SeqCst);
+        self.wake_timekeeper();
+    }
+
+    /// Takes up a turn that the parent has given; false if it has given none.
+    pub(crate) fn go(&self) -> bool {
+        let is_given = self.gone.load(SeqCst) < self.told_to_go.load(SeqCst);
+        self.gone.fetch_add(usize::from(is_given), SeqCst);
+        is_given
+    }
+
     /// Opens at this moment.
     pub(crate) fn open(&self, at: Instant) {
+        // While both are set none counts that began after an earlier part was closed.
         self.opened.store(self.stamp(at), SeqCst);
+        self.closed.store(0, SeqCst);
     }
 
     /// Closes at this moment. Calls that count are waited for.
     pub(crate) fn close(&self, at: Instant) {
-        self.closed.store(self.stamp(at), SeqCst);
+        let closed = self.stamp(at);
+        self.closed.store(closed, SeqCst);
+        self.measured
+            .fetch_add(closed - self.opened.load(SeqCst), SeqCst);
     }
 
     /// Ends the trial as soon as possible.
@@ -245,9 +340,14 @@ impl Window {
     /// Progress of the trial.
     pub(crate) fn progress(&self) -> Progress {
         let opened = self.opened.load(SeqCst);
-        let since = Duration::from_nanos(self.stamp(Instant::now()).saturating_sub(opened));
+        let is_open = self.closed.load(SeqCst) == 0;
+        let open = match is_open {
+            true => self.stamp(Instant::now()).saturating_sub(opened),
+            false => 0,
+        };
+        let measured = Duration::from_nanos(self.measured.load(SeqCst) + open);
         Progress {
-            measured_s: (opened != 0).then_some(since.as_secs_f64()),
+            measured_s: (opened != 0).then_some(measured.as_secs_f64()),
             users: self.started.load(Relaxed),
             replies: self.tally.replies().0,
             failures: self.tally.failures(),

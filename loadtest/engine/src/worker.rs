@@ -5,6 +5,9 @@
 //! closes, the worker stops its attack and reports what it has. The worker writes
 //! events to its standard output, one line of JSON each: its progress, and last its measurement, an
 //! option that it cannot carry out, or why it failed.
+//!
+//! A trial that takes turns with others says when it rests: before its warm-up, and before each part of its
+//! window. It goes on at the next line of the parent, whatever that says.
 
 use std::{
     io::{self, BufRead, Write},
@@ -31,6 +34,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 pub(crate) enum Event {
     /// Its progress.
     Progress(Progress),
+    /// It rests until it is told to go on.
+    Resting,
     /// The measurement. The last event.
     Done(Box<Measurement>),
     /// An option that it cannot carry out. The last event.
@@ -66,8 +71,12 @@ fn measure(spec: &TrialSpec) -> anyhow::Result<Measurement> {
     let runtime =
         runtime(threads, spec.affinity.is_none()).context("the runtime could not be started")?;
     let window = Arc::new(Window::new(spec, threads));
-    end_when_the_parent_says_so(Arc::clone(&window))?;
+    follow_the_parent(Arc::clone(&window))?;
     tell_progress(Arc::clone(&window))?;
+    window.on_rest(|| {
+        // If the parent is gone, the trial ends by itself.
+        let _ = tell(&Event::Resting);
+    });
     runtime.block_on(run::run(spec, window))
 }
 
@@ -96,10 +105,13 @@ fn tell(event: &Event) -> anyhow::Result<()> {
         .context("the parent does not listen")
 }
 
-/// Ends the trial when standard input closes: the parent wants it cut short, or is gone.
-fn end_when_the_parent_says_so(window: Arc<Window>) -> io::Result<()> {
+/// Goes on at each line of standard input, and ends the trial when that closes: the parent wants it cut
+/// short, or is gone.
+fn follow_the_parent(window: Arc<Window>) -> io::Result<()> {
     let wait = move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        for _ in io::stdin().lock().lines().map_while(Result::ok) {
+            window.tell_to_go();
+        }
         window.tell_to_end();
     };
     thread::Builder::new().spawn(wait).map(drop)
@@ -107,7 +119,8 @@ fn end_when_the_parent_says_so(window: Arc<Window>) -> io::Result<()> {
 
 fn tell_progress(window: Arc<Window>) -> io::Result<()> {
     let report = move || {
-        while tell(&Event::Progress(window.progress())).is_ok() {
+        // Nobody listens to one that rests.
+        while window.is_between_turns() || tell(&Event::Progress(window.progress())).is_ok() {
             thread::sleep(PROGRESS_EVERY);
         }
     };

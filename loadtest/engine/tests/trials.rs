@@ -337,3 +337,109 @@ async fn a_server_that_nobody_reaches_leaves_bad_replies() {
     check(&measured);
     assert_eq!(measured.errors["connection refused"], measured.counted);
 }
+
+/// Calls of the servers of two trials that took turns, in the order of time: which of the two, and when.
+fn both(servers: &[Server]) -> Vec<(usize, Duration)> {
+    let of = |(which, server): (usize, &Server)| {
+        let seen = server.seen().into_iter();
+        seen.map(move |seen| (which, seen.since_1970))
+            .collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = servers.iter().enumerate().flat_map(of).collect();
+    all.sort_unstable_by_key(|(_, at)| *at);
+    all
+}
+
+#[tokio::test]
+async fn trials_that_take_turns_are_never_under_load_at_once_and_measure_their_whole_windows() {
+    for load in [Load::Open { per_second: 1000.0 }, Load::Closed] {
+        let answer = |_| Answer {
+            delay: Some(MS),
+            ..GOOD
+        };
+        let servers = [Server::start(answer).await, Server::start(answer).await];
+        let specs = servers.each_ref().map(|server| {
+            let mut spec = trial(server.address, load);
+            spec.timing.parts = 5;
+            // More than twice what a call takes, so that nobody waits for a user.
+            spec.shape.connections = 8;
+            spec
+        });
+        let mut cycles = 0;
+        let order = |_: &mut [usize]| cycles += 1;
+        let mut shown = Vec::new();
+        let show = |place: usize, _: &engine::Progress| shown.push(place);
+        let measured =
+            engine::run_in_turns(&worker(), &specs, order, show, CancellationToken::new()).await;
+        let measured = measured.unwrap();
+        assert_eq!(cycles, 1 + 5, "the warm-up and each part");
+        assert!(shown.contains(&0) && shown.contains(&1));
+        for measured in &measured {
+            check(measured);
+            assert!(measured.errors_in_all.is_empty(), "{measured:?}");
+            assert!(measured.window_us >= 1_000_000, "{measured:?}");
+            // Not what was between the parts.
+            assert!(measured.counted > 0 && measured.completed > 0);
+            if let Some(dispatch) = measured.dispatch {
+                assert_eq!(dispatch.offered, measured.counted);
+                let due = measured.window_us as f64 / 1_000.0;
+                // One call more or less for each part.
+                assert!((dispatch.offered as f64 - due).abs() <= 5.0, "{due}");
+            }
+        }
+        // A call that has come is answered before the other trial has its turn.
+        let all = both(&servers);
+        let handovers = all.windows(2).filter(|pair| pair[0].0 != pair[1].0);
+        let handovers: Vec<_> = handovers.map(|pair| pair[1].1 - pair[0].1).collect();
+        assert!(handovers.iter().all(|gap| *gap >= MS), "{handovers:?}");
+        assert_eq!(handovers.len(), 2 * 6 - 1, "{handovers:?}");
+    }
+}
+
+#[tokio::test]
+async fn trials_that_take_turns_end_together_when_they_are_stopped_and_apart_when_one_fails() {
+    let servers = [Server::start(|_| GOOD).await, Server::start(|_| GOOD).await];
+    let mut specs = servers.each_ref().map(|server| {
+        let mut spec = trial(server.address, Load::Closed);
+        spec.timing.parts = 3;
+        spec
+    });
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    let show = move |_, progress: &engine::Progress| {
+        if progress.measured_s.is_some_and(|seconds| seconds > 0.0) {
+            stopping.cancel();
+        }
+    };
+    specs[0].timing.window_us = 60_000_000;
+    let stopped = engine::run_in_turns(&worker(), &specs, |_| {}, show, stop).await;
+    for measured in stopped.unwrap() {
+        assert_eq!(measured.cut_short.as_deref(), Some(INTERRUPTED));
+    }
+
+    // It serves its warm-up and goes away.
+    let hang = |seen: Seen| Answer {
+        delay: (seen.since_first < 250 * MS).then_some(Duration::ZERO),
+        ..GOOD
+    };
+    let gone = Server::start(hang).await;
+    specs[0] = trial(gone.address, Load::Closed);
+    (specs[0].timing.parts, specs[0].timing.time_limit_us) = (3, 300_000);
+    let measured = engine::run_in_turns(
+        &worker(),
+        &specs,
+        |_| {},
+        |_, _| {},
+        CancellationToken::new(),
+    )
+    .await;
+    let [gone, good] = &measured.unwrap()[..] else {
+        panic!("two measurements");
+    };
+    assert!(gone.errors_in_all["no answer in time"] > 0, "{gone:?}");
+    assert!(
+        good.errors_in_all.is_empty() && good.cut_short.is_none(),
+        "{good:?}"
+    );
+    assert!(good.window_us >= 1_000_000, "{good:?}");
+}

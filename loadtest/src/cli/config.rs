@@ -227,6 +227,8 @@ impl Config {
             warm_up_us,
             longest_warm_up_us: warm_up_us + self.design.patience_us,
             window_us,
+            parts: 1,
+            others_us: 0,
             connecting_us: micros(connecting.max(CONNECTING)),
             time_limit_us: micros(self.time_limit),
         }

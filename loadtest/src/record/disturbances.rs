@@ -64,6 +64,8 @@ pub fn disturbances(measurement: &Measurement, evidence: Evidence) -> Vec<Distur
     let restarted = evidence.server_restarted || measurement.server_lost;
     let window_us = measurement.window_us.max(1) as f64;
     let told = |share: Option<f64>, noise: f64, ticks: f64| {
+        // Each part has its own rounding, and those add up as chance does.
+        let ticks = ticks * f64::from(measurement.parts).sqrt();
         share.filter(|share| *share > noise.max(ticks * TICK_US / window_us))
     };
     let others = told(measurement.others_share, OTHERS, OTHERS_TICKS);

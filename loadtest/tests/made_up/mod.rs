@@ -305,6 +305,7 @@ fn trial(
         waited: None,
         disturbances: Vec::new(),
         measurement: Measurement {
+            parts: 1,
             opened_unix_us: 1_767_323_045_000_000 + u64::from(number) * 13_000_000,
             window_us: scenario.window_us,
             warm_up_us: scenario.warm_up_us,

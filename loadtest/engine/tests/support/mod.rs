@@ -178,6 +178,8 @@ pub(crate) fn trial(address: SocketAddr, load: Load) -> TrialSpec {
             window_us: 1_000_000,
             connecting_us: 100_000,
             time_limit_us: 5_000_000,
+            parts: 1,
+            others_us: 0,
         },
         server: Accounts::default(),
         watch_for_others: false,

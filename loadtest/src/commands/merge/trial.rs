@@ -51,6 +51,7 @@ fn sum(parts: &[&Measurement]) -> Option<Measurement> {
     Some(Measurement {
         opened_unix_us: all().map(|part| part.opened_unix_us).min()?,
         window_us: all().map(|part| part.window_us).max()?,
+        parts: all().map(|part| part.parts).max()?,
         warm_up_us: all().map(|part| part.warm_up_us).min()?,
         steady: all()
             .map(|part| part.steady)

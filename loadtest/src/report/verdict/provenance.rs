@@ -51,6 +51,15 @@ fn method(recording: &Recording) -> Markup {
         .trials
         .iter()
         .any(|trial| trial.measurement.steady.is_some());
+    let in_parts = recording
+        .trials
+        .iter()
+        .map(|trial| &trial.measurement)
+        .find(|measured| measured.parts > 1);
+    let part = in_parts.map(|measured| {
+        let part_us = measured.window_us / u64::from(measured.parts);
+        format!("{} ms", part_us / 1000)
+    });
     let twins = run.plan.scenarios.iter().any(|s| s.twin().is_some());
     html! {
         ul.prose {
@@ -67,6 +76,9 @@ fn method(recording: &Recording) -> Markup {
                 "A round holds one trial of every variant"
                 @if twins { ", the baseline's twin included" }
                 ", in a random order from the seed below."
+                @if let Some(part) = part {
+                    " They took turns: all servers and generators of a round were there at once, and one at a time was under load, for " (part) " after the other, so that what a busy machine does to one moment befell all of them alike."
+                }
             }
             li {
                 @match run.budget_s {
