@@ -7,13 +7,23 @@ use protox::Compiler;
 
 fn main() -> Result<(), Box<dyn Error>> {
     compile_shop()?;
-    // A new commit, another branch, or a commit to the one that is checked out.
-    for path in ["HEAD", "logs/HEAD", "index"] {
+    // A new commit, another branch, or a commit to the one that is checked out. Not the index: git writes that
+    // when it is only asked, and this program takes minutes to build.
+    for path in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", path]) {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    println!("cargo::rerun-if-changed=src");
+    for sources in [
+        "src",
+        "engine/src",
+        "stats/src",
+        "../dual-mode/src",
+        "../serving/src",
+        "../proto",
+    ] {
+        println!("cargo::rerun-if-changed={sources}");
+    }
     let commit = git(&["rev-parse", "--short=12", "HEAD"]);
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
     if let (Some(commit), Some(changed)) = (commit, changed) {
