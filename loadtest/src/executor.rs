@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use engine::{Measurement, Program, Progress, TrialError, TrialSpec};
-use rand::seq::SliceRandom;
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serving::CancellationToken;
 
@@ -104,50 +104,38 @@ impl Executor {
         trials.any(|trial| trial.purpose != Purpose::Capacity && trial.bad_replies() > 0)
     }
 
-    /// Makes the trials of a round, `planned` in their order, each again while it measures nothing. They take
-    /// turns if they can; else one follows the other.
+    /// Makes the trials of a round. They take turns if they can. If they cannot, or one measured nothing so, as parts
+    /// are short on a machine that is busy for long, one follows the other, in their order, each again while it
+    /// measures nothing.
     ///
     /// # Errors
     /// As [`Self::trial`].
-    pub async fn round(
-        &mut self,
-        planned: &[Planned<'_>],
-        random: &mut ChaCha8Rng,
-    ) -> anyhow::Result<()> {
+    pub async fn round(&mut self, planned: &[Planned<'_>]) -> anyhow::Result<()> {
         let parts = planned.iter().map(|one| self.parts(one)).min();
-        let Some(parts) = parts.filter(|parts| *parts > 1 && planned.len() > 1) else {
-            for one in planned {
-                self.trial(one).await?;
-                if self.is_over() {
-                    break;
-                }
-            }
-            return Ok(());
-        };
-        let mut left: Vec<&Planned<'_>> = planned.iter().collect();
-        for attempt in 1..=ATTEMPTS {
+        if let Some(parts) = parts.filter(|parts| *parts > 1) {
             let before = self.trials.len();
-            let made = self.in_turns(&left, parts, attempt, random).await;
-            let names = || {
-                let names: Vec<_> = left.iter().map(|one| one.variant.name.as_str()).collect();
-                names.join(", ")
-            };
-            self.keep(made, names)?;
-            let made = &self.trials[before..];
-            let unusable = |one: &&Planned<'_>| {
-                let mut of_it = made.iter().filter(|trial| trial.variant == *one.variant);
-                of_it.any(|trial| !validity::is_usable(trial))
-            };
-            left.retain(unusable);
-            if left.is_empty() || self.is_over() {
-                break;
+            let made = self.in_turns(planned, parts).await;
+            let names: Vec<_> = planned
+                .iter()
+                .map(|one| one.variant.name.as_str())
+                .collect();
+            self.keep(made, || names.join(", "))?;
+            let mut made = self.trials[before..].iter();
+            if self.is_over() || made.all(validity::is_usable) {
+                for one in planned {
+                    self.display.done(one.scenario);
+                }
+                return Ok(());
             }
-            for trial in made.iter().filter(|trial| !validity::is_usable(trial)) {
-                self.say_unusable(trial, attempt);
-            }
+            self.display.say(
+                "a trial of a round measured nothing that counts, and the round is made again, one trial after the other",
+            );
         }
         for one in planned {
-            self.display.done(one.scenario);
+            self.trial(one).await?;
+            if self.is_over() {
+                break;
+            }
         }
         Ok(())
     }
@@ -223,8 +211,9 @@ impl Executor {
     /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. The
     /// server has to be the trial's own: one that runs already may put off work, such as collecting garbage, into
     /// the turn of another. By earlier trials its CPU time has to be known exactly at the ends of each part, and
-    /// each part has to have enough calls. goose's dashboard has one port. Where rounds are counted, several
-    /// machines may measure at once, and none waits for another.
+    /// each part has to have enough calls. goose's dashboard has one port, and goose's thresholds and reports
+    /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
+    /// for another.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
         let Planned {
             scenario,
@@ -243,7 +232,10 @@ impl Executor {
                 .and_then(|server| server.cpu_source);
             source.is_some_and(|source| source.tick_error_us() == 0)
         };
-        let is_apart = self.config.goose.dashboard
+        let goose = &self.config.goose;
+        let is_apart = goose.dashboard
+            || !goose.threshold.is_empty()
+            || !goose.report_file.is_empty()
             || self.config.design.rounds.is_some()
             || !matches!(system, System::Fresh(_));
         if is_apart || !known.clone().next_back().is_some_and(is_exact) {
@@ -274,7 +266,7 @@ impl Executor {
         self.display.clear();
         let after = session.scrape().await;
         let ended = session.end().await;
-        self.finish_goose_report(planned, &spec);
+        self.finish_goose_report(planned);
         let mut measurement = measured.map_err(of_engine)?;
         if let Some(before) = before {
             match after {
@@ -291,10 +283,8 @@ impl Executor {
     /// Makes trials that take turns.
     async fn in_turns(
         &mut self,
-        planned: &[&Planned<'_>],
+        planned: &[Planned<'_>],
         parts: u32,
-        attempt: u32,
-        random: &mut ChaCha8Rng,
     ) -> anyhow::Result<Vec<Trial>> {
         let (mut sessions, mut specs) = (Vec::new(), Vec::new());
         let first = self.next_number();
@@ -304,8 +294,11 @@ impl Executor {
             specs.push(spec);
         }
         let display = &mut self.display;
-        let show = |place: usize, progress: &Progress| display.show(planned[place], progress);
-        let order = |places: &mut [usize]| places.shuffle(random);
+        let show = |place: usize, progress: &Progress| display.show(&planned[place], progress);
+        // From the seed, whatever was drawn before.
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
+        random.set_stream(first.into());
+        let order = |places: &mut [usize]| places.shuffle(&mut random);
         let stop = self.stop.clone();
         let measured = engine::run_in_turns(&this_worker()?, &specs, order, show, stop).await;
         self.display.clear();
@@ -313,14 +306,11 @@ impl Executor {
         for session in sessions {
             ended.push(session.end().await);
         }
-        for (one, spec) in planned.iter().zip(&specs) {
-            self.finish_goose_report(one, spec);
-        }
         let measured = measured.map_err(of_engine)?;
         let mut made = Vec::new();
         let all = planned.iter().zip(&specs).zip(measured).zip(ended);
         for (number, (((one, spec), measured), ended)) in (first..).zip(all) {
-            made.push(self.recorded(one, spec, (number, attempt), measured, ended));
+            made.push(self.recorded(one, spec, (number, 1), measured, ended));
         }
         Ok(made)
     }
@@ -509,9 +499,8 @@ impl Executor {
     }
 
     /// Makes goose's own report a page that needs no network.
-    fn finish_goose_report(&self, planned: &Planned<'_>, spec: &TrialSpec) {
+    fn finish_goose_report(&self, planned: &Planned<'_>) {
         let page = self.goose_report(planned);
-        let page = page.filter(|page| spec.goose.report_file.contains(page));
         if let Some(page) = page.filter(|page| Path::new(page).exists())
             && let Err(error) = make_offline(Path::new(&page))
         {
@@ -523,9 +512,8 @@ impl Executor {
     /// goose's own report is kept of the first trial of each protocol.
     fn goose_report(&self, planned: &Planned<'_>) -> Option<String> {
         let protocol = planned.variant.protocol;
-        let is_first = |trial: &Trial| trial.variant.protocol != protocol || trial.variant.is_twin;
+        let is_first = |trial: &Trial| trial.variant.protocol != protocol;
         let wanted = planned.scenario.purpose != Purpose::Ceiling
-            && !planned.variant.is_twin
             && self
                 .trials
                 .iter()

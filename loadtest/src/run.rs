@@ -431,7 +431,7 @@ impl Comparison {
                     round,
                 });
                 let planned: Vec<_> = planned.collect();
-                self.executor.round(&planned, &mut self.random).await?;
+                self.executor.round(&planned).await?;
                 if self.executor.is_over() {
                     return self.save();
                 }

@@ -216,6 +216,7 @@ impl Pacer {
     /// Sleeps as far as a sleep is accurate, and lets others work for the rest. Returns false if it was
     /// paused, or went on, meanwhile.
     async fn wait_until(&self, alarm: &mut Alarm, due: Instant) -> std::io::Result<bool> {
+        let begun = self.begun.load(SeqCst);
         loop {
             let early = due.saturating_duration_since(Instant::now());
             let Some(early) = early
@@ -225,7 +226,7 @@ impl Pacer {
                 break;
             };
             alarm.sleep(early.min(LONGEST_WAIT)).await?;
-            if self.is_paused() {
+            if self.is_paused() || self.begun.load(SeqCst) != begun {
                 return Ok(false);
             }
         }

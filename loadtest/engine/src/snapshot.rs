@@ -110,8 +110,8 @@ impl Between<'_> {
 
     /// Whether the server was there at the first, and not at the last.
     pub(crate) fn is_server_lost(&self) -> bool {
-        let mut all = self.0.iter();
-        all.any(|[opened, closed]| opened.server.is_some() && closed.server.is_none())
+        let at = |snapshot: Option<&Snapshot>| snapshot.is_some_and(|one| one.server.is_some());
+        at(self.opened()) && !at(self.closed())
     }
 
     /// Cost to the server, whose memory before the first call was `at_rest_kib`.
@@ -120,10 +120,10 @@ impl Between<'_> {
             let (before, after) = (opened.server.as_ref()?, closed.server.as_ref()?);
             after.cpu_since(before)
         };
-        let (_, source) = self
-            .0
-            .last()
-            .and_then(|[opened, closed]| since(opened, closed))?;
+        // The least exact of the parts.
+        let parts = self.0.iter();
+        let sources = parts.filter_map(|[opened, closed]| since(opened, closed));
+        let source = sources.map(|(_, source)| source).max()?;
         let cpu = self.sum(|opened, closed| since(opened, closed).map(|(cpu, _)| cpu))?;
         Some(ServerCost {
             cpu_us: micros(cpu),

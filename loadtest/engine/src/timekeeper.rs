@@ -21,7 +21,7 @@ use crate::{
     configuration,
     measurement::Asked,
     snapshot::Snapshot,
-    spec::{LEAD, TrialSpec},
+    spec::{LEAD, Load, TrialSpec},
     steady::{REPLIES, SLICE, Slices},
     usage::{self, Conversations, Talk},
     window::{End, Window},
@@ -113,9 +113,14 @@ impl Timekeeper {
                 self.warm_up(&mut kept);
                 true
             });
-            for _ in 0..parts {
-                kept.is_whole &= self.turn(|| {
-                    self.wait_until(Instant::now() + LEAD);
+            for part in 0..parts {
+                // One that is not quiet would go on in the turns of others.
+                if !kept.is_whole || !self.window.is_quiet() {
+                    break;
+                }
+                let lead = self.lead(part);
+                kept.is_whole = self.turn(|| {
+                    self.wait_until(Instant::now() + lead);
                     self.measure(&mut kept, conversations.as_ref())
                 });
             }
@@ -184,9 +189,23 @@ impl Timekeeper {
         kept.warm_up = begun.elapsed();
     }
 
-    /// Does `work` in a turn of its own, and returns whether it was done and all is quiet.
+    /// How long calls are made before part number `part`. In an open loop parts begin at different times between
+    /// two calls: else each would cut calls off that are on their way at the same place (the golden ratio spreads
+    /// any number of parts evenly).
+    fn lead(&self, part: u32) -> Duration {
+        let interval = match self.spec.load {
+            Load::Open { per_second } => 1.0 / per_second,
+            Load::Closed => 0.0,
+        };
+        LEAD + Duration::from_secs_f64(interval * (f64::from(part) * 0.618_034).fract())
+    }
+
+    /// Does `work` in a turn of its own, waits until all is quiet, and returns whether it was done.
     fn turn(&self, work: impl FnOnce() -> bool) -> bool {
         let window = &self.window;
+        if window.is_ending() {
+            return false;
+        }
         window.say_resting();
         while !window.go() {
             if window.is_ending() {
@@ -198,7 +217,10 @@ impl Timekeeper {
         let is_done = work();
         window.end_turn();
         let ended = Instant::now();
-        while !window.is_quiet() && ended.elapsed() < self.time_limit {
+        // Looked at twice: a user that has just been given a call is about to say so.
+        let mut looks = 0;
+        while looks < 2 && ended.elapsed() < self.time_limit {
+            looks = if window.is_quiet() { looks + 1 } else { 0 };
             self.rest(DRAIN_TICK);
         }
         is_done

@@ -14,6 +14,7 @@ use crate::{
     run::is_open_loop,
     snapshot::micros,
     spec::TrialSpec,
+    timekeeper::INTERRUPTED,
     worker::Event,
 };
 
@@ -66,8 +67,7 @@ pub async fn run_trial(
 /// machine does to one moment and not to another then befalls all of them alike. `order` is asked for the
 /// order of each cycle of turns: it is given the places of the trials.
 ///
-/// Each has as many parts as its `timing` says; with one part, or of a single trial, this is
-/// [`run_trial`] for one after the other. The measurements are in the order of `specs`.
+/// Each has as many parts as its `timing` says; with one part this is [`run_trial`] for one after the other. The measurements are in the order of `specs`.
 ///
 /// # Errors
 /// As [`run_trial`]; the other trials are broken off then.
@@ -82,6 +82,9 @@ pub async fn run_in_turns(
     let all: u64 = specs.iter().map(longest).sum();
     let mut running = Vec::new();
     for spec in specs {
+        if stop.is_cancelled() {
+            break;
+        }
         let mut spec = spec.clone();
         spec.timing.others_us = all - longest(&spec);
         let mut one = Running::start(worker, spec).await?;
@@ -95,6 +98,10 @@ pub async fn run_in_turns(
     while running.iter().any(|one| one.measured.is_none()) {
         order(&mut places);
         for place in &places {
+            if stop.is_cancelled() {
+                // All at once, and not one after the other.
+                running.iter_mut().for_each(|one| one.child.tell_to_end());
+            }
             let one = &mut running[*place];
             one.go().await;
             one.listen(&mut |progress| on_progress(*place, progress), &stop)
@@ -105,6 +112,11 @@ pub async fn run_in_turns(
     for one in running {
         measured.push(one.end().await);
     }
+    let not_begun = specs.iter().skip(measured.len()).map(|spec| Measurement {
+        cut_short: Some(INTERRUPTED.to_owned()),
+        ..blank(spec)
+    });
+    measured.extend(not_begun.collect::<Vec<_>>());
     Ok(measured)
 }
 
@@ -143,10 +155,9 @@ impl Running {
 
     /// Gives it its turn.
     async fn go(&mut self) {
-        if self.measured.is_none()
-            && let Err(error) = self.child.tell(&()).await
-        {
-            self.broke(error).await;
+        if self.measured.is_none() {
+            // One that does not listen has had its last word, or none.
+            let _ = self.child.tell(&()).await;
         }
     }
 

@@ -94,6 +94,11 @@ impl User {
 
         let slot = &window.slots[self.number % window.slots.len()];
         slot.announce();
+        if due.is_none() && window.is_resting() {
+            // Its turn has just ended.
+            slot.end();
+            return None;
+        }
         let from = Instant::now();
         let (result, begun) = self.exchange(slot, ready, &Begun { due, from }).await;
         let ended = Instant::now();

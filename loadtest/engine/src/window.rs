@@ -55,6 +55,8 @@ pub(crate) struct Window {
     /// Whether users may begin calls.
     turn: watch::Sender<bool>,
     is_resting: AtomicBool,
+    /// Whether the parent was told so, and has not said go since.
+    is_between_turns: AtomicBool,
     on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// How often the parent has said go, and how often that was followed.
     told_to_go: AtomicUsize,
@@ -94,6 +96,7 @@ impl Window {
     /// The window of the trial that `spec` describes, whose users run on so many threads.
     pub(crate) fn new(spec: &TrialSpec, threads: usize) -> Self {
         let users = spec.shape.users();
+        let rests = spec.timing.parts > 1;
         let pacer = match spec.load {
             Load::Closed => None,
             Load::Open { per_second } => Some(Pacer::new(per_second, users)),
@@ -108,8 +111,9 @@ impl Window {
             opened: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             measured: AtomicU64::new(0),
-            turn: watch::Sender::new(false),
-            is_resting: AtomicBool::new(true),
+            turn: watch::Sender::new(!rests),
+            is_resting: AtomicBool::new(rests),
+            is_between_turns: AtomicBool::new(false),
             on_rest: OnceLock::new(),
             told_to_go: AtomicUsize::new(0),
             gone: AtomicUsize::new(0),
@@ -128,7 +132,7 @@ impl Window {
         u64::try_from(since).unwrap_or(u64::MAX).max(FIRST)
     }
 
-    /// One more user has started. Calls begin when all have, and it is this trial's turn.
+    /// One more user has started. With the last one the warm-up begins, or the trial rests until its turn.
     pub(crate) fn user_started(self: &Arc<Self>) {
         if self.started.fetch_add(1, SeqCst) + 1 < self.users {
             return;
@@ -183,7 +187,7 @@ impl Window {
 
     /// Whether all users rest, and the parent has been told.
     pub(crate) fn is_between_turns(&self) -> bool {
-        self.is_resting() && self.has_all_users()
+        self.is_between_turns.load(SeqCst)
     }
 
     /// `tell` is called whenever the trial rests.
@@ -194,6 +198,7 @@ impl Window {
 
     /// Says that the trial rests.
     pub(crate) fn say_resting(&self) {
+        self.is_between_turns.store(true, SeqCst);
         if let Some(tell) = self.on_rest.get() {
             tell();
         }
@@ -215,7 +220,10 @@ impl Window {
     /// Takes up a turn that the parent has given; false if it has given none.
     pub(crate) fn go(&self) -> bool {
         let is_given = self.gone.load(SeqCst) < self.told_to_go.load(SeqCst);
-        self.gone.fetch_add(usize::from(is_given), SeqCst);
+        if is_given {
+            self.gone.fetch_add(1, SeqCst);
+            self.is_between_turns.store(false, SeqCst);
+        }
         is_given
     }
 
@@ -298,7 +306,9 @@ impl Window {
 
     /// Whether a call counts that was due, or began, at `from`.
     fn counts(&self, from: Stamp) -> bool {
-        let (opened, closed) = (self.opened.load(SeqCst), self.closed.load(SeqCst));
+        // In this order: of a part that opens meanwhile nothing that was before it counts.
+        let closed = self.closed.load(SeqCst);
+        let opened = self.opened.load(SeqCst);
         opened != 0 && from >= opened && (closed == 0 || from < closed)
     }
 

@@ -5,10 +5,12 @@ use engine::Measurement;
 
 use super::Disturbance;
 
-/// Beyond these shares of replies to offered calls a queue grew or shrank, and times tell of the window's
-/// length and not of the service.
-const BEHIND: f64 = 0.99;
-const CATCHING_UP: f64 = 1.01;
+/// If the replies differ from the offered calls by more than this share, a queue grew or shrank, and times tell of
+/// the window's length and not of the service.
+const OUT_OF_BALANCE: f64 = 0.01;
+
+/// The same where the window has many parts, each with two ends at which calls are on their way.
+const OUT_OF_BALANCE_IN_PARTS: f64 = 0.05;
 
 /// How many deviations of chance the calls on their way may differ between the two ends of a window: one
 /// trial in four hundred goes beyond it.
@@ -64,8 +66,6 @@ pub fn disturbances(measurement: &Measurement, evidence: Evidence) -> Vec<Distur
     let restarted = evidence.server_restarted || measurement.server_lost;
     let window_us = measurement.window_us.max(1) as f64;
     let told = |share: Option<f64>, noise: f64, ticks: f64| {
-        // Each part has its own rounding, and those add up as chance does.
-        let ticks = ticks * f64::from(measurement.parts).sqrt();
         share.filter(|share| *share > noise.max(ticks * TICK_US / window_us))
     };
     let others = told(measurement.others_share, OTHERS, OTHERS_TICKS);
@@ -116,7 +116,9 @@ fn queue(measurement: &Measurement) -> Option<Disturbance> {
     let on_their_way = dispatch.unanswered_at_open? as f64 + 1.0;
     let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
     let achieved_share = completed / offered.max(1.0);
-    let in_balance = (BEHIND..=CATCHING_UP).contains(&achieved_share);
+    let out_of_balance = OUT_OF_BALANCE * f64::from(measurement.parts);
+    let out_of_balance = out_of_balance.min(OUT_OF_BALANCE_IN_PARTS);
+    let in_balance = (achieved_share - 1.0).abs() <= out_of_balance;
     ((offered - completed).abs() > chance && !in_balance)
         .then_some(Disturbance::Queue { achieved_share })
 }

@@ -51,15 +51,20 @@ fn method(recording: &Recording) -> Markup {
         .trials
         .iter()
         .any(|trial| trial.measurement.steady.is_some());
-    let in_parts = recording
-        .trials
-        .iter()
-        .map(|trial| &trial.measurement)
-        .find(|measured| measured.parts > 1);
-    let part = in_parts.map(|measured| {
-        let part_us = measured.window_us / u64::from(measured.parts);
-        format!("{} ms", part_us / 1000)
-    });
+    let compared = recording.trials.iter();
+    let compared =
+        compared.filter(|trial| !matches!(trial.purpose, Purpose::Pilot | Purpose::Ceiling));
+    let compared: Vec<_> = compared.map(|trial| &trial.measurement).collect();
+    let in_turns = compared.iter().filter(|measured| measured.parts > 1);
+    let part_us = in_turns
+        .clone()
+        .map(|measured| measured.window_us / u64::from(measured.parts))
+        .min();
+    let part = part_us.map(|part_us| format!("{} ms", part_us / 1000));
+    let how_many = match in_turns.count() {
+        all if all == compared.len() => String::new(),
+        some => format!(" ({some} of {})", counted(compared.len() as u64, "trial")),
+    };
     let twins = run.plan.scenarios.iter().any(|s| s.twin().is_some());
     html! {
         ul.prose {
@@ -77,7 +82,7 @@ fn method(recording: &Recording) -> Markup {
                 @if twins { ", the baseline's twin included" }
                 ", in a random order from the seed below."
                 @if let Some(part) = part {
-                    " They took turns: all servers and generators of a round were there at once, and one at a time was under load, for " (part) " after the other, so that what a busy machine does to one moment befell all of them alike."
+                    " They took turns" (how_many) ": all servers and generators of a round were there at once, and one at a time was under load, for " (part) " or more, so that what a busy machine does to one moment befell all of them alike."
                 }
             }
             li {
