@@ -1,6 +1,8 @@
 //! The one way in which trials are made, for every command: the system is made ready, a worker process
 //! loads it, the disturbances are noted, and a trial that measured nothing is repeated up to a bound.
 
+mod turns;
+
 use std::{
     collections::HashMap,
     fs,
@@ -11,8 +13,6 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use engine::{Measurement, Program, Progress, TrialError, TrialSpec};
-use rand::{SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
 use serving::CancellationToken;
 
 use crate::{
@@ -22,20 +22,12 @@ use crate::{
     record::{FORMAT, Protocol, Purpose, Scenario, Trial, Variant, store},
     report,
     service::Served,
-    study,
     system::{self, System, embedded::Account, metrics},
     validity::{self, Evidence},
 };
 
 /// How often a trial is made that measures nothing: a disturbance passes, a cause stays.
 const ATTEMPTS: u32 = 3;
-
-/// The length of a part of a window where trials take turns: much shorter than what comes and goes on a shared
-/// machine, and much longer than what a turn takes to begin.
-const PART: Duration = Duration::from_millis(200);
-
-/// The least calls in a part: one that is under way at an end of it is then a small share.
-const CALLS_IN_A_PART: f64 = 50.0;
 
 /// Calls per second that a closed loop is taken for before its rate is known, where each call has to be
 /// another: a service that does something is slower.
@@ -102,42 +94,6 @@ impl Executor {
         // A search for capacity goes beyond what the service bears on purpose.
         let mut trials = self.trials.iter();
         trials.any(|trial| trial.purpose != Purpose::Capacity && trial.bad_replies() > 0)
-    }
-
-    /// Makes the trials of a round. They take turns if they can. If they cannot, or one measured nothing so, as parts
-    /// are short on a machine that is busy for long, one follows the other, in their order, each again while it
-    /// measures nothing.
-    ///
-    /// # Errors
-    /// As [`Self::trial`].
-    pub async fn round(&mut self, planned: &[Planned<'_>]) -> anyhow::Result<()> {
-        let parts = planned.iter().map(|one| self.parts(one)).min();
-        if let Some(parts) = parts.filter(|parts| *parts > 1) {
-            let before = self.trials.len();
-            let made = self.in_turns(planned, parts).await;
-            let names: Vec<_> = planned
-                .iter()
-                .map(|one| one.variant.name.as_str())
-                .collect();
-            self.keep(made, || names.join(", "))?;
-            let mut made = self.trials[before..].iter();
-            if self.is_over() || made.all(validity::is_usable) {
-                for one in planned {
-                    self.display.done(one.scenario);
-                }
-                return Ok(());
-            }
-            self.display.say(
-                "a trial of a round measured nothing that counts, and the round is made again, one trial after the other",
-            );
-        }
-        for one in planned {
-            self.trial(one).await?;
-            if self.is_over() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Makes `planned`, again while it measures nothing, and returns the last attempt, which is kept
@@ -208,52 +164,6 @@ impl Executor {
         Ok(())
     }
 
-    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. The
-    /// server has to be the trial's own: one that runs already may put off work, such as collecting garbage, into
-    /// the turn of another. By earlier trials its CPU time has to be known exactly at the ends of each part, and
-    /// each part has to have enough calls. goose's dashboard has one port, and goose's thresholds and reports
-    /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
-    /// for another.
-    fn parts(&self, planned: &Planned<'_>) -> u32 {
-        let Planned {
-            scenario,
-            variant,
-            system,
-            ..
-        } = planned;
-        let is_it = |one: &Variant| one == *variant || study::twin(one) == **variant;
-        let known = self.trials.iter();
-        let known =
-            known.filter(|trial| trial.purpose != Purpose::Ceiling && is_it(&trial.variant));
-        let is_exact = |trial: &Trial| {
-            let source = trial
-                .measurement
-                .server
-                .and_then(|server| server.cpu_source);
-            source.is_some_and(|source| source.tick_error_us() == 0)
-        };
-        let goose = &self.config.goose;
-        let is_apart = goose.dashboard
-            || !goose.threshold.is_empty()
-            || !goose.report_file.is_empty()
-            || self.config.design.rounds.is_some()
-            || !matches!(system, System::Fresh(_));
-        if is_apart || !known.clone().next_back().is_some_and(is_exact) {
-            return 1;
-        }
-        // Fewer calls in flight keep each other waiting less.
-        let at_least = |trial: &Trial| {
-            let of = scenario.shape.users() as f64 / trial.shape.users() as f64;
-            trial.measurement.requests_per_second() * of.min(1.0)
-        };
-        let per_second = match scenario.load {
-            engine::Load::Open { per_second } => per_second,
-            engine::Load::Closed => known.map(at_least).fold(0.0, f64::max),
-        };
-        let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(PART.as_micros() as f64);
-        ((scenario.window_us as f64 / part_us) as u32).max(1)
-    }
-
     /// Makes one trial.
     async fn alone(&mut self, planned: &Planned<'_>, attempt: u32) -> anyhow::Result<Trial> {
         let number = self.next_number();
@@ -278,41 +188,6 @@ impl Executor {
             }
         }
         Ok(self.recorded(planned, &spec, (number, attempt), measurement, ended))
-    }
-
-    /// Makes trials that take turns.
-    async fn in_turns(
-        &mut self,
-        planned: &[Planned<'_>],
-        parts: u32,
-    ) -> anyhow::Result<Vec<Trial>> {
-        let (mut sessions, mut specs) = (Vec::new(), Vec::new());
-        let first = self.next_number();
-        for (number, one) in (first..).zip(planned) {
-            let (session, spec) = self.prepare(one, number, parts).await?;
-            sessions.push(session);
-            specs.push(spec);
-        }
-        let display = &mut self.display;
-        let show = |place: usize, progress: &Progress| display.show(&planned[place], progress);
-        // From the seed, whatever was drawn before.
-        let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
-        random.set_stream(first.into());
-        let order = |places: &mut [usize]| places.shuffle(&mut random);
-        let stop = self.stop.clone();
-        let measured = engine::run_in_turns(&this_worker()?, &specs, order, show, stop).await;
-        self.display.clear();
-        let mut ended = Vec::new();
-        for session in sessions {
-            ended.push(session.end().await);
-        }
-        let measured = measured.map_err(of_engine)?;
-        let mut made = Vec::new();
-        let all = planned.iter().zip(&specs).zip(measured).zip(ended);
-        for (number, (((one, spec), measured), ended)) in (first..).zip(all) {
-            made.push(self.recorded(one, spec, (number, 1), measured, ended));
-        }
-        Ok(made)
     }
 
     fn next_number(&self) -> u32 {

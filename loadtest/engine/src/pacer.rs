@@ -51,7 +51,7 @@ pub(crate) struct Pacer {
     /// Calls that were let go.
     released: AtomicU64,
     created: Instant,
-    /// When call number `first` is due, in nanoseconds since it was created; 0 before the first of all.
+    /// The time at which call number `first` is due, in nanoseconds since it was created; 0 before the first of all.
     begun: AtomicU64,
     first: AtomicU64,
     is_paused: AtomicBool,
@@ -121,7 +121,7 @@ impl Pacer {
         self.is_paused.store(true, SeqCst);
     }
 
-    /// Whether every call that was let go has been taken.
+    /// Returns true if every call that was let go has been taken.
     pub(crate) fn is_taken(&self) -> bool {
         self.taken.load(SeqCst) >= self.released.load(SeqCst)
     }
@@ -205,7 +205,7 @@ impl Pacer {
         lock(&self.spun).clone()
     }
 
-    /// When call `number` is due.
+    /// The time at which call `number` is due.
     fn due_at(&self, number: u64) -> Instant {
         let after = number.saturating_sub(self.first.load(SeqCst));
         let nanos = self.interval.as_nanos() * u128::from(after);

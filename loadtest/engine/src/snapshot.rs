@@ -78,12 +78,12 @@ impl Between<'_> {
             .sum()
     }
 
-    /// When the first part opened.
+    /// The opening of the first part.
     pub(crate) fn opened(&self) -> Option<&Snapshot> {
         self.0.first().map(|[opened, _]| opened)
     }
 
-    /// When the last part closed.
+    /// The close of the last part.
     pub(crate) fn closed(&self) -> Option<&Snapshot> {
         self.0.last().map(|[_, closed]| closed)
     }
@@ -108,7 +108,7 @@ impl Between<'_> {
         ]
     }
 
-    /// Whether the server was there at the first, and not at the last.
+    /// Returns true if the server was there at the first, and not at the last.
     pub(crate) fn is_server_lost(&self) -> bool {
         let at = |snapshot: Option<&Snapshot>| snapshot.is_some_and(|one| one.server.is_some());
         at(self.opened()) && !at(self.closed())

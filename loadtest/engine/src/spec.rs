@@ -181,7 +181,7 @@ pub enum Load {
     },
 }
 
-/// How long calls are made before a part of a window that is not the first: what rested is cold.
+/// The least time for which calls are made before a part of a window, where trials take turns: what rested is cold.
 pub(crate) const LEAD: Duration = Duration::from_millis(20);
 
 /// Durations of a trial, in microseconds.
@@ -195,7 +195,7 @@ pub struct Timing {
     pub window_us: u64,
     /// Parts that the window is measured in. Between them the trial rests, while others have their turn.
     pub parts: u32,
-    /// How long the turns of others take, about.
+    /// The time that the turns of others take, about.
     pub others_us: u64,
     /// Time that users may take to connect.
     pub connecting_us: u64,
@@ -209,7 +209,7 @@ impl Timing {
         Duration::from_micros(self.window_us) / self.parts.max(1)
     }
 
-    /// How long it takes at most, without the turns of others.
+    /// The most time that it takes, without the turns of others.
     pub fn longest(&self) -> Duration {
         let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
         let around = u64::from(self.parts).saturating_mul(micros(LEAD));

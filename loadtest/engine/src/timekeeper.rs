@@ -2,7 +2,7 @@
 //! under test from its work. It ends the warm-up, opens and closes the window with a snapshot each, waits for the
 //! replies to all calls that count, and breaks off calls that take too long.
 //!
-//! Where trials take turns, each part of the window is such a window, with a short run before it, and all is
+//! Of trials that take turns, each part of the window is such a window, with a short run before it, and all is
 //! quiet before the next trial has its turn.
 //!
 //! After the window has closed the load goes on as before until each call that counts has its reply,
@@ -189,7 +189,7 @@ impl Timekeeper {
         kept.warm_up = begun.elapsed();
     }
 
-    /// How long calls are made before part number `part`. In an open loop parts begin at different times between
+    /// The time for which calls are made before part number `part`. In an open loop parts begin at different times between
     /// two calls: else each would cut calls off that are on their way at the same place (the golden ratio spreads
     /// any number of parts evenly).
     fn lead(&self, part: u32) -> Duration {
@@ -207,7 +207,7 @@ impl Timekeeper {
             return false;
         }
         window.say_resting();
-        while !window.go() {
+        while window.is_between_turns() {
             if window.is_ending() {
                 return false;
             }

@@ -67,7 +67,8 @@ pub async fn run_trial(
 /// machine does to one moment and not to another then befalls all of them alike. `order` is asked for the
 /// order of each cycle of turns: it is given the places of the trials.
 ///
-/// Each has as many parts as its `timing` says; with one part this is [`run_trial`] for one after the other. The measurements are in the order of `specs`.
+/// Each has as many parts as its `timing` says; with one part this is [`run_trial`] for one after the other.
+/// The measurements are in the order of `specs`.
 ///
 /// # Errors
 /// As [`run_trial`]; the other trials are broken off then.
@@ -131,7 +132,7 @@ struct Running {
     measured: Option<Measurement>,
 }
 
-/// Why a worker is listened to no longer.
+/// The reason to listen to a worker no longer.
 enum Heard {
     Resting,
     Measured(Box<Measurement>),

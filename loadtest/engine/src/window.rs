@@ -52,15 +52,13 @@ pub(crate) struct Window {
     closed: AtomicU64,
     /// Nanoseconds that it was open, without the part that is.
     measured: AtomicU64,
-    /// Whether users may begin calls.
+    /// True while users may begin calls.
     turn: watch::Sender<bool>,
+    /// The opposite of `turn`, to be read before each call.
     is_resting: AtomicBool,
-    /// Whether the parent was told so, and has not said go since.
+    /// True from when the parent was told that the trial rests until it says go.
     is_between_turns: AtomicBool,
     on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    /// How often the parent has said go, and how often that was followed.
-    told_to_go: AtomicUsize,
-    gone: AtomicUsize,
     end: AtomicU8,
     is_ending: AtomicBool,
     is_told_to_end: AtomicBool,
@@ -115,8 +113,6 @@ impl Window {
             is_resting: AtomicBool::new(rests),
             is_between_turns: AtomicBool::new(false),
             on_rest: OnceLock::new(),
-            told_to_go: AtomicUsize::new(0),
-            gone: AtomicUsize::new(0),
             end: AtomicU8::new(End::NotYet as u8),
             is_ending: AtomicBool::new(false),
             is_told_to_end: AtomicBool::new(false),
@@ -174,18 +170,18 @@ impl Window {
         self.is_resting.store(true, SeqCst);
     }
 
-    /// Whether no call is open, and no more are to begin in this turn.
+    /// Returns true if no call is open, and no more are to begin in this turn.
     pub(crate) fn is_quiet(&self) -> bool {
         let is_taken = self.pacer.as_ref().is_none_or(Pacer::is_taken);
         is_taken && !self.slots.iter().any(|slot| slot.is_busy_before(u64::MAX))
     }
 
-    /// Whether users begin no calls now.
+    /// Returns true while users begin no calls.
     pub(crate) fn is_resting(&self) -> bool {
         self.is_resting.load(Relaxed)
     }
 
-    /// Whether all users rest, and the parent has been told.
+    /// Returns true while all users rest and the parent, who was told, has not said go.
     pub(crate) fn is_between_turns(&self) -> bool {
         self.is_between_turns.load(SeqCst)
     }
@@ -213,18 +209,8 @@ impl Window {
 
     /// The parent says that it is this trial's turn.
     pub(crate) fn tell_to_go(&self) {
-        self.told_to_go.fetch_add(1, SeqCst);
+        self.is_between_turns.store(false, SeqCst);
         self.wake_timekeeper();
-    }
-
-    /// Takes up a turn that the parent has given; false if it has given none.
-    pub(crate) fn go(&self) -> bool {
-        let is_given = self.gone.load(SeqCst) < self.told_to_go.load(SeqCst);
-        if is_given {
-            self.gone.fetch_add(1, SeqCst);
-            self.is_between_turns.store(false, SeqCst);
-        }
-        is_given
     }
 
     /// Opens at this moment.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::CpuSource;
+use engine::{CpuSource, Measurement};
 use maud::{Markup, html};
 
 use crate::{
@@ -51,20 +51,6 @@ fn method(recording: &Recording) -> Markup {
         .trials
         .iter()
         .any(|trial| trial.measurement.steady.is_some());
-    let compared = recording.trials.iter();
-    let compared =
-        compared.filter(|trial| !matches!(trial.purpose, Purpose::Pilot | Purpose::Ceiling));
-    let compared: Vec<_> = compared.map(|trial| &trial.measurement).collect();
-    let in_turns = compared.iter().filter(|measured| measured.parts > 1);
-    let part_us = in_turns
-        .clone()
-        .map(|measured| measured.window_us / u64::from(measured.parts))
-        .min();
-    let part = part_us.map(|part_us| format!("{} ms", part_us / 1000));
-    let how_many = match in_turns.count() {
-        all if all == compared.len() => String::new(),
-        some => format!(" ({some} of {})", counted(compared.len() as u64, "trial")),
-    };
     let twins = run.plan.scenarios.iter().any(|s| s.twin().is_some());
     html! {
         ul.prose {
@@ -81,9 +67,7 @@ fn method(recording: &Recording) -> Markup {
                 "A round holds one trial of every variant"
                 @if twins { ", the baseline's twin included" }
                 ", in a random order from the seed below."
-                @if let Some(part) = part {
-                    " They took turns" (how_many) ": all servers and generators of a round were there at once, and one at a time was under load, for " (part) " or more, so that what a busy machine does to one moment befell all of them alike."
-                }
+                @if let Some(turns) = turns(recording) { " " (turns) }
             }
             li {
                 @match run.budget_s {
@@ -111,6 +95,27 @@ fn method(recording: &Recording) -> Markup {
             li { "No percentile is printed with fewer than a hundred samples beyond it." }
         }
     }
+}
+
+/// The sentence about the trials that took turns; none if none did.
+fn turns(recording: &Recording) -> Option<String> {
+    let compared = recording.trials.iter();
+    let compared =
+        compared.filter(|trial| !matches!(trial.purpose, Purpose::Pilot | Purpose::Ceiling));
+    let in_turns = compared.clone().map(|trial| &trial.measurement);
+    let in_turns = in_turns.filter(|measured| measured.parts > 1);
+    let part_us = |measured: &Measurement| measured.window_us / u64::from(measured.parts);
+    let part_ms = in_turns.clone().map(part_us).min()? / 1000;
+    let (some, all) = (in_turns.count(), compared.count());
+    let how_many = match some == all {
+        true => String::new(),
+        false => format!(" ({some} of {})", counted(all as u64, "trial")),
+    };
+    Some(format!(
+        "They took turns{how_many}: all servers and generators of a round were there at once, and one at a time \
+         was under load, for {part_ms} ms or more, so that what a busy machine does to one moment befell all of \
+         them alike."
+    ))
 }
 
 /// How long each trial of `scenario` is, such as `8 s after 2 s of warm-up`.
