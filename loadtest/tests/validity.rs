@@ -190,6 +190,33 @@ fn a_queue_that_grows_or_shrinks_voids_however_long_its_calls_take() {
     }
 }
 
+/// A window of 20 parts of 800 calls each, of which 4% were not answered when their parts closed; the middle one
+/// closed with so many more calls on their way than it opened with.
+fn in_parts(growth: f64) -> Vec<Disturbance> {
+    let trial = disturbed(|trial, _| {
+        let measurement = &mut trial.measurement;
+        (measurement.parts, measurement.completed) = (20, 15_360);
+        let dispatch = measurement.dispatch.as_mut().expect("an open loop");
+        (dispatch.offered, dispatch.growth) = (16_000, Some(growth / 800.0));
+        dispatch.unanswered_at_open = Some(40);
+    });
+    trial.disturbances
+}
+
+#[test]
+fn a_queue_at_the_ends_of_most_parts_voids_and_one_at_the_ends_of_a_few_does_not() {
+    for growth in [-3.0, 0.0, 3.0, 7.0] {
+        assert_eq!(in_parts(growth), [], "{growth}");
+    }
+    for growth in [-12.0, 12.0, 40.0] {
+        let found = in_parts(growth);
+        assert!(
+            matches!(found[..], [Disturbance::Queue { achieved_share }] if achieved_share == 1.0 - growth / 800.0),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn the_gravest_of_several_disturbances_counts() {
     let trial = disturbed(|trial, _| {

@@ -22,7 +22,8 @@ pub struct Measurement {
     /// Whether the warm-up ended because the service was steady; runs of earlier versions do not say.
     #[serde(default)]
     pub steady: Option<bool>,
-    /// Replies that came within the window, good and bad: rate, CPU and bytes per request are of these.
+    /// Replies that came within the window, good and bad: the rate is of these, and so are CPU and bytes per request,
+    /// unless it has parts.
     pub completed: u64,
     /// Calls that were due within the window (open loop) or began in it (closed loop), good and bad:
     /// latency is of these. Each was waited for.
@@ -83,7 +84,8 @@ fn is_one(parts: &u32) -> bool {
     *parts == 1
 }
 
-/// Use of the machine by the server, all its processes together.
+/// Use of the machine by the server, all its processes together. Of a window in parts it is counted from a moment
+/// without calls before each to one after it, and is the share of the replies that came within the parts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerCost {
     /// CPU time in the window, in microseconds.
@@ -168,6 +170,11 @@ pub struct Dispatch {
     /// The same for its close; runs of earlier versions do not say.
     #[serde(default)]
     pub unanswered_at_close: Option<u64>,
+    /// Of a window in parts: by how much more calls were on their way when a part closed than when it opened, as a
+    /// share of those due in it; the middle one of the parts. Each part ends with the queue of an overload, and few
+    /// with one of a moment in which the machine was busy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<f64>,
     /// Dispatch delay, from when a call was due to when the pacer let it go: median in microseconds;
     /// runs of earlier versions do not say.
     #[serde(default)]

@@ -86,7 +86,7 @@ fn measurement(
     let mut recorded = window.tally.recorded();
     (all.completed_in_all, _) = window.tally.replies();
     if !kept.parts.is_empty() {
-        let between = Between(&kept.parts);
+        let between = Between::new(&kept.parts, &kept.quiet);
         if let Some(offered) = kept.offered {
             if kept.is_whole {
                 recorded.record_unanswered(offered.saturating_sub(recorded.counted));
@@ -130,6 +130,10 @@ fn dispatch(offered: u64, kept: &Kept, between: &Between<'_>) -> Dispatch {
         offered,
         unanswered_at_open,
         unanswered_at_close,
+        growth: match &kept.parts[..] {
+            [_] => None,
+            _ => between.growth(offered),
+        },
         delay_p50_us: Some(delay(0.5)),
         delay_p99_us: delay(0.99),
     }

@@ -66,26 +66,46 @@ impl Snapshot {
     }
 }
 
-/// The two ends of each part of a window: at least one part.
-pub(crate) struct Between<'a>(pub(crate) &'a [[Snapshot; 2]]);
+/// What lies between snapshots: at least two.
+pub(crate) struct Between<'a> {
+    /// The two ends of each part of a window: rate and time are of these.
+    parts: &'a [[Snapshot; 2]],
+    /// Two moments around each: CPU time and bytes are of the replies between these.
+    used: &'a [[Snapshot; 2]],
+}
+
+impl<'a> Between<'a> {
+    /// Between the two ends of `parts`; what was used, between the moments of `quiet`, if there are any.
+    pub(crate) fn new(parts: &'a [[Snapshot; 2]], quiet: &'a [[Snapshot; 2]]) -> Self {
+        let used = match quiet {
+            [] => parts,
+            _ => quiet,
+        };
+        Self { parts, used }
+    }
+}
 
 impl Between<'_> {
     /// `of` each part, summed; none if it is not known of one.
     fn sum<T: Sum>(&self, of: impl Fn(&Snapshot, &Snapshot) -> Option<T>) -> Option<T> {
-        self.0
-            .iter()
-            .map(|[opened, closed]| of(opened, closed))
-            .sum()
+        sum(self.parts, of)
+    }
+
+    /// The share of `used`, which all replies between the moments around the parts cost together, that is due to
+    /// those within the parts.
+    fn share(&self, used: Duration) -> Duration {
+        let around = sum(self.used, replies).unwrap_or_default().max(1);
+        used.mul_f64(self.replies() as f64 / around as f64)
     }
 
     /// The opening of the first part.
     pub(crate) fn opened(&self) -> Option<&Snapshot> {
-        self.0.first().map(|[opened, _]| opened)
+        self.parts.first().map(|[opened, _]| opened)
     }
 
     /// The close of the last part.
     pub(crate) fn closed(&self) -> Option<&Snapshot> {
-        self.0.last().map(|[_, closed]| closed)
+        self.parts.last().map(|[_, closed]| closed)
     }
 
     /// Time that it was open.
@@ -96,8 +116,7 @@ impl Between<'_> {
 
     /// Replies that came.
     pub(crate) fn replies(&self) -> u64 {
-        self.sum(|opened, closed| Some(closed.replies - opened.replies))
-            .unwrap_or_default()
+        self.sum(replies).unwrap_or_default()
     }
 
     /// Calls on their way when parts opened, and when they closed; none in a closed loop.
@@ -106,6 +125,17 @@ impl Between<'_> {
             self.sum(|opened, _| opened.unanswered),
             self.sum(|_, closed| closed.unanswered),
         ]
+    }
+
+    /// Calls on their way when a part closed beyond those when it opened, as a share of those that were due in it:
+    /// the middle one of the parts; none in a closed loop. `offered` were due in all of them.
+    pub(crate) fn growth(&self, offered: u64) -> Option<f64> {
+        let each = self.parts.iter().map(|[opened, closed]| {
+            Some(closed.unanswered? as f64 - opened.unanswered? as f64)
+        });
+        let mut each: Vec<f64> = each.collect::<Option<_>>()?;
+        each.sort_by(f64::total_cmp);
+        Some(each[each.len() / 2] * each.len() as f64 / offered.max(1) as f64)
     }
 
     /// Returns true if the server was there at the first, and not at the last.
@@ -121,12 +151,14 @@ impl Between<'_> {
             after.cpu_since(before)
         };
         // The least exact of the parts.
-        let parts = self.0.iter();
-        let sources = parts.filter_map(|[opened, closed]| since(opened, closed));
+        let sources = self.used.iter();
+        let sources = sources.filter_map(|[opened, closed]| since(opened, closed));
         let source = sources.map(|(_, source)| source).max()?;
-        let cpu = self.sum(|opened, closed| since(opened, closed).map(|(cpu, _)| cpu))?;
+        let cpu = sum(self.used, |opened, closed| {
+            since(opened, closed).map(|(cpu, _)| cpu)
+        })?;
         Some(ServerCost {
-            cpu_us: micros(cpu),
+            cpu_us: micros(self.share(cpu)),
             cpu_source: Some(source),
             memory_at_rest_kib: at_rest_kib?,
             memory_under_load_kib: self.closed()?.server.as_ref()?.memory_kib,
@@ -136,13 +168,13 @@ impl Between<'_> {
     /// Cost to the generator.
     pub(crate) fn generator(&self) -> GeneratorCost {
         let all = |snapshot: &Snapshot| snapshot.spun.values().sum::<Duration>();
-        let cpu = self.sum(|opened, closed| {
+        let cpu = sum(self.used, |opened, closed| {
             let waited = all(closed).saturating_sub(all(opened));
             let cpu = closed.own_cpu.saturating_sub(opened.own_cpu);
             Some(cpu.saturating_sub(waited))
         });
         GeneratorCost {
-            cpu_us: micros(cpu.unwrap_or_default()),
+            cpu_us: micros(self.share(cpu.unwrap_or_default())),
             busiest_core_share: self.busiest_thread(),
             peak_memory_kib: usage::own_peak_memory_kib(),
         }
@@ -151,7 +183,7 @@ impl Between<'_> {
     /// Share of the time that the busiest thread was busy, without what it was awake for only to wait.
     fn busiest_thread(&self) -> Option<f64> {
         let mut busy: BTreeMap<i32, Duration> = BTreeMap::new();
-        for [opened, closed] in self.0 {
+        for [opened, closed] in self.parts {
             let waited = |id: &i32| {
                 let of = |snapshot: &Snapshot| snapshot.spun.get(id).copied().unwrap_or_default();
                 of(closed).saturating_sub(of(opened))
@@ -166,9 +198,9 @@ impl Between<'_> {
 
     /// Bytes for each reply.
     pub(crate) fn wire(&self) -> Option<Wire> {
-        let replies = self.replies();
+        let replies = sum(self.used, replies).unwrap_or_default();
         let each = |of: fn(&Snapshot) -> u64| {
-            let bytes = self.sum(|opened, closed| Some(of(closed) - of(opened)));
+            let bytes = sum(self.used, |opened, closed| Some(of(closed) - of(opened)));
             bytes.unwrap_or_default() as f64 / replies as f64
         };
         (replies > 0).then(|| Wire {
@@ -202,6 +234,22 @@ impl Between<'_> {
         let all = of(&|taken| taken.all).filter(|all| *all > 0)?;
         Some(of(&part)? as f64 / all as f64)
     }
+}
+
+/// `of` each pair, summed; none if it is not known of one.
+fn sum<T: Sum>(
+    pairs: &[[Snapshot; 2]],
+    of: impl Fn(&Snapshot, &Snapshot) -> Option<T>,
+) -> Option<T> {
+    pairs
+        .iter()
+        .map(|[before, after]| of(before, after))
+        .sum()
+}
+
+/// Replies that came between two snapshots.
+fn replies(before: &Snapshot, after: &Snapshot) -> Option<u64> {
+    Some(after.replies - before.replies)
 }
 
 /// `time` in microseconds.

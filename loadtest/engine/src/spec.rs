@@ -181,7 +181,8 @@ pub enum Load {
     },
 }
 
-/// The least time for which calls are made before a part of a window, where trials take turns: what rested is cold.
+/// The least time for which calls are made before a part of a window, where trials take turns: twice, first because
+/// what rested is cold, and then because no call is on its way at first.
 pub(crate) const LEAD: Duration = Duration::from_millis(20);
 
 /// Durations of a trial, in microseconds.
@@ -212,7 +213,7 @@ impl Timing {
     /// The most time that it takes, without the turns of others.
     pub fn longest(&self) -> Duration {
         let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
-        let around = u64::from(self.parts).saturating_mul(micros(LEAD));
+        let around = u64::from(self.parts).saturating_mul(micros(2 * LEAD));
         let all = [
             warm_up,
             self.window_us,

@@ -2,8 +2,9 @@
 //! under test from its work. It ends the warm-up, opens and closes the window with a snapshot each, waits for the
 //! replies to all calls that count, and breaks off calls that take too long.
 //!
-//! Of trials that take turns, each part of the window is such a window, with a short run before it, and all is
-//! quiet before the next trial has its turn.
+//! Of trials that take turns, each part of the window is such a window. Calls are made around it, too, and no call
+//! is on its way before the first of these and after the last one: what the server, the wire and the generator used
+//! is then counted with exactly the calls that used it, and the next trial may have its turn.
 //!
 //! After the window has closed the load goes on as before until each call that counts has its reply,
 //! or the time limit has passed: nothing may change for the calls that are measured.
@@ -47,6 +48,8 @@ const PEERS_NAMED: usize = 3;
 pub(crate) struct Kept {
     /// The two ends of each part of the window.
     pub(crate) parts: Vec<[Snapshot; 2]>,
+    /// Where trials take turns, two moments around each part at which no call was on its way.
+    pub(crate) quiet: Vec<[Snapshot; 2]>,
     /// Calls that were due while it was open; none in a closed loop.
     pub(crate) offered: Option<u64>,
     pub(crate) warm_up: Duration,
@@ -109,20 +112,17 @@ impl Timekeeper {
             self.warm_up(&mut kept);
             kept.is_whole = self.measure(&mut kept, conversations.as_ref());
         } else {
-            kept.is_whole = self.turn(|| {
-                self.warm_up(&mut kept);
-                true
-            });
+            kept.is_whole = self.has_turn();
+            if kept.is_whole {
+                self.load(|| self.warm_up(&mut kept));
+            }
             for part in 0..parts {
                 // One that is not quiet would go on in the turns of others.
                 if !kept.is_whole || !self.window.is_quiet() {
                     break;
                 }
-                let lead = self.lead(part);
-                kept.is_whole = self.turn(|| {
-                    self.wait_until(Instant::now() + lead);
-                    self.measure(&mut kept, conversations.as_ref())
-                });
+                kept.is_whole =
+                    self.has_turn() && self.measure_part(part, &mut kept, conversations.as_ref());
             }
         }
         let end = match kept.is_whole {
@@ -189,7 +189,8 @@ impl Timekeeper {
         kept.warm_up = begun.elapsed();
     }
 
-    /// The time for which calls are made before part number `part`. In an open loop parts begin at different times between
+    /// The time for which calls are made before part number `part`, so that as many are on their way when it opens as
+    /// when it closes. In an open loop parts begin at different times between
     /// two calls: else each would cut calls off that are on their way at the same place (the golden ratio spreads
     /// any number of parts evenly).
     fn lead(&self, part: u32) -> Duration {
@@ -200,8 +201,8 @@ impl Timekeeper {
         LEAD + Duration::from_secs_f64(interval * (f64::from(part) * 0.618_034).fract())
     }
 
-    /// Does `work` in a turn of its own, waits until all is quiet, and returns whether it was done.
-    fn turn(&self, work: impl FnOnce() -> bool) -> bool {
+    /// Rests until it is this trial's turn. Returns false if the trial is to end instead.
+    fn has_turn(&self) -> bool {
         let window = &self.window;
         if window.is_ending() {
             return false;
@@ -213,8 +214,14 @@ impl Timekeeper {
             }
             self.rest(self.tick);
         }
+        true
+    }
+
+    /// Lets users make calls while `work` is done, then waits until all is quiet.
+    fn load<T>(&self, work: impl FnOnce() -> T) -> T {
+        let window = &self.window;
         window.begin_turn();
-        let is_done = work();
+        let done = work();
         window.end_turn();
         let ended = Instant::now();
         // Looked at twice: a user that has just been given a call is about to say so.
@@ -223,7 +230,28 @@ impl Timekeeper {
             looks = if window.is_quiet() { looks + 1 } else { 0 };
             self.rest(DRAIN_TICK);
         }
-        is_done
+        done
+    }
+
+    /// Measures part number `part` in a turn of its own. Returns what [`Self::measure`] does.
+    fn measure_part(
+        &self,
+        part: u32,
+        kept: &mut Kept,
+        conversations: Option<&Conversations>,
+    ) -> bool {
+        let snapshot =
+            |kept: &Kept| Snapshot::take(&self.window, &self.spec.server, &kept.cores, |_| ());
+        // What rested is cold: these calls count for nothing.
+        self.load(|| self.wait_until(Instant::now() + LEAD));
+        let before = snapshot(kept);
+        let lead = self.lead(part);
+        let is_whole = self.load(|| {
+            self.wait_until(Instant::now() + lead);
+            self.measure(kept, conversations)
+        });
+        kept.quiet.push([before, snapshot(kept)]);
+        is_whole
     }
 
     /// Opens the window, closes it, and waits for the calls that count. Returns whether it was open for its

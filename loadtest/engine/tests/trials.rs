@@ -380,7 +380,12 @@ async fn trials_that_take_turns_are_never_under_load_at_once_and_measure_their_w
             assert!(measured.window_us >= 1_000_000, "{measured:?}");
             // Not what was between the parts.
             assert!(measured.counted > 0 && measured.completed > 0);
+            // Counted with exactly the calls that they belong to: all requests are alike.
+            let wire = measured.wire.unwrap();
+            assert_eq!(wire.sent_bytes_per_request.fract(), 0.0, "{wire:?}");
+            assert_eq!(wire.received_bytes_per_request.fract(), 0.0, "{wire:?}");
             if let Some(dispatch) = measured.dispatch {
+                assert!(dispatch.growth.is_some());
                 assert_eq!(dispatch.offered, measured.counted);
                 let due = measured.window_us as f64 / 1_000.0;
                 // One call more or less for each part.

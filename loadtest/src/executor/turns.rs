@@ -30,7 +30,9 @@ impl Executor {
     /// As [`Self::trial`].
     pub async fn round(&mut self, planned: &[Planned<'_>]) -> anyhow::Result<()> {
         let parts = planned.iter().map(|one| self.parts(one)).min();
-        if let Some(parts) = parts.filter(|parts| *parts > 1) {
+        // One alone has nobody to take turns with.
+        let parts = parts.filter(|parts| *parts > 1 && planned.len() > 1);
+        if let Some(parts) = parts {
             let before = self.trials.len();
             let made = self.in_turns(planned, parts).await;
             let names: Vec<_> = planned

@@ -9,12 +9,12 @@ use super::Disturbance;
 /// the window's length and not of the service.
 const OUT_OF_BALANCE: f64 = 0.01;
 
-/// The same where the window has many parts, each with two ends at which calls are on their way.
-const OUT_OF_BALANCE_IN_PARTS: f64 = 0.05;
-
 /// How many deviations of chance the calls on their way may differ between the two ends of a window: one
 /// trial in four hundred goes beyond it.
 const DEVIATIONS: f64 = 3.0;
+
+/// Deviation of a median, as a multiple of that of the mean (of the normal distribution, the root of pi/2).
+const MEDIAN: f64 = 1.2533;
 
 /// Above this share of its time, calls wait for the generator's busiest thread itself.
 const GENERATOR_LIMIT: f64 = 0.85;
@@ -109,18 +109,24 @@ fn unmeasured(measurement: &Measurement) -> Option<String> {
 
 /// What was offered and not answered is by how much more calls are on their way at the close than there were
 /// at the opening. Without a queue at either end the two differ as Poisson's counts do, give or take the
-/// call that is just due.
+/// call that is just due. Of a window in parts the middle one tells.
 fn queue(measurement: &Measurement) -> Option<Disturbance> {
     let dispatch = measurement.dispatch?;
-    let (offered, completed) = (dispatch.offered as f64, measurement.completed as f64);
-    let on_their_way = dispatch.unanswered_at_open? as f64 + 1.0;
+    let parts = f64::from(measurement.parts);
+    let on_their_way = dispatch.unanswered_at_open? as f64 / parts + 1.0;
     let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
-    let achieved_share = completed / offered.max(1.0);
-    let out_of_balance = OUT_OF_BALANCE * f64::from(measurement.parts);
-    let out_of_balance = out_of_balance.min(OUT_OF_BALANCE_IN_PARTS);
-    let in_balance = (achieved_share - 1.0).abs() <= out_of_balance;
-    ((offered - completed).abs() > chance && !in_balance)
-        .then_some(Disturbance::Queue { achieved_share })
+    let offered = (dispatch.offered as f64 / parts).max(1.0);
+    let (missing, chance) = match dispatch.growth {
+        Some(growth) => (growth, 1.0 + chance * MEDIAN / parts.sqrt()),
+        None => {
+            let achieved = measurement.completed as f64 / parts;
+            (1.0 - achieved / offered, chance)
+        }
+    };
+    let is_queue = missing.abs() > OUT_OF_BALANCE && missing.abs() * offered > chance;
+    is_queue.then_some(Disturbance::Queue {
+        achieved_share: 1.0 - missing,
+    })
 }
 
 fn late_dispatch(measurement: &Measurement) -> Option<Disturbance> {

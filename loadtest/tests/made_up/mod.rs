@@ -343,6 +343,7 @@ fn trial(
                 offered: requests,
                 unanswered_at_open: Some(0),
                 unanswered_at_close: Some(0),
+                growth: None,
                 delay_p50_us: Some(2.0),
                 delay_p99_us: 3.1,
             }),

@@ -143,6 +143,8 @@ fn dispatch(parts: &[&Measurement]) -> Option<Dispatch> {
         offered: all.iter().map(|one| one.offered).sum(),
         unanswered_at_open: all.iter().map(|one| one.unanswered_at_open).sum(),
         unanswered_at_close: all.iter().map(|one| one.unanswered_at_close).sum(),
+        // Where several machines measure at once, no trial takes turns.
+        growth: None,
         delay_p50_us: highest(all.iter().map(|one| one.delay_p50_us)),
         delay_p99_us: all.iter().map(|one| one.delay_p99_us).fold(0.0, f64::max),
     })
