@@ -392,6 +392,20 @@ pub struct ExtentArgs {
     )]
     pub rounds: Option<u32>,
 
+    /// Time that a variant is under load before the next one has its turn [default: 200ms; a service that runs
+    /// already: 500ms]
+    ///
+    /// The trials of a round take turns where the server's CPU time is known exactly at any moment. A service that
+    /// puts off work for long, such as writing to a disk, needs longer turns, or its work falls into those of
+    /// others. A time as long as --run-time lets one trial follow the other.
+    #[arg(
+        help_heading = "Verdict",
+        long,
+        value_name = "TIME",
+        conflicts_with = "rounds"
+    )]
+    pub turn: Option<String>,
+
     /// Seed of the order of the trials; the report names it [default: a random one]
     #[arg(help_heading = "Verdict", long, value_name = "NUMBER")]
     pub seed: Option<u64>,

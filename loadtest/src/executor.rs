@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use engine::{Measurement, Program, Progress, TrialError, TrialSpec};
+use engine::{Measurement, Program, Progress, Timing, TrialError, TrialSpec};
 use serving::CancellationToken;
 
 use crate::{
@@ -202,8 +202,16 @@ impl Executor {
         parts: u32,
     ) -> anyhow::Result<(system::Session, TrialSpec)> {
         let session = planned.system.begin(planned.variant.protocol).await?;
-        let mut spec = self.spec(planned, &session, number).await;
-        spec.timing.parts = parts;
+        let Scenario {
+            window_us,
+            warm_up_us,
+            ..
+        } = *planned.scenario;
+        let mut timing = self
+            .config
+            .timing(window_us, warm_up_us, session.connecting);
+        timing.parts = parts;
+        let spec = self.spec(planned, &session, number, timing).await;
         Ok((session, spec))
     }
 
@@ -261,6 +269,7 @@ impl Executor {
         planned: &Planned<'_>,
         session: &system::Session,
         number: u32,
+        timing: Timing,
     ) -> TrialSpec {
         let Planned {
             scenario, variant, ..
@@ -287,13 +296,11 @@ impl Executor {
         TrialSpec {
             name: variant.name.clone(),
             transport: protocol.transport(),
-            workload: self.workload(planned, session).await,
+            workload: self.workload(planned, session, &timing).await,
             endpoint: session.endpoint.clone(),
             shape: scenario.shape,
             load: scenario.load,
-            timing: self
-                .config
-                .timing(scenario.window_us, scenario.warm_up_us, session.connecting),
+            timing,
             server: session.accounts.clone(),
             watch_for_others: session.may_forward,
             affinity: (!cores.is_empty()).then_some(cores),
@@ -307,9 +314,10 @@ impl Executor {
         &mut self,
         planned: &Planned<'_>,
         session: &system::Session,
+        timing: &Timing,
     ) -> engine::Workload {
         let (protocol, batch) = (planned.variant.protocol, planned.scenario.batch);
-        if let Some(foreign) = self.foreign(planned) {
+        if let Some(foreign) = self.foreign(planned, timing) {
             return foreign;
         }
         let key = (
@@ -334,9 +342,9 @@ impl Executor {
     }
 
     /// The requests of a service of another contract, if it is one.
-    fn foreign(&self, planned: &Planned<'_>) -> Option<engine::Workload> {
+    fn foreign(&self, planned: &Planned<'_>, timing: &Timing) -> Option<engine::Workload> {
         if let System::Foreign(served) = planned.system {
-            return Some(served.workload(self.expected_calls(planned)));
+            return Some(served.workload(self.expected_calls(planned, timing)));
         }
         let is_ceiling = planned.scenario.purpose == Purpose::Ceiling;
         let protocol = planned.variant.protocol;
@@ -349,7 +357,7 @@ impl Executor {
     }
 
     /// The most calls that a trial makes, about, its warm-up included.
-    fn expected_calls(&self, planned: &Planned<'_>) -> u64 {
+    fn expected_calls(&self, planned: &Planned<'_>, timing: &Timing) -> u64 {
         let Planned {
             scenario, variant, ..
         } = *planned;
@@ -366,11 +374,7 @@ impl Executor {
                     .map_or(UNKNOWN_RATE, |rate| rate * 1.5)
             }
         };
-        let longest = self
-            .config
-            .timing(scenario.window_us, scenario.warm_up_us, Duration::ZERO);
-        let length_us = longest.longest_warm_up_us + longest.window_us + longest.connecting_us;
-        (per_second * length_us as f64 / 1e6) as u64 + u64::from(self.config.users)
+        (per_second * timing.under_load().as_secs_f64()) as u64 + u64::from(self.config.users)
     }
 
     /// Makes goose's own report a page that needs no network.

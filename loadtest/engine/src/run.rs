@@ -14,7 +14,7 @@ use crate::{
     scenario,
     snapshot::{Between, micros},
     spec::{Load, TrialSpec},
-    timekeeper::{INTERRUPTED, Kept, Timekeeper},
+    timekeeper::{Heard, INTERRUPTED, Kept, Timekeeper},
     trial::blank,
     window::Window,
 };
@@ -112,7 +112,7 @@ fn within(all: &mut Measurement, kept: &Kept, between: &Between<'_>) {
     all.completed = between.replies();
     all.server = between.server(kept.at_rest_kib);
     all.server_lost = between.is_server_lost();
-    all.server_asked.clone_from(&kept.asked);
+    all.server_asked = kept.asked.as_ref().map(Heard::asked);
     all.generator = between.generator();
     all.wire = between.wire();
     all.steal_share = between.steal_share();

@@ -130,9 +130,10 @@ impl Between<'_> {
     /// Calls on their way when a part closed beyond those when it opened, as a share of those that were due in it:
     /// the middle one of the parts; none in a closed loop. `offered` were due in all of them.
     pub(crate) fn growth(&self, offered: u64) -> Option<f64> {
-        let each = self.parts.iter().map(|[opened, closed]| {
-            Some(closed.unanswered? as f64 - opened.unanswered? as f64)
-        });
+        let each = self
+            .parts
+            .iter()
+            .map(|[opened, closed]| Some(closed.unanswered? as f64 - opened.unanswered? as f64));
         let mut each: Vec<f64> = each.collect::<Option<_>>()?;
         each.sort_by(f64::total_cmp);
         Some(each[each.len() / 2] * each.len() as f64 / offered.max(1) as f64)
@@ -241,10 +242,7 @@ fn sum<T: Sum>(
     pairs: &[[Snapshot; 2]],
     of: impl Fn(&Snapshot, &Snapshot) -> Option<T>,
 ) -> Option<T> {
-    pairs
-        .iter()
-        .map(|[before, after]| of(before, after))
-        .sum()
+    pairs.iter().map(|[before, after]| of(before, after)).sum()
 }
 
 /// Replies that came between two snapshots.

@@ -210,18 +210,17 @@ impl Timing {
         Duration::from_micros(self.window_us) / self.parts.max(1)
     }
 
-    /// The most time that it takes, without the turns of others.
-    pub fn longest(&self) -> Duration {
+    /// The most time for which calls are made, about.
+    pub fn under_load(&self) -> Duration {
         let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
         let around = u64::from(self.parts).saturating_mul(micros(2 * LEAD));
-        let all = [
-            warm_up,
-            self.window_us,
-            around,
-            self.connecting_us,
-            self.time_limit_us,
-        ];
+        let all = [warm_up, self.window_us, around, self.connecting_us];
         Duration::from_micros(all.into_iter().fold(0, u64::saturating_add))
+    }
+
+    /// The most time that it takes, without the turns of others.
+    pub fn longest(&self) -> Duration {
+        self.under_load() + Duration::from_micros(self.time_limit_us)
     }
 }
 

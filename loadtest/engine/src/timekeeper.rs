@@ -60,11 +60,37 @@ pub(crate) struct Kept {
     pub(crate) at_rest_kib: Option<u64>,
     /// Cores of server and generator.
     pub(crate) cores: BTreeSet<usize>,
-    /// The server's requests to others, from the beginning to the end of the window, turns of other trials
-    /// included.
-    pub(crate) asked: Option<Asked>,
+    /// The server's requests to others while calls were made, warm-up included, if the system tells.
+    pub(crate) asked: Option<Heard>,
     /// Dispatch delays in the window, in nanoseconds.
     pub(crate) delays: Option<Histogram<u64>>,
+}
+
+/// The server's requests to others, and the replies that it gave meanwhile.
+#[derive(Default)]
+pub(crate) struct Heard {
+    talk: Talk,
+    replies: u64,
+}
+
+impl Heard {
+    /// The same for each reply.
+    pub(crate) fn asked(&self) -> Asked {
+        let each = |count: u64| count as f64 / self.replies.max(1) as f64;
+        let peers = self.talk.peers.iter().take(PEERS_NAMED);
+        Asked {
+            peers: peers.map(ToString::to_string).collect(),
+            received_bytes_per_request: each(self.talk.received),
+            connections_per_request: each(self.talk.active_opens),
+        }
+    }
+}
+
+/// What the server and the generator had done until a moment.
+struct Before {
+    conversations: Conversations,
+    replies: u64,
+    connections: u64,
 }
 
 /// The thread.
@@ -97,7 +123,7 @@ impl Timekeeper {
 
     fn run(self) -> Kept {
         let members = self.spec.server.members();
-        let conversations = self.conversations(&members);
+        let before = self.listen_in();
         let mut kept = Kept {
             at_rest_kib: self.spec.server.read().map(|usage| usage.memory_kib),
             cores: usage::cores_of(&[members, vec![std::process::id()]].concat()),
@@ -110,19 +136,20 @@ impl Timekeeper {
         if parts == 1 {
             self.window.begin_turn();
             self.warm_up(&mut kept);
-            kept.is_whole = self.measure(&mut kept, conversations.as_ref());
+            kept.is_whole = self.measure(&mut kept);
+            self.overhear(before, &mut kept);
         } else {
             kept.is_whole = self.has_turn();
             if kept.is_whole {
                 self.load(|| self.warm_up(&mut kept));
+                self.overhear(before, &mut kept);
             }
             for part in 0..parts {
                 // One that is not quiet would go on in the turns of others.
                 if !kept.is_whole || !self.window.is_quiet() {
                     break;
                 }
-                kept.is_whole =
-                    self.has_turn() && self.measure_part(part, &mut kept, conversations.as_ref());
+                kept.is_whole = self.has_turn() && self.measure_part(part, &mut kept);
             }
         }
         let end = match kept.is_whole {
@@ -234,29 +261,26 @@ impl Timekeeper {
     }
 
     /// Measures part number `part` in a turn of its own. Returns what [`Self::measure`] does.
-    fn measure_part(
-        &self,
-        part: u32,
-        kept: &mut Kept,
-        conversations: Option<&Conversations>,
-    ) -> bool {
+    fn measure_part(&self, part: u32, kept: &mut Kept) -> bool {
         let snapshot =
             |kept: &Kept| Snapshot::take(&self.window, &self.spec.server, &kept.cores, |_| ());
+        let silent = self.listen_in();
         // What rested is cold: these calls count for nothing.
         self.load(|| self.wait_until(Instant::now() + LEAD));
         let before = snapshot(kept);
         let lead = self.lead(part);
         let is_whole = self.load(|| {
             self.wait_until(Instant::now() + lead);
-            self.measure(kept, conversations)
+            self.measure(kept)
         });
         kept.quiet.push([before, snapshot(kept)]);
+        self.overhear(silent, kept);
         is_whole
     }
 
     /// Opens the window, closes it, and waits for the calls that count. Returns whether it was open for its
     /// whole length, and each was waited for.
-    fn measure(&self, kept: &mut Kept, conversations: Option<&Conversations>) -> bool {
+    fn measure(&self, kept: &mut Kept) -> bool {
         let window = &self.window;
         if window.is_ending() {
             return false;
@@ -279,7 +303,6 @@ impl Timekeeper {
             }
         }
         // The load goes on, and nothing of it is measured any more but the calls that are open.
-        kept.asked = conversations.and_then(|before| self.asked(before));
         if let Some(offered) = window.offered(opened.at, closed.at) {
             *kept.offered.get_or_insert_default() += offered;
         }
@@ -288,30 +311,39 @@ impl Timekeeper {
         is_whole
     }
 
-    fn conversations(&self, members: &[u32]) -> Option<Conversations> {
-        let before = self
+    /// What was done until now, if the server's requests to others are watched.
+    fn listen_in(&self) -> Option<Before> {
+        let members = self
             .spec
             .watch_for_others
-            .then(|| Conversations::of(members));
-        before.flatten()
+            .then(|| self.spec.server.members());
+        Some(Before {
+            conversations: Conversations::of(&members?)?,
+            replies: self.window.tally.replies().0,
+            connections: self.window.bytes.connections(),
+        })
     }
 
-    /// The server's requests to others until now.
-    fn asked(&self, before: &Conversations) -> Option<Asked> {
-        let (replies, _) = self.window.tally.replies();
+    /// Adds what the server asked of others since `before`.
+    fn overhear(&self, before: Option<Before>, kept: &mut Kept) {
+        let (Some(before), Some(now)) = (before, self.listen_in()) else {
+            return;
+        };
         let Talk {
             received,
             peers,
             active_opens,
-        } = Conversations::of(&self.spec.server.members())?.since(before);
-        let each = |count: u64| count as f64 / replies.max(1) as f64;
-        let others_opened = active_opens.saturating_sub(self.window.bytes.connections());
-        let peers = peers.iter().take(PEERS_NAMED).map(ToString::to_string);
-        Some(Asked {
-            peers: peers.collect(),
-            received_bytes_per_request: each(received),
-            connections_per_request: each(others_opened),
-        })
+        } = now.conversations.since(&before.conversations);
+        let heard = kept.asked.get_or_insert_default();
+        heard.replies += now.replies - before.replies;
+        heard.talk.received += received;
+        let own = now.connections - before.connections;
+        heard.talk.active_opens += active_opens.saturating_sub(own);
+        for peer in peers {
+            if !heard.talk.peers.contains(&peer) {
+                heard.talk.peers.push(peer);
+            }
+        }
     }
 
     /// Waits for the replies to calls that count. Returns whether they were waited for long enough.

@@ -78,6 +78,8 @@ pub struct Config {
     pub core_price: Option<f64>,
     /// The requirements on the run.
     pub requirements: Vec<Requirement>,
+    /// The length of a turn, if it was named.
+    pub turn: Option<Duration>,
     /// The seed of every random choice.
     pub seed: u64,
     /// The cores of the server and of the generator.
@@ -165,6 +167,7 @@ impl Config {
             design.budget = None;
             design.rounds = Some(rounds);
         }
+        let turn = extent.turn.as_deref().map(turn_of).transpose()?;
         let time_limit = match load.timeout {
             None => TIME_LIMIT,
             Some(seconds) => Duration::try_from_secs_f64(seconds)
@@ -189,6 +192,7 @@ impl Config {
             objective: None,
             core_price: None,
             requirements: output.require.clone(),
+            turn,
             seed: extent.seed.unwrap_or_else(random_seed),
             cores: cores::split(load.share_cores),
             output: output.output_dir.clone(),
@@ -297,6 +301,27 @@ impl ServerArgs {
 
 fn target(option: &'static str, text: &str) -> Result<Target, UsageError> {
     Target::parse(option, text).map_err(|error| UsageError(error.to_string()))
+}
+
+/// The shortest turn, in milliseconds: twice the calls that count for nothing at its beginning.
+const SHORTEST_TURN_MS: u64 = 50;
+
+/// A time such as `200ms` or `2s`.
+fn turn_of(text: &str) -> Result<Duration, UsageError> {
+    let milliseconds = match text.strip_suffix("ms") {
+        Some(number) => number.parse().ok(),
+        None => time_of("--turn", text)
+            .ok()
+            .map(|time| time.as_secs() * 1000),
+    };
+    milliseconds
+        .filter(|time| (SHORTEST_TURN_MS..=LONGEST as u64 * 1000).contains(time))
+        .map(Duration::from_millis)
+        .ok_or_else(|| {
+            UsageError(format!(
+                "--turn {text:?} is not a time between 50 ms and a day; write it like 200ms or 2s"
+            ))
+        })
 }
 
 /// A time such as `30s`, `2m` or `1h30m`.

@@ -18,6 +18,10 @@ use crate::{
 /// machine, and much longer than what a turn takes to begin.
 const PART: Duration = Duration::from_millis(200);
 
+/// The same of a service that runs already: work that it puts off for some tens of milliseconds, such as collecting
+/// garbage, then falls into its own turn and not into that of another.
+const PART_OF_RUNNING: Duration = Duration::from_millis(500);
+
 /// The least calls in a part: one that is under way at an end of it is then a small share.
 const CALLS_IN_A_PART: f64 = 50.0;
 
@@ -60,10 +64,9 @@ impl Executor {
         Ok(())
     }
 
-    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. The
-    /// server has to be the trial's own: one that runs already may put off work, such as collecting garbage, into
-    /// the turn of another. By earlier trials its CPU time has to be known exactly at the ends of each part, and
-    /// each part has to have enough calls. goose's dashboard has one port, and goose's thresholds and reports
+    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. By earlier
+    /// trials the server's CPU time has to be known exactly at the ends of each part, and each part has to have
+    /// enough calls. goose's dashboard has one port, and goose's thresholds and reports
     /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
     /// for another.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
@@ -88,8 +91,7 @@ impl Executor {
         let is_apart = goose.dashboard
             || !goose.threshold.is_empty()
             || !goose.report_file.is_empty()
-            || self.config.design.rounds.is_some()
-            || !matches!(system, System::Fresh(_));
+            || self.config.design.rounds.is_some();
         if is_apart || !known.clone().next_back().is_some_and(is_exact) {
             return 1;
         }
@@ -102,7 +104,11 @@ impl Executor {
             Load::Open { per_second } => per_second,
             Load::Closed => known.map(at_least).fold(0.0, f64::max),
         };
-        let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(PART.as_micros() as f64);
+        let part = self.config.turn.unwrap_or(match system {
+            System::Fresh(_) => PART,
+            System::Running(_) | System::Foreign(_) => PART_OF_RUNNING,
+        });
+        let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(part.as_micros() as f64);
         ((scenario.window_us as f64 / part_us) as u32).max(1)
     }
 
