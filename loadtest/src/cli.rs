@@ -392,8 +392,7 @@ pub struct ExtentArgs {
     )]
     pub rounds: Option<u32>,
 
-    /// Time that a variant is under load before the next one has its turn [default: 200ms; a service that runs
-    /// already: 500ms]
+    /// Time that a variant is under load before the next one has its turn [default: 200ms]
     ///
     /// The trials of a round take turns where the server's CPU time is known exactly at any moment. A service that
     /// puts off work for long, such as writing to a disk, needs longer turns, or its work falls into those of

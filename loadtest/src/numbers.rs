@@ -59,6 +59,14 @@ pub fn percent(part: f64) -> String {
     }
 }
 
+/// An A/A floor, such as `±2%`. Beyond ten times there is nothing left to be told apart.
+pub fn floor(part: f64) -> String {
+    match part < 9.0 {
+        true => format!("±{}", percent(part)),
+        false => "over 10×".to_owned(),
+    }
+}
+
 /// Such as `1 connection` or `2,000 connections`.
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -95,6 +103,13 @@ mod tests {
             (5120.0, "5,120"),
         ] {
             assert_eq!(three_digits(value), text);
+        }
+    }
+
+    #[test]
+    fn a_floor_beyond_all_bounds_is_no_figure() {
+        for (part, text) in [(0.008, "±0.8%"), (0.19, "±19%"), (17_025.0, "over 10×")] {
+            assert_eq!(floor(part), text);
         }
     }
 

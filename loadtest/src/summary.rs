@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    numbers::{counted, percent, ratio, with_unit},
+    numbers::{self, counted, ratio, with_unit},
     record::{Purpose, Recording, Trial},
     verdict::{
         Verdict,
@@ -154,7 +154,7 @@ fn row(claim: &Claim) -> [String; 7] {
         estimate.map_or_else(dash, interval),
         claim
             .floor
-            .map_or_else(dash, |floor| format!("±{}", percent(floor.part))),
+            .map_or_else(dash, |floor| numbers::floor(floor.part)),
         sentence::grade(&claim.grade),
     ]
 }

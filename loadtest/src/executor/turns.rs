@@ -9,18 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use super::{Executor, Planned, of_engine, this_worker};
 use crate::{
     record::{Purpose, Trial, Variant},
-    study,
-    system::System,
-    validity,
+    study, validity,
 };
 
 /// The length of a part of a window where trials take turns: much shorter than what comes and goes on a shared
 /// machine, and much longer than what a turn takes to begin.
 const PART: Duration = Duration::from_millis(200);
-
-/// The same of a service that runs already: work that it puts off for some tens of milliseconds, such as collecting
-/// garbage, then falls into its own turn and not into that of another.
-const PART_OF_RUNNING: Duration = Duration::from_millis(500);
 
 /// The least calls in a part: one that is under way at an end of it is then a small share.
 const CALLS_IN_A_PART: f64 = 50.0;
@@ -71,10 +65,7 @@ impl Executor {
     /// for another.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
         let Planned {
-            scenario,
-            variant,
-            system,
-            ..
+            scenario, variant, ..
         } = planned;
         let is_it = |one: &Variant| one == *variant || study::twin(one) == **variant;
         let known = self.trials.iter();
@@ -104,10 +95,7 @@ impl Executor {
             Load::Open { per_second } => per_second,
             Load::Closed => known.map(at_least).fold(0.0, f64::max),
         };
-        let part = self.config.turn.unwrap_or(match system {
-            System::Fresh(_) => PART,
-            System::Running(_) | System::Foreign(_) => PART_OF_RUNNING,
-        });
+        let part = self.config.turn.unwrap_or(PART);
         let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(part.as_micros() as f64);
         ((scenario.window_us as f64 / part_us) as u32).max(1)
     }

@@ -6,8 +6,8 @@ use stats::{EQUIVALENCE, Estimate};
 use super::claim::{Claim, Grade, Reason};
 use crate::{metric::Metric, record::Scenario};
 
+use crate::numbers::{self, decimals, thousands};
 pub use crate::numbers::{counted, percent, ratio, with_unit};
-use crate::numbers::{decimals, thousands};
 
 /// Such as "REST costs less here: gRPC takes 3.1 µs more server CPU per request (21.8 against 18.7, 1.17×;
 /// 95% CI 1.14–1.20; A/A floor ±2%) at 32 connections × 1 in flight, 5,000 requests/s."
@@ -136,7 +136,7 @@ fn figures(claim: &Claim) -> String {
         return "no estimate".to_owned();
     };
     let floor = claim.floor.map_or(String::new(), |floor| {
-        format!("; A/A floor ±{}", percent(floor.part))
+        format!("; A/A floor {}", numbers::floor(floor.part))
     });
     format!(
         "{}×; 95% CI {}{floor}",

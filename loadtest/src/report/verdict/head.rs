@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::provenance::extent;
 use crate::{
-    numbers::{counted, percent, ratio, with_unit},
+    numbers::{self, counted, ratio, with_unit},
     record::{Recording, Run},
     report::capital,
     verdict::{
@@ -72,7 +72,7 @@ pub(super) fn both_sides(claim: &Claim) -> Markup {
 /// Such as `A/A floor ±2%; 8 rounds of 10`.
 fn stands_on(claim: &Claim) -> String {
     let floor = claim.floor.map_or("no A/A floor".to_owned(), |floor| {
-        format!("A/A floor ±{}", percent(floor.part))
+        format!("A/A floor {}", numbers::floor(floor.part))
     });
     let rounds = counted(claim.rounds as u64, "round");
     if claim.rounds == claim.rounds_run {

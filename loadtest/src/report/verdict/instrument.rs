@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::capacity;
 use crate::{
-    numbers::{percent, thousands},
+    numbers::{self, thousands},
     record::{Disturbance, Recording, Scenario, Trial},
     report::{capital, table::table},
     validity::{COLUMNS, TABLE},
@@ -65,7 +65,7 @@ fn twins(verdict: &Verdict) -> Option<Markup> {
             scenarios.push(&claim.scenario);
         }
     }
-    let floor = |claim: &Claim| claim.floor.map(|floor| format!("±{}", percent(floor.part)));
+    let floor = |claim: &Claim| claim.floor.map(|floor| numbers::floor(floor.part));
     let rows = scenarios.iter().map(|scenario| {
         let of = |metric| {
             let mut claims = verdict.aa.iter();

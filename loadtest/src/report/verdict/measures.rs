@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    numbers::{percent, ratio, with_unit},
+    numbers::{self, ratio, with_unit},
     record::Scenario,
     report::{
         capital,
@@ -152,7 +152,7 @@ pub(in crate::report) fn claims_table(
             claim.estimate.as_ref().map_or_else(dash, interval),
             claim
                 .floor
-                .map_or_else(dash, |floor| format!("±{}", percent(floor.part))),
+                .map_or_else(dash, |floor| numbers::floor(floor.part)),
             format!("{} of {}", claim.rounds, claim.rounds_run),
             grade_and_reason(claim),
         ]

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use stats::Interval;
 
 use crate::{
-    numbers::{percent, ratio},
+    numbers::{self, ratio},
     report::{
         chart::{
             axis::Axis,
@@ -46,7 +46,7 @@ pub(super) fn section(verdict: &Verdict) -> Option<Markup> {
     let (chart, cells) = chart(verdict)?;
     let floor = verdict.original.first().and_then(|claim| claim.floor);
     let band = floor.map_or(String::new(), |floor| {
-        format!(" Band: the A/A floor, ±{}.", percent(floor.part))
+        format!(" Band: the A/A floor, {}.", numbers::floor(floor.part))
     });
     Some(chart.figure(
         &html! { "What each change alone does to requests per second. Grey: what the original reported, and what whole milliseconds leave of the time of a call. Whiskers: 95% intervals. Pale: inconclusive." (band) },
