@@ -329,7 +329,7 @@ fn a_void_trial_is_a_cross_with_its_reason_and_one_of_the_twin_is_a_dot() {
     let page = render(&recording);
     let trials = section(&page, "Every trial");
     assert_eq!(trials.matches("class=\"cross\"").count(), 1);
-    let reason = "void: a queue grew: 91.0% of the calls that were due were answered";
+    let reason = "void: a queue grew: 91.0% of the calls that were due were answered meanwhile";
     assert!(trials.contains(reason), "a title at the cross");
     assert!(text(trials).contains("14 trials, 1 void"));
     let twin = trials

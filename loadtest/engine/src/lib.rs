@@ -43,8 +43,8 @@ pub use prepared::InvalidRequest;
 pub use probe::{Failure, Reply, Status, probe};
 pub use process::Program;
 pub use spec::{
-    Accepted, Endpoint, Expect, Identity, Load, PreparedRequest, Shape, Timing, Tls, Transport,
-    TrialSpec, Workload,
+    Accepted, Endpoint, Expect, Identity, Load, PARTS_OF_A_LEAD, PreparedRequest, Shape, Timing,
+    Tls, Transport, TrialSpec, Workload,
 };
 pub use timekeeper::INTERRUPTED;
 pub use trial::{Progress, TrialError, blank, run_in_turns, run_trial};

@@ -22,8 +22,8 @@ pub struct Measurement {
     /// Whether the warm-up ended because the service was steady; runs of earlier versions do not say.
     #[serde(default)]
     pub steady: Option<bool>,
-    /// Replies that came within the window, good and bad: the rate is of these, and so are CPU and bytes per request,
-    /// unless it has parts.
+    /// Replies that came within the window, good and bad; of one in parts, the replies to calls that were due, or began,
+    /// within them: rate, CPU and bytes per request are of these.
     pub completed: u64,
     /// Calls that were due within the window (open loop) or began in it (closed loop), good and bad:
     /// latency is of these. Each was waited for.
@@ -84,11 +84,11 @@ fn is_one(parts: &u32) -> bool {
     *parts == 1
 }
 
-/// Use of the machine by the server, all its processes together. Of a window in parts it is counted from a moment
-/// without calls before each to one after it, and is the share of the replies that came within the parts.
+/// Use of the machine by the server, all its processes together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerCost {
-    /// CPU time in the window, in microseconds.
+    /// CPU time in the window, in microseconds; of one in parts, what [`Measurement::completed`] cost of what was used
+    /// between the moments without calls around each.
     pub cpu_us: u64,
     /// Who counted it; runs of earlier versions do not say.
     #[serde(default)]
@@ -129,7 +129,7 @@ impl CpuSource {
 /// CPU time is not in its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Whom, the one that sent most first; a few at most.
+    /// Whom; a few at most.
     pub peers: Vec<String>,
     /// Bytes received for each reply.
     pub received_bytes_per_request: f64,
@@ -140,7 +140,8 @@ pub struct Asked {
 /// Use of the machine by the generator.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorCost {
-    /// CPU time in the window in microseconds, without what was spent only to wait.
+    /// CPU time in the window in microseconds, without what was spent only to wait or to keep the time; of one in
+    /// parts as [`ServerCost::cpu_us`].
     pub cpu_us: u64,
     /// Share of the window that its busiest thread was busy, 0 to 1, where it was told.
     pub busiest_core_share: Option<f64>,
@@ -171,7 +172,7 @@ pub struct Dispatch {
     #[serde(default)]
     pub unanswered_at_close: Option<u64>,
     /// Of a window in parts: by how much more calls were on their way when a part closed than when it opened, as a
-    /// share of those due in it; the middle one of the parts. Each part ends with the queue of an overload, and few
+    /// share of those due in it; the median of the parts. Each part ends with the queue of an overload, and few
     /// with one of a moment in which the machine was busy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<f64>,

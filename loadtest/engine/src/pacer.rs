@@ -225,7 +225,10 @@ impl Pacer {
             else {
                 break;
             };
-            alarm.sleep(early.min(LONGEST_WAIT)).await?;
+            tokio::select! {
+                slept = alarm.sleep(early.min(LONGEST_WAIT)) => slept?,
+                () = self.resumed.notified() => {}
+            }
             if self.is_paused() || self.begun.load(SeqCst) != begun {
                 return Ok(false);
             }

@@ -78,6 +78,7 @@ fn measurement(
         Some(result) => Some(format!("the threshold {} failed", result.rule)),
         None if kept.is_whole => None,
         None if window.is_told_to_end() => Some(INTERRUPTED.to_owned()),
+        None if kept.is_late => Some("calls went on beyond the end of a turn".to_owned()),
         None => Some("its users stopped before the window had closed".to_owned()),
     };
     let observed =
@@ -85,14 +86,24 @@ fn measurement(
     all.thresholds_missed = missed.iter().map(observed).collect();
     let mut recorded = window.tally.recorded();
     (all.completed_in_all, _) = window.tally.replies();
+    let in_turns = spec.timing.parts > 1;
     if !kept.parts.is_empty() {
-        let between = Between::new(&kept.parts, &kept.quiet);
+        let between = Between(&kept.parts);
         if let Some(offered) = kept.offered {
             if kept.is_whole {
                 recorded.record_unanswered(offered.saturating_sub(recorded.counted));
             }
-            all.dispatch = Some(dispatch(offered, kept, &between));
+            let growth = in_turns.then(|| between.growth(offered)).flatten();
+            all.dispatch = Some(Dispatch {
+                growth,
+                ..dispatch(offered, kept, &between)
+            });
         }
+        all.completed = match in_turns {
+            // Of an open loop: as many as were due, wherever the ends fell.
+            true => recorded.counted - recorded.unanswered,
+            false => between.replies(),
+        };
         within(&mut all, kept, &between);
     }
     all.counted = recorded.counted;
@@ -104,16 +115,15 @@ fn measurement(
     all
 }
 
-/// Fills in everything that lies between the two snapshots.
+/// Fills in everything that lies between snapshots, of the replies that count.
 fn within(all: &mut Measurement, kept: &Kept, between: &Between<'_>) {
     let opened = between.opened().map(|opened| opened.since_1970);
     all.opened_unix_us = micros(opened.unwrap_or_default());
     all.window_us = micros(between.time());
-    all.completed = between.replies();
-    all.server = between.server(kept.at_rest_kib);
+    all.server = between.server(all.completed, kept.at_rest_kib);
     all.server_lost = between.is_server_lost();
     all.server_asked = kept.asked.as_ref().map(Heard::asked);
-    all.generator = between.generator();
+    all.generator = between.generator(all.completed);
     all.wire = between.wire();
     all.steal_share = between.steal_share();
     all.others_share = between.others_share(kept.cores.len());
@@ -130,10 +140,7 @@ fn dispatch(offered: u64, kept: &Kept, between: &Between<'_>) -> Dispatch {
         offered,
         unanswered_at_open,
         unanswered_at_close,
-        growth: match &kept.parts[..] {
-            [_] => None,
-            _ => between.growth(offered),
-        },
+        growth: None,
         delay_p50_us: Some(delay(0.5)),
         delay_p99_us: delay(0.99),
     }

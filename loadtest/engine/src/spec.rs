@@ -181,9 +181,15 @@ pub enum Load {
     },
 }
 
-/// The least time for which calls are made before a part of a window, where trials take turns: twice, first because
-/// what rested is cold, and then because no call is on its way at first.
-pub(crate) const LEAD: Duration = Duration::from_millis(20);
+/// The least lead of a part of a window, where trials take turns.
+const LEAD: Duration = Duration::from_millis(20);
+
+/// A part is so many times as long as its lead, at most: whoever wants a longer lead, as its calls take longer, has
+/// longer parts.
+pub const PARTS_OF_A_LEAD: u32 = 10;
+
+/// The time around a turn: processes wake, and are quiet.
+const AROUND: Duration = Duration::from_millis(20);
 
 /// Durations of a trial, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,10 +216,19 @@ impl Timing {
         Duration::from_micros(self.window_us) / self.parts.max(1)
     }
 
+    /// The time for which calls are made before a part of the window is measured, where trials take turns: twice, first
+    /// because what rested is cold, and then because no call is on its way at first.
+    pub fn lead(&self) -> Duration {
+        LEAD.max(self.part() / PARTS_OF_A_LEAD)
+    }
+
     /// The most time for which calls are made, about.
     pub fn under_load(&self) -> Duration {
         let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
-        let around = u64::from(self.parts).saturating_mul(micros(2 * LEAD));
+        let around = match self.parts {
+            ..=1 => 0,
+            parts => u64::from(parts).saturating_mul(micros(2 * self.lead() + AROUND)),
+        };
         let all = [warm_up, self.window_us, around, self.connecting_us];
         Duration::from_micros(all.into_iter().fold(0, u64::saturating_add))
     }

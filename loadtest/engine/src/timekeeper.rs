@@ -2,9 +2,10 @@
 //! under test from its work. It ends the warm-up, opens and closes the window with a snapshot each, waits for the
 //! replies to all calls that count, and breaks off calls that take too long.
 //!
-//! Of trials that take turns, each part of the window is such a window. Calls are made around it, too, and no call
-//! is on its way before the first of these and after the last one: what the server, the wire and the generator used
-//! is then counted with exactly the calls that used it, and the next trial may have its turn.
+//! Of trials that take turns, each part of the window is such a window. In its turn a trial makes calls that count
+//! for nothing, as what rested is cold. Then there is a moment at which no call is on its way, the part with calls before
+//! and after it, and another such moment: what the server, the wire and the generator used is counted from the one
+//! to the other, with exactly the calls that used it, and the next trial may have its turn.
 //!
 //! After the window has closed the load goes on as before until each call that counts has its reply,
 //! or the time limit has passed: nothing may change for the calls that are measured.
@@ -21,8 +22,8 @@ use hdrhistogram::Histogram;
 use crate::{
     configuration,
     measurement::Asked,
-    snapshot::Snapshot,
-    spec::{LEAD, Load, TrialSpec},
+    snapshot::{Part, Snapshot},
+    spec::{Load, TrialSpec},
     steady::{REPLIES, SLICE, Slices},
     usage::{self, Conversations, Talk},
     window::{End, Window},
@@ -46,16 +47,15 @@ const PEERS_NAMED: usize = 3;
 /// The notes it kept.
 #[derive(Default)]
 pub(crate) struct Kept {
-    /// The two ends of each part of the window.
-    pub(crate) parts: Vec<[Snapshot; 2]>,
-    /// Where trials take turns, two moments around each part at which no call was on its way.
-    pub(crate) quiet: Vec<[Snapshot; 2]>,
+    pub(crate) parts: Vec<Part>,
     /// Calls that were due while it was open; none in a closed loop.
     pub(crate) offered: Option<u64>,
     pub(crate) warm_up: Duration,
     pub(crate) steady: Option<bool>,
     /// Whether the window was open for its whole length, and each call that counts waited for.
     pub(crate) is_whole: bool,
+    /// Whether calls were on their way when others should have had their turn.
+    pub(crate) is_late: bool,
     /// Memory of the server in KiB before the first call.
     pub(crate) at_rest_kib: Option<u64>,
     /// Cores of server and generator.
@@ -145,11 +145,10 @@ impl Timekeeper {
                 self.overhear(before, &mut kept);
             }
             for part in 0..parts {
-                // One that is not quiet would go on in the turns of others.
-                if !kept.is_whole || !self.window.is_quiet() {
-                    break;
-                }
-                kept.is_whole = self.has_turn() && self.measure_part(part, &mut kept);
+                kept.is_whole = kept.is_whole
+                    && self.is_quiet(&mut kept)
+                    && self.has_turn()
+                    && self.measure_part(part, &mut kept);
             }
         }
         let end = match kept.is_whole {
@@ -225,7 +224,8 @@ impl Timekeeper {
             Load::Open { per_second } => 1.0 / per_second,
             Load::Closed => 0.0,
         };
-        LEAD + Duration::from_secs_f64(interval * (f64::from(part) * 0.618_034).fract())
+        self.spec.timing.lead()
+            + Duration::from_secs_f64(interval * (f64::from(part) * 0.618_034).fract())
     }
 
     /// Rests until it is this trial's turn. Returns false if the trial is to end instead.
@@ -253,11 +253,21 @@ impl Timekeeper {
         let ended = Instant::now();
         // Looked at twice: a user that has just been given a call is about to say so.
         let mut looks = 0;
-        while looks < 2 && ended.elapsed() < self.time_limit {
+        let longest = || match window.is_ending() {
+            true => OPEN_CALLS_MAY_FINISH.min(self.time_limit),
+            false => self.time_limit,
+        };
+        while looks < 2 && ended.elapsed() < longest() {
             looks = if window.is_quiet() { looks + 1 } else { 0 };
             self.rest(DRAIN_TICK);
         }
         done
+    }
+
+    /// Whether no call is on its way: it would go on in the turns of others.
+    fn is_quiet(&self, kept: &mut Kept) -> bool {
+        kept.is_late = !self.window.is_quiet();
+        !kept.is_late
     }
 
     /// Measures part number `part` in a turn of its own. Returns what [`Self::measure`] does.
@@ -265,15 +275,20 @@ impl Timekeeper {
         let snapshot =
             |kept: &Kept| Snapshot::take(&self.window, &self.spec.server, &kept.cores, |_| ());
         let silent = self.listen_in();
-        // What rested is cold: these calls count for nothing.
-        self.load(|| self.wait_until(Instant::now() + LEAD));
+        self.load(|| self.wait_until(Instant::now() + self.spec.timing.lead()));
+        if self.window.is_ending() || !self.is_quiet(kept) {
+            return false;
+        }
         let before = snapshot(kept);
-        let lead = self.lead(part);
+        let measured = kept.parts.len();
         let is_whole = self.load(|| {
-            self.wait_until(Instant::now() + lead);
+            self.wait_until(Instant::now() + self.lead(part));
             self.measure(kept)
         });
-        kept.quiet.push([before, snapshot(kept)]);
+        let after = snapshot(kept);
+        if let Some(part) = kept.parts.get_mut(measured) {
+            part.around = [before, after];
+        }
         self.overhear(silent, kept);
         is_whole
     }
@@ -307,7 +322,11 @@ impl Timekeeper {
             *kept.offered.get_or_insert_default() += offered;
         }
         let is_whole = self.drain(kept.offered, closed.at) && was_open;
-        kept.parts.push([opened, closed]);
+        let ends = [opened, closed];
+        kept.parts.push(Part {
+            around: ends.clone(),
+            ends,
+        });
         is_whole
     }
 
@@ -403,9 +422,10 @@ mod tests {
         }
         window.set_over();
         let kept = keeper.join().unwrap();
-        let [[opened, closed]] = &kept.parts[..] else {
+        let [part] = &kept.parts[..] else {
             panic!("one part");
         };
+        let [opened, closed] = &part.ends;
         assert!(closed.at - opened.at >= Duration::from_micros(spec.timing.window_us));
         assert!(kept.is_whole && kept.warm_up >= Duration::from_millis(100));
     }

@@ -5,7 +5,8 @@
 //! between two snapshots.
 //!
 //! A window of several parts is opened and closed as often. Between two parts, while other trials have their
-//! turn, the users rest.
+//! turn, the users rest; the rate is of the calls that were due then, and CPU and bytes of all those between two moments
+//! without calls.
 
 use std::{
     sync::{

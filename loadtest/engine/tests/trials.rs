@@ -386,6 +386,7 @@ async fn trials_that_take_turns_are_never_under_load_at_once_and_measure_their_w
             assert_eq!(wire.received_bytes_per_request.fract(), 0.0, "{wire:?}");
             if let Some(dispatch) = measured.dispatch {
                 assert!(dispatch.growth.is_some());
+                assert_eq!(measured.completed, dispatch.offered);
                 assert_eq!(dispatch.offered, measured.counted);
                 let due = measured.window_us as f64 / 1_000.0;
                 // One call more or less for each part.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Load, Progress};
+use engine::{Load, PARTS_OF_A_LEAD, Progress};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -59,8 +59,8 @@ impl Executor {
     }
 
     /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. By earlier
-    /// trials the server's CPU time has to be known exactly at the ends of each part, and each part has to have
-    /// enough calls. goose's dashboard has one port, and goose's thresholds and reports
+    /// trials the server's CPU time has to be known exactly at any moment, and a part has to have enough calls and to be
+    /// much longer than one of them. goose's dashboard has one port, and goose's thresholds and reports
     /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
     /// for another.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
@@ -93,10 +93,15 @@ impl Executor {
         };
         let per_second = match scenario.load {
             Load::Open { per_second } => per_second,
-            Load::Closed => known.map(at_least).fold(0.0, f64::max),
+            Load::Closed => known.clone().map(at_least).fold(0.0, f64::max),
         };
-        let part = self.config.turn.unwrap_or(PART);
-        let part_us = (CALLS_IN_A_PART / per_second * 1e6).max(part.as_micros() as f64);
+        // Of the trial that was disturbed least: noise makes calls longer, and no shorter.
+        let p99_us = known.map(|trial| trial.measurement.latency().percentile_us(99.0));
+        let lead_us = p99_us.fold(f64::INFINITY, f64::min);
+        let part = self.config.turn.unwrap_or(PART).as_micros() as f64;
+        let part_us = (CALLS_IN_A_PART / per_second * 1e6)
+            .max(lead_us * f64::from(PARTS_OF_A_LEAD))
+            .max(part);
         ((scenario.window_us as f64 / part_us) as u32).max(1)
     }
 

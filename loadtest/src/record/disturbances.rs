@@ -109,18 +109,18 @@ fn unmeasured(measurement: &Measurement) -> Option<String> {
 
 /// What was offered and not answered is by how much more calls are on their way at the close than there were
 /// at the opening. Without a queue at either end the two differ as Poisson's counts do, give or take the
-/// call that is just due. Of a window in parts the middle one tells.
+/// call that is just due. Of a window in parts the median of theirs tells.
 fn queue(measurement: &Measurement) -> Option<Disturbance> {
     let dispatch = measurement.dispatch?;
     let parts = f64::from(measurement.parts);
+    let offered = (dispatch.offered as f64 / parts).max(1.0);
     let on_their_way = dispatch.unanswered_at_open? as f64 / parts + 1.0;
     let chance = DEVIATIONS * (2.0 * on_their_way).sqrt();
-    let offered = (dispatch.offered as f64 / parts).max(1.0);
     let (missing, chance) = match dispatch.growth {
         Some(growth) => (growth, 1.0 + chance * MEDIAN / parts.sqrt()),
         None => {
-            let achieved = measurement.completed as f64 / parts;
-            (1.0 - achieved / offered, chance)
+            let answered = measurement.completed as f64 / parts;
+            (1.0 - answered / offered, chance)
         }
     };
     let is_queue = missing.abs() > OUT_OF_BALANCE && missing.abs() * offered > chance;

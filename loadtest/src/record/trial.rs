@@ -222,12 +222,12 @@ impl fmt::Display for Disturbance {
             Self::ServerRestarted => f.write_str("the server restarted, or went away"),
             Self::Queue { achieved_share } if *achieved_share < 1.0 => write!(
                 f,
-                "a queue grew: {:.1}% of the calls that were due were answered",
+                "a queue grew: {:.1}% of the calls that were due were answered meanwhile",
                 achieved_share * 100.0
             ),
             Self::Queue { achieved_share } => write!(
                 f,
-                "a queue shrank: {:.1}% of the calls that were due were answered",
+                "a queue shrank: {:.1}% of the calls that were due were answered meanwhile",
                 achieved_share * 100.0
             ),
             Self::GeneratorLimit { busiest_core_share } => write!(

@@ -114,7 +114,7 @@ fn turns(recording: &Recording) -> Option<String> {
     Some(format!(
         "They took turns{how_many}: all servers and generators of a round were there at once, and one at a time \
          was under load, for {part_ms} ms or more, so that what a busy machine does to one moment befell all of \
-         them alike. CPU and bytes were counted from a moment without calls before each turn to one after it."
+         them alike. CPU and bytes were counted from a moment without calls in each turn to another."
     ))
 }
 
