@@ -351,7 +351,7 @@ pub struct VerdictArgs {
     /// Search for the highest rate of each variant that meets an objective, such as "p99<5ms"
     ///
     /// A percentile and the time it must stay below, counted from when a call was due, in us, ms or s.
-    /// The search takes about ten more trials for each variant, on top of the budget.
+    /// The search takes about fifteen more trials for each variant, on top of the budget.
     #[arg(help_heading = "Verdict", long, value_name = "OBJECTIVE", value_parser = capacity::parse)]
     pub slo: Option<Objective>,
 
@@ -396,7 +396,8 @@ pub struct ExtentArgs {
     ///
     /// The trials of a round take turns where the server's CPU time is known exactly at any moment. A service that
     /// puts off work for long, such as writing to a disk, needs longer turns, or its work falls into those of
-    /// others. A time as long as --run-time lets one trial follow the other.
+    /// others; its trials have to be several turns long: --turn 2s --run-time 10s. Where a trial is no longer than a
+    /// turn, one follows the other.
     #[arg(
         help_heading = "Verdict",
         long,

@@ -294,35 +294,6 @@ fn a_running_service_is_measured_one_trial_after_the_other() {
 }
 
 #[test]
-fn a_running_service_is_measured_in_turns_as_long_as_they_were_named() {
-    for (turn, parts) in [("200ms", 5), ("1s", 1)] {
-        let service = service(Behaviour::default());
-        let room = Room::new();
-        let brief = ["--users", "2", "--run-time", "1s", "--budget", "1s"];
-        let output = room
-            .bare_tool(&brief)
-            .args(["--host", &service.rest, "--grpc-host", &service.grpc])
-            .args(["--turn", turn])
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
-        let recording = room.recording();
-        let of_rounds = compared(&recording)
-            .filter(|trial| matches!(trial.purpose, Purpose::Open | Purpose::Single));
-        // On a busy machine a round may be made again, one trial after the other.
-        let first = of_rounds.filter(|trial| trial.attempt == 1);
-        let measured: Vec<_> = first.map(|trial| &trial.measurement).collect();
-        assert!(measured.len() >= 2 * 2 * 3, "{}", measured.len());
-        if cfg!(target_os = "linux") {
-            let in_turns = measured.iter().filter(|one| one.parts == parts).count();
-            assert!(in_turns >= 3, "{turn}: {in_turns} of {}", measured.len());
-            let others = measured.iter().any(|one| ![1, parts].contains(&one.parts));
-            assert!(!others, "{turn}");
-        }
-    }
-}
-
-#[test]
 fn a_protocol_that_a_running_service_does_not_answer_is_left_out_and_said() {
     let service = service(Behaviour {
         json_only: true,

@@ -12,7 +12,7 @@ use std::{
 
 use engine::CpuSource;
 use loadtest::{
-    record::{Disturbance, Protocol},
+    record::{Disturbance, Protocol, Purpose},
     system::embedded::Spec,
 };
 use serde_json::Value;
@@ -87,6 +87,33 @@ fn proxy_to(backend: SocketAddr) -> String {
         }
     });
     format!("http://{address}")
+}
+
+/// Of a process of its own: in this one threads of other tests end, and its CPU time is known to a tick.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_running_service_is_measured_in_turns_no_shorter_than_they_were_named() {
+    let backend = Backend::start();
+    let [rest, grpc] = [backend.rest, backend.grpc].map(|at| format!("http://{at}"));
+    let room = Room::new();
+    let output = room
+        .bare_tool(&["--users", "2", "--run-time", "1s", "--budget", "1s"])
+        .args(["--host", &rest, "--grpc-host", &grpc, "--turn", "200ms"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let recording = room.recording();
+    // Two rounds of two scenarios, of REST, gRPC and the twin.
+    let of_rounds = compared(&recording)
+        .filter(|trial| matches!(trial.purpose, Purpose::Open | Purpose::Single));
+    let parts: Vec<_> = of_rounds.map(|trial| trial.measurement.parts).collect();
+    assert!(parts.len() >= 2 * 2 * 3, "{parts:?}");
+    // Calls that take long, as on a busy machine, make longer turns.
+    assert!(
+        parts.iter().all(|parts| (1..=5).contains(parts)),
+        "{parts:?}"
+    );
+    assert!(parts.iter().any(|parts| *parts > 1), "{parts:?}");
 }
 
 #[test]

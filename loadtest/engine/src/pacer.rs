@@ -94,7 +94,7 @@ impl Pacer {
                 self.resumed.notified().await;
             }
             let next = self.released.load(SeqCst);
-            if self.wait_until(&mut alarm, self.due_at(next)).await? {
+            if self.wait_for(&mut alarm, next).await? {
                 self.release();
                 if self.due_at(self.released.load(SeqCst)) <= Instant::now() {
                     // Behind: whoever shares this thread must get its turn all the same.
@@ -213,10 +213,12 @@ impl Pacer {
         self.created + Duration::from_nanos(self.begun.load(SeqCst).saturating_add(nanos))
     }
 
-    /// Sleeps as far as a sleep is accurate, and lets others work for the rest. Returns false if it was
-    /// paused, or went on, meanwhile.
-    async fn wait_until(&self, alarm: &mut Alarm, due: Instant) -> std::io::Result<bool> {
+    /// Waits until call `number` is due: sleeps as far as a sleep is accurate, and lets others work for the rest.
+    /// Returns false if it was paused, or went on, meanwhile.
+    async fn wait_for(&self, alarm: &mut Alarm, number: u64) -> std::io::Result<bool> {
+        // In this order: who goes on between the two is noticed.
         let begun = self.begun.load(SeqCst);
+        let due = self.due_at(number);
         loop {
             let early = due.saturating_duration_since(Instant::now());
             let Some(early) = early

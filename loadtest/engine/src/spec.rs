@@ -181,15 +181,19 @@ pub enum Load {
     },
 }
 
-/// The least lead of a part of a window, where trials take turns.
-const LEAD: Duration = Duration::from_millis(20);
+/// The time for which calls are made at the beginning of a turn, as what rested is cold.
+pub(crate) const COLD: Duration = Duration::from_millis(20);
+
+/// The least lead of a part of a window, where trials take turns: more than the 40 ms by which Linux may delay an
+/// acknowledgement, and hold up the first of many calls.
+const LEAD: Duration = Duration::from_millis(50);
 
 /// A part is so many times as long as its lead, at most: whoever wants a longer lead, as its calls take longer, has
 /// longer parts.
-pub const PARTS_OF_A_LEAD: u32 = 10;
+pub const PARTS_OF_A_LEAD: u32 = 4;
 
-/// The time around a turn: processes wake, and are quiet.
-const AROUND: Duration = Duration::from_millis(20);
+/// The time that a turn takes besides, about: calls are made until the last one that counts has its reply.
+const AROUND: Duration = Duration::from_millis(100);
 
 /// Durations of a trial, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,8 +220,8 @@ impl Timing {
         Duration::from_micros(self.window_us) / self.parts.max(1)
     }
 
-    /// The time for which calls are made before a part of the window is measured, where trials take turns: twice, first
-    /// because what rested is cold, and then because no call is on its way at first.
+    /// The time for which calls are made just before a part of the window, where trials take turns: no call is on its
+    /// way at first, and as many as at its close are to be when it opens.
     pub fn lead(&self) -> Duration {
         LEAD.max(self.part() / PARTS_OF_A_LEAD)
     }
@@ -227,7 +231,7 @@ impl Timing {
         let warm_up = self.warm_up_us.max(self.longest_warm_up_us);
         let around = match self.parts {
             ..=1 => 0,
-            parts => u64::from(parts).saturating_mul(micros(2 * self.lead() + AROUND)),
+            parts => u64::from(parts).saturating_mul(micros(COLD + self.lead() + AROUND)),
         };
         let all = [warm_up, self.window_us, around, self.connecting_us];
         Duration::from_micros(all.into_iter().fold(0, u64::saturating_add))

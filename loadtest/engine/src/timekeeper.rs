@@ -23,7 +23,7 @@ use crate::{
     configuration,
     measurement::Asked,
     snapshot::{Part, Snapshot},
-    spec::{Load, TrialSpec},
+    spec::{COLD, Load, TrialSpec},
     steady::{REPLIES, SLICE, Slices},
     usage::{self, Conversations, Talk},
     window::{End, Window},
@@ -123,7 +123,6 @@ impl Timekeeper {
 
     fn run(self) -> Kept {
         let members = self.spec.server.members();
-        let before = self.listen_in();
         let mut kept = Kept {
             at_rest_kib: self.spec.server.read().map(|usage| usage.memory_kib),
             cores: usage::cores_of(&[members, vec![std::process::id()]].concat()),
@@ -134,6 +133,7 @@ impl Timekeeper {
         }
         let parts = self.spec.timing.parts.max(1);
         if parts == 1 {
+            let before = self.listen_in();
             self.window.begin_turn();
             self.warm_up(&mut kept);
             kept.is_whole = self.measure(&mut kept);
@@ -141,6 +141,7 @@ impl Timekeeper {
         } else {
             kept.is_whole = self.has_turn();
             if kept.is_whole {
+                let before = self.listen_in();
                 self.load(|| self.warm_up(&mut kept));
                 self.overhear(before, &mut kept);
             }
@@ -266,8 +267,9 @@ impl Timekeeper {
 
     /// Whether no call is on its way: it would go on in the turns of others.
     fn is_quiet(&self, kept: &mut Kept) -> bool {
-        kept.is_late = !self.window.is_quiet();
-        !kept.is_late
+        let is_quiet = self.window.is_quiet();
+        kept.is_late = !is_quiet && !self.window.is_ending();
+        is_quiet
     }
 
     /// Measures part number `part` in a turn of its own. Returns what [`Self::measure`] does.
@@ -275,7 +277,7 @@ impl Timekeeper {
         let snapshot =
             |kept: &Kept| Snapshot::take(&self.window, &self.spec.server, &kept.cores, |_| ());
         let silent = self.listen_in();
-        self.load(|| self.wait_until(Instant::now() + self.spec.timing.lead()));
+        self.load(|| self.wait_until(Instant::now() + COLD));
         if self.window.is_ending() || !self.is_quiet(kept) {
             return false;
         }

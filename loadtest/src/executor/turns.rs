@@ -9,7 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use super::{Executor, Planned, of_engine, this_worker};
 use crate::{
     record::{Purpose, Trial, Variant},
-    study, validity,
+    study,
+    system::System,
+    validity,
 };
 
 /// The length of a part of a window where trials take turns: much shorter than what comes and goes on a shared
@@ -45,6 +47,10 @@ impl Executor {
                 }
                 return Ok(());
             }
+            // What it bears of one variant, it may not bear of all that rest beside it.
+            self.takes_turns &= planned
+                .iter()
+                .all(|one| matches!(one.system, System::Fresh(_)));
             self.display.say(
                 "a trial of a round measured nothing that counts, and the round is made again, one trial after the other",
             );
@@ -60,7 +66,7 @@ impl Executor {
 
     /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. By earlier
     /// trials the server's CPU time has to be known exactly at any moment, and a part has to have enough calls and to be
-    /// much longer than one of them. goose's dashboard has one port, and goose's thresholds and reports
+    /// much longer than they take. goose's dashboard has one port, and goose's thresholds and reports
     /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
     /// for another.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
@@ -82,7 +88,8 @@ impl Executor {
         let is_apart = goose.dashboard
             || !goose.threshold.is_empty()
             || !goose.report_file.is_empty()
-            || self.config.design.rounds.is_some();
+            || self.config.design.rounds.is_some()
+            || !self.takes_turns;
         if is_apart || !known.clone().next_back().is_some_and(is_exact) {
             return 1;
         }
@@ -95,9 +102,16 @@ impl Executor {
             Load::Open { per_second } => per_second,
             Load::Closed => known.clone().map(at_least).fold(0.0, f64::max),
         };
-        // Of the trial that was disturbed least: noise makes calls longer, and no shorter.
-        let p99_us = known.map(|trial| trial.measurement.latency().percentile_us(99.0));
-        let lead_us = p99_us.fold(f64::INFINITY, f64::min);
+        // Nine in ten, of the trial that was disturbed least: noise makes calls longer, and no shorter.
+        let answered = known.filter(|trial| trial.measurement.latency().count() > 0);
+        let is_like =
+            |trial: &&Trial| (trial.shape, trial.batch) == (scenario.shape, scenario.batch);
+        let p90_us = |trial: &Trial| trial.measurement.latency().percentile_us(90.0);
+        let like_us = answered.clone().filter(is_like).map(p90_us);
+        let lead_us = like_us
+            .reduce(f64::min)
+            .or_else(|| answered.map(p90_us).reduce(f64::max))
+            .unwrap_or(f64::INFINITY);
         let part = self.config.turn.unwrap_or(PART).as_micros() as f64;
         let part_us = (CALLS_IN_A_PART / per_second * 1e6)
             .max(lead_us * f64::from(PARTS_OF_A_LEAD))
