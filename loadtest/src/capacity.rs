@@ -1,6 +1,6 @@
 //! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
 //!
-//! Each step offers a rate for one trial. The rate is doubled until one misses the objective, and
+//! Each step offers a rate for a trial, and for another one if that missed. The rate is doubled until one misses the objective, and
 //! then the distance between the highest that met it and the lowest that missed it is halved, on the
 //! scale of ratios, until they are close.
 
@@ -194,15 +194,21 @@ async fn try_rate(
             break;
         };
         found = judge(trial, objective);
-        // Once may be an accident, such as a service that was started again.
-        let has_errors = |one: &Disturbance| matches!(one, Disturbance::BadReplies { .. });
-        let is_accident = attempt == 1 && trial.disturbances.iter().any(has_errors);
-        let is_known = !matches!(found, Step::Disturbed | Step::GeneratorBound) && !is_accident;
-        if is_known || executor.is_over() {
+        if settles(found, attempt) || executor.is_over() {
             break;
         }
     }
     Ok(found)
+}
+
+/// Whether what attempt number `attempt` at a rate found settles it. A miss may be an accident: a service that was started
+/// again, or a moment of a busy machine. Nothing of the kind makes a service meet what it misses.
+fn settles(found: Step, attempt: u32) -> bool {
+    match found {
+        Step::Met => true,
+        Step::Missed => attempt > 1,
+        Step::GeneratorBound | Step::Disturbed => false,
+    }
 }
 
 /// How many calls it takes to know the percentile, with a tenth to spare.
@@ -299,6 +305,19 @@ mod tests {
             "", "p99", "99<5ms", "p99<5", "p99>5ms", "p0<1ms", "p100<1ms", "p99<0ms", "p99<-1ms",
         ] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_missed_by_two_trials_and_met_by_one() {
+        for (found, settled_at) in [
+            (Step::Met, Some(1)),
+            (Step::Missed, Some(2)),
+            (Step::Disturbed, None),
+            (Step::GeneratorBound, None),
+        ] {
+            let first = (1..=ATTEMPTS).find(|attempt| settles(found, *attempt));
+            assert_eq!(first, settled_at, "{found:?}");
         }
     }
 
