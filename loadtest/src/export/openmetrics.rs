@@ -50,7 +50,19 @@ pub fn text(recording: &Recording, verdict: &Verdict) -> String {
     }
     let mut text = String::new();
     encode(&mut text, &registry).expect("a string takes whatever is written to it");
-    text
+    in_order(&text)
+}
+
+/// The samples of each family in the order of their labels: the registry has them in that of a hash.
+fn in_order(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let is_comment = |line: &&str| line.starts_with('#');
+    for family in lines.chunk_by_mut(|one, next| is_comment(one) == is_comment(next)) {
+        if !is_comment(&family[0]) {
+            family.sort_unstable();
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The values of both variants of each claim.

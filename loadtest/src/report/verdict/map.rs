@@ -85,7 +85,7 @@ fn figure(metric: Metric, verdict: &Verdict) -> Option<Markup> {
             }
             details { summary { "The figures" } (claims_table(&format!("The map, {noun}"), &claims, place)) }
         }
-        @for claim in shared { p.notes { (sentence::of(claim)) } }
+        @for claim in shared { p.notes { (sentence::of(claim)) " Compared with " (claim.baseline.name) "." } }
     })
 }
 
