@@ -326,7 +326,7 @@ fn the_floor_of_an_older_run_is_that_of_exactly_the_same_load_and_shape() {
 
 #[test]
 fn the_committed_runs_make_their_pages() {
-    for name in ["reference", "original"] {
+    for name in ["reference", "original", "shop"] {
         let parent = tempfile::tempdir().unwrap();
         let committed = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../reports")
@@ -394,9 +394,13 @@ fn the_page_is_made_from_the_raw_data_alone_and_is_always_the_same() {
         !directory.join("original.svg").exists(),
         "that was not measured"
     );
+    let others = ["openmetrics.txt", "verdict.json", "junit.xml", SUMMARY];
+    let read = || others.map(|file| fs::read_to_string(directory.join(file)).unwrap());
+    let first_others = read();
     fs::write(&page, "an older page").unwrap();
     report(&directory).unwrap();
     assert_eq!(fs::read_to_string(&page).unwrap(), first);
+    assert_eq!(read(), first_others);
 }
 
 #[test]

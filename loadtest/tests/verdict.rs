@@ -579,7 +579,7 @@ fn every_claim_is_supported(recording: &Recording) {
 
 #[test]
 fn no_claim_of_the_committed_runs_is_without_support() {
-    for name in ["reference", "original"] {
+    for name in ["reference", "original", "shop"] {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../reports")
             .join(name);
