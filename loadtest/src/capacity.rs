@@ -1,8 +1,8 @@
 //! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
 //!
-//! Each step offers a rate for a trial, and for another one if that missed. The rate is doubled until one misses the objective, and
-//! then the distance between the highest that met it and the lowest that missed it is halved, on the
-//! scale of ratios, until they are close.
+//! Each step offers a rate for a trial, and for another one if that missed the objective. The rate is
+//! doubled until one misses it, and then the distance between the highest that met it and the lowest that
+//! missed it is halved, on the scale of ratios, until they are close.
 
 use engine::Load;
 use stats::{SAMPLES_BEYOND, is_known};
@@ -201,7 +201,7 @@ async fn try_rate(
     Ok(found)
 }
 
-/// Whether what attempt number `attempt` at a rate found settles it. A miss may be an accident: a service that was started
+/// Returns true if what attempt number `attempt` at a rate found settles it. A miss may be an accident: a service that was started
 /// again, or a moment of a busy machine. Nothing of the kind makes a service meet what it misses.
 fn settles(found: Step, attempt: u32) -> bool {
     match found {

@@ -51,7 +51,7 @@ pub struct Executor {
     pub thresholds_missed: Vec<String>,
     /// The variants of a service of another contract: a null server is sent their requests.
     pub served: Vec<Served>,
-    /// Whether the trials of a round take turns where they can.
+    /// True as long as the trials of a round take turns where they can.
     takes_turns: bool,
     /// Good replies that were looked at, so that those of trials can be compared with them: of a null server
     /// or not, by protocol and batch.

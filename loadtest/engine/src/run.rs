@@ -93,11 +93,8 @@ fn measurement(
             if kept.is_whole {
                 recorded.record_unanswered(offered.saturating_sub(recorded.counted));
             }
-            let growth = in_turns.then(|| between.growth(offered)).flatten();
-            all.dispatch = Some(Dispatch {
-                growth,
-                ..dispatch(offered, kept, &between)
-            });
+            let growth = between.growth(offered).filter(|_| in_turns);
+            all.dispatch = Some(dispatch(offered, growth, kept, &between));
         }
         all.completed = match in_turns {
             // Of an open loop: as many as were due, wherever the ends fell.
@@ -129,7 +126,7 @@ fn within(all: &mut Measurement, kept: &Kept, between: &Between<'_>) {
     all.others_share = between.others_share(kept.cores.len());
 }
 
-fn dispatch(offered: u64, kept: &Kept, between: &Between<'_>) -> Dispatch {
+fn dispatch(offered: u64, growth: Option<f64>, kept: &Kept, between: &Between<'_>) -> Dispatch {
     let delay = |quantile| {
         let delays = kept.delays.as_ref();
         let nanos = delays.map(|delays| delays.value_at_quantile(quantile));
@@ -140,7 +137,7 @@ fn dispatch(offered: u64, kept: &Kept, between: &Between<'_>) -> Dispatch {
         offered,
         unanswered_at_open,
         unanswered_at_close,
-        growth: None,
+        growth,
         delay_p50_us: Some(delay(0.5)),
         delay_p99_us: delay(0.99),
     }

@@ -54,7 +54,7 @@ pub(crate) struct Kept {
     pub(crate) steady: Option<bool>,
     /// Whether the window was open for its whole length, and each call that counts waited for.
     pub(crate) is_whole: bool,
-    /// Whether calls were on their way when others should have had their turn.
+    /// True if calls were on their way when others should have had their turn.
     pub(crate) is_late: bool,
     /// Memory of the server in KiB before the first call.
     pub(crate) at_rest_kib: Option<u64>,
@@ -217,9 +217,8 @@ impl Timekeeper {
     }
 
     /// The time for which calls are made before part number `part`, so that as many are on their way when it opens as
-    /// when it closes. In an open loop parts begin at different times between
-    /// two calls: else each would cut calls off that are on their way at the same place (the golden ratio spreads
-    /// any number of parts evenly).
+    /// when it closes. In an open loop parts begin at different times between two calls: else each would cut calls
+    /// off that are on their way at the same place (the golden ratio spreads any number of parts evenly).
     fn lead(&self, part: u32) -> Duration {
         let interval = match self.spec.load {
             Load::Open { per_second } => 1.0 / per_second,
@@ -265,7 +264,7 @@ impl Timekeeper {
         done
     }
 
-    /// Whether no call is on its way: it would go on in the turns of others.
+    /// Returns true if no call is on its way, and notes if one is, which would go on in the turns of others.
     fn is_quiet(&self, kept: &mut Kept) -> bool {
         let is_quiet = self.window.is_quiet();
         kept.is_late = !is_quiet && !self.window.is_ending();

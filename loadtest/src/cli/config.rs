@@ -303,7 +303,7 @@ fn target(option: &'static str, text: &str) -> Result<Target, UsageError> {
     Target::parse(option, text).map_err(|error| UsageError(error.to_string()))
 }
 
-/// The shortest turn, in milliseconds: beginning one takes nearly as long.
+/// The shortest turn, in milliseconds: beginning one takes longer than that.
 const SHORTEST_TURN_MS: u64 = 50;
 
 /// A time such as `200ms` or `2s`.
