@@ -265,8 +265,7 @@ impl Comparison {
                     protocols.push(*protocol);
                 }
             }
-            let window_us = Design::QUICK.window_us;
-            let found = ceiling::measure(&mut self.executor, &protocols, users, window_us);
+            let found = ceiling::measure(&mut self.executor, &protocols, users, study::ROUGH_US);
             self.run.ceiling = found.await?;
         }
         let experiments = self.experiments(question).await?;

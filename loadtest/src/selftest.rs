@@ -15,7 +15,7 @@ use crate::{
     folder::Folder,
     record::{Disturbance, Protocol, Purpose, Scenario, Trial},
     run::Interrupted,
-    study::{self, Design},
+    study,
     system::{
         System,
         embedded::{self, Kind},
@@ -269,13 +269,8 @@ impl Bench {
     async fn own_limit(&mut self) -> anyhow::Result<Vec<Proof>> {
         let users = self.executor.config.users;
         let protocols = COSTS.map(|(protocol, _)| protocol);
-        let found = ceiling::measure(
-            &mut self.executor,
-            &protocols,
-            users,
-            Design::QUICK.window_us,
-        )
-        .await?;
+        let found =
+            ceiling::measure(&mut self.executor, &protocols, users, study::ROUGH_US).await?;
         ensure!(!self.executor.stop.is_cancelled(), Interrupted);
         let proof = |(protocol, bound): (Protocol, f64)| {
             let found = found.iter().find(|found| found.protocol == protocol);
