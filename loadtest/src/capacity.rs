@@ -1,8 +1,9 @@
 //! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
 //!
-//! Each step offers a rate for a trial, and for another one if that missed the objective. The rate is
-//! doubled until one misses it, and then the distance between the highest that met it and the lowest that
-//! missed it is halved, on the scale of ratios, until they are close.
+//! It begins with what the comparison's own trials say of their rate. Each step offers a rate for a trial,
+//! and for another one if that missed the objective. The rate is doubled until one misses it, and then the
+//! distance between the highest that met it and the lowest that missed it is halved, on the scale of
+//! ratios, until they are close.
 
 use engine::Load;
 use stats::{SAMPLES_BEYOND, is_known};
@@ -128,6 +129,11 @@ pub async fn search(
         return Ok(None);
     };
     let mut bracket = Bracket::default();
+    let compared = executor.trials.iter().filter(|trial| {
+        let of_it = (trial.purpose, trial.shape, trial.batch, trial.load);
+        of_it == (like.purpose, like.shape, like.batch, like.load) && trial.variant == *variant
+    });
+    bracket.tell(first, most(compared.map(|trial| judge(trial, objective))));
     let mut disturbed = false;
     for step in 1..=MOST_STEPS {
         let Some(rate) = bracket.next(first, lowest(objective)) else {
@@ -186,7 +192,7 @@ async fn try_rate(
     planned: &Planned<'_>,
     objective: Objective,
 ) -> anyhow::Result<Step> {
-    let mut found = Step::Disturbed;
+    let (mut found, mut misses) = (Step::Disturbed, 0);
     for attempt in 1..=ATTEMPTS {
         // A rate that cannot be met has bad replies and queues: that is an answer, and not to be
         // repeated by the executor.
@@ -194,20 +200,42 @@ async fn try_rate(
             break;
         };
         found = judge(trial, objective);
-        if settles(found, attempt) || executor.is_over() {
+        misses += u32::from(found == Step::Missed);
+        if settles(found, misses) || executor.is_over() {
             break;
         }
     }
-    Ok(found)
+    // One miss beside trials that tell nothing tells nothing.
+    match found == Step::Missed && !settles(found, misses) {
+        true => Ok(Step::Disturbed),
+        false => Ok(found),
+    }
 }
 
-/// Returns true if what attempt number `attempt` at a rate found settles it. A miss may be an accident: a service that was started
-/// again, or a moment of a busy machine. Nothing of the kind makes a service meet what it misses.
-fn settles(found: Step, attempt: u32) -> bool {
+/// Returns true if what a trial at a rate `found` settles it, the last of so many `misses` there. A miss may be
+/// an accident: a service that was started again, or a moment of a busy machine. Nothing of the kind makes a
+/// service meet what it misses.
+fn settles(found: Step, misses: u32) -> bool {
     match found {
         Step::Met => true,
-        Step::Missed => attempt > 1,
+        Step::Missed => misses > 1,
         Step::GeneratorBound | Step::Disturbed => false,
+    }
+}
+
+/// What the rounds of a comparison say of its rate: what most of those that tell anything found.
+fn most(rounds: impl Iterator<Item = Step>) -> Step {
+    let (mut met, mut missed) = (0, 0);
+    for found in rounds {
+        met += u32::from(found == Step::Met);
+        missed += u32::from(found == Step::Missed);
+    }
+    if met > missed {
+        Step::Met
+    } else if settles(Step::Missed, missed) && missed > met {
+        Step::Missed
+    } else {
+        Step::Disturbed
     }
 }
 
@@ -316,8 +344,24 @@ mod tests {
             (Step::Disturbed, None),
             (Step::GeneratorBound, None),
         ] {
-            let first = (1..=ATTEMPTS).find(|attempt| settles(found, *attempt));
+            let first = (1..=ATTEMPTS).find(|misses| settles(found, *misses));
             assert_eq!(first, settled_at, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn most_rounds_of_the_comparison_decide_what_its_rate_is() {
+        use Step::{Disturbed, GeneratorBound, Met, Missed};
+        for (rounds, expected) in [
+            (&[][..], Disturbed),
+            (&[Met], Met),
+            (&[Missed], Disturbed),
+            (&[Missed, Disturbed, Missed], Missed),
+            (&[Missed, Met, Disturbed, Met], Met),
+            (&[Missed, Met, Missed, Met], Disturbed),
+            (&[GeneratorBound, GeneratorBound], Disturbed),
+        ] {
+            assert_eq!(most(rounds.iter().copied()), expected, "{rounds:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Executor, Planned, of_engine, this_worker};
 use crate::{
-    record::{Purpose, Trial, Variant},
+    record::{Purpose, Scenario, Trial, Variant},
     study,
     system::System,
     validity,
@@ -64,37 +64,47 @@ impl Executor {
         Ok(())
     }
 
-    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided. By earlier
-    /// trials the server's CPU time has to be known exactly at any moment, and a part has to have enough calls and to be
-    /// much longer than they take. goose's dashboard has one port, and goose's thresholds and reports
-    /// count the rests as time. Where rounds are counted, several machines may measure at once, and none waits
-    /// for another.
+    /// The parts that a window of `planned` may have where trials take turns; 1 if it cannot be divided.
     fn parts(&self, planned: &Planned<'_>) -> u32 {
-        let Planned {
-            scenario, variant, ..
-        } = planned;
-        let is_it = |one: &Variant| one == *variant || study::twin(one) == **variant;
-        let known = self.trials.iter();
-        let known =
-            known.filter(|trial| trial.purpose != Purpose::Ceiling && is_it(&trial.variant));
-        let is_exact = |trial: &Trial| {
+        let is_it = |one: &Variant| one == planned.variant || study::twin(one) == *planned.variant;
+        let known = self
+            .trials
+            .iter()
+            .filter(|trial| trial.purpose != Purpose::Ceiling && is_it(&trial.variant));
+        let known: Vec<_> = known.collect();
+        if !self.can_take_turns(&known) {
+            return 1;
+        }
+        let window_us = planned.scenario.window_us as f64;
+        ((window_us / self.part_us(planned.scenario, &known)) as u32).max(1)
+    }
+
+    /// By the last of the trials that are `known` of a variant, the server's CPU time has to be known exactly at any
+    /// moment. goose's dashboard has one port, and goose's thresholds and reports count the rests as time. Where
+    /// rounds are counted, several machines may measure at once, and none waits for another.
+    fn can_take_turns(&self, known: &[&Trial]) -> bool {
+        let goose = &self.config.goose;
+        let is_exact = |trial: &&Trial| {
             let source = trial
                 .measurement
                 .server
                 .and_then(|server| server.cpu_source);
             source.is_some_and(|source| source.tick_error_us() == 0)
         };
-        let goose = &self.config.goose;
-        let is_apart = goose.dashboard
-            || !goose.threshold.is_empty()
-            || !goose.report_file.is_empty()
-            || self.config.design.rounds.is_some()
-            || !self.takes_turns;
-        if is_apart || !known.clone().next_back().is_some_and(is_exact) {
-            return 1;
-        }
+        self.takes_turns
+            && !goose.dashboard
+            && goose.threshold.is_empty()
+            && goose.report_file.is_empty()
+            && self.config.design.rounds.is_none()
+            && known.last().is_some_and(is_exact)
+    }
+
+    /// The shortest part of a trial of `scenario`, in microseconds: it has enough calls, and is much longer than they
+    /// take, by the trials that are `known` of its variant.
+    fn part_us(&self, scenario: &Scenario, known: &[&Trial]) -> f64 {
+        let known = known.iter();
         // Fewer calls in flight keep each other waiting less.
-        let at_least = |trial: &Trial| {
+        let at_least = |trial: &&Trial| {
             let of = scenario.shape.users() as f64 / trial.shape.users() as f64;
             trial.measurement.requests_per_second() * of.min(1.0)
         };
@@ -105,18 +115,16 @@ impl Executor {
         // Nine in ten, of the trial that was disturbed least: noise makes calls longer, and no shorter.
         let answered = known.filter(|trial| trial.measurement.latency().count() > 0);
         let is_like =
-            |trial: &&Trial| (trial.shape, trial.batch) == (scenario.shape, scenario.batch);
-        let p90_us = |trial: &Trial| trial.measurement.latency().percentile_us(90.0);
+            |trial: &&&Trial| (trial.shape, trial.batch) == (scenario.shape, scenario.batch);
+        let p90_us = |trial: &&Trial| trial.measurement.latency().percentile_us(90.0);
         let like_us = answered.clone().filter(is_like).map(p90_us);
         let lead_us = like_us
             .reduce(f64::min)
             .or_else(|| answered.map(p90_us).reduce(f64::max))
             .unwrap_or(f64::INFINITY);
-        let part = self.config.turn.unwrap_or(PART).as_micros() as f64;
-        let part_us = (CALLS_IN_A_PART / per_second * 1e6)
+        (CALLS_IN_A_PART / per_second * 1e6)
             .max(lead_us * f64::from(PARTS_OF_A_LEAD))
-            .max(part);
-        ((scenario.window_us as f64 / part_us) as u32).max(1)
+            .max(self.config.turn.unwrap_or(PART).as_micros() as f64)
     }
 
     /// Makes trials that take turns.
