@@ -76,7 +76,7 @@ fn null_server(config: &Config) -> System {
 pub async fn command(config: Config) -> anyhow::Result<String> {
     let folder = Folder::begin(&std::env::temp_dir().join("loadtest-ceiling"))?;
     let protocols = match &config.protocols[..] {
-        [] => Protocol::ALL.to_vec(),
+        [] => Protocol::STEPS.to_vec(),
         named => named.to_vec(),
     };
     let (users, window_us) = (config.users, config.design.window_us);

@@ -322,7 +322,8 @@ pub struct VariantArgs {
     /// What to compare, the baseline first [default: A,E; thorough: all that the service answers]
     ///
     /// A (REST: JSON over HTTP/1.1), B (JSON over HTTP/2), C (protobuf over HTTP/1.1), D (protobuf over
-    /// HTTP/2), E (gRPC), with commas. The waterfall from REST to gRPC needs all five.
+    /// HTTP/2), E (gRPC), grpc_web (gRPC-Web over HTTP/1.1), with commas. The waterfall from REST to gRPC
+    /// needs A to E.
     #[arg(help_heading = "Verdict", long, visible_alias = "arms", value_name = "LETTERS", value_delimiter = ',', value_parser = protocol)]
     pub variants: Vec<Protocol>,
 }
@@ -516,9 +517,9 @@ fn price(text: &str) -> Result<f64, String> {
 /// A protocol by its letter or its name in the raw data.
 fn protocol(text: &str) -> Result<Protocol, String> {
     let text = text.trim();
-    let mut all = Protocol::ALL.into_iter();
-    all.find(|one| one.letter().eq_ignore_ascii_case(text) || one.slug() == text)
-        .ok_or_else(|| "the variants are A, B, C, D and E".to_owned())
+    Protocol::of_letter(text)
+        .or_else(|| Protocol::of_slug(text))
+        .ok_or_else(|| "the variants are A, B, C, D, E and grpc_web".to_owned())
 }
 
 /// An option that cannot be carried out, in a sentence that names it.

@@ -34,11 +34,11 @@ const YEARS: usize = 25;
 pub fn request(protocol: Protocol, batch: u32) -> PreparedRequest {
     let asked = questions(batch);
     let (path, body): (&str, Bytes) = match (protocol, batch) {
-        (Protocol::Grpc, 1) => (
+        (Protocol::Grpc | Protocol::GrpcWeb, 1) => (
             "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings",
             message("gRPC", &asked[0]).encode_to_vec().into(),
         ),
-        (Protocol::Grpc, _) => (
+        (Protocol::Grpc | Protocol::GrpcWeb, _) => (
             "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetingsBatch",
             messages("gRPC", &asked).encode_to_vec().into(),
         ),
@@ -62,7 +62,7 @@ pub fn request(protocol: Protocol, batch: u32) -> PreparedRequest {
     let media = match protocol {
         Protocol::JsonHttp1 | Protocol::JsonHttp2 => Some("application/json"),
         Protocol::ProtobufHttp1 | Protocol::ProtobufHttp2 => Some("application/protobuf"),
-        Protocol::Grpc => None,
+        Protocol::Grpc | Protocol::GrpcWeb => None,
     };
     let header = media.map(|media| ("content-type".to_owned(), media.to_owned()));
     PreparedRequest {

@@ -208,7 +208,7 @@ async fn protocols(config: &Config, system: &System) -> Vec<Protocol> {
         return vec![Protocol::JsonHttp1, Protocol::Grpc];
     }
     let mut protocols = Vec::new();
-    for protocol in Protocol::ALL {
+    for protocol in Protocol::STEPS {
         let lacks = match protocol {
             // REST and gRPC as people have them are measured in any case.
             Protocol::JsonHttp1 | Protocol::Grpc => None,

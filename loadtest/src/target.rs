@@ -144,9 +144,9 @@ impl Target {
 
     /// That it cannot be used for `protocol`, as `reason` ends the sentence.
     pub fn unreachable(&self, protocol: Protocol, reason: String) -> TargetError {
-        let (name, option) = match protocol {
-            Protocol::Grpc => ("gRPC", "--grpc-host"),
-            _ => ("REST", "--host"),
+        let (name, option) = match protocol.is_grpc() {
+            true => ("gRPC", "--grpc-host"),
+            false => ("REST", "--host"),
         };
         TargetError::Unreachable {
             name,

@@ -137,6 +137,35 @@ fn a_base_address_is_enough_where_the_contract_says_how_http_does_it() {
     }
 }
 
+#[test]
+fn grpc_web_is_measured_beside_grpc() {
+    let (shop, room) = (Shop::start(TOKEN), Room::new());
+    let mut tool = one_round(&room, "2");
+    for scheme in ["", "web+http://"] {
+        let call = format!("{scheme}{} shop.v1.Orders/GetOrder", shop.grpc);
+        tool.args(["--grpc", &call]);
+    }
+    tool.args(["--body", r#"{"id":"order-1"}"#]);
+    tool.args(["--header", &format!("authorization: Bearer {TOKEN}")]);
+    let output = tool.output().unwrap();
+    assert_eq!(output.status.code(), INCONCLUSIVE, "{}", stderr(&output));
+    let recording = room.recording();
+    assert_eq!(recording.run.service.names(), ["gRPC", "gRPC-Web"]);
+    let ceilings = recording.run.ceiling.iter().map(|one| one.protocol);
+    assert_eq!(
+        ceilings.collect::<Vec<_>>(),
+        [Protocol::Grpc, Protocol::GrpcWeb]
+    );
+    for trial in compared(&recording) {
+        let measured = &trial.measurement;
+        assert!(
+            measured.completed > 0 && measured.errors_in_all.is_empty(),
+            "{}",
+            trial.variant.name
+        );
+    }
+}
+
 /// A proxy that ends TLS before `backend`, and the root of its certificate as PEM.
 fn tls_before(backend: SocketAddr, runtime: &Runtime) -> (SocketAddr, String) {
     let made = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]);

@@ -134,7 +134,7 @@ fn names(spec: &TrialSpec) -> (String, String) {
         false => spec.name.clone(),
     };
     let method = match spec.transport {
-        Transport::Grpc => "gRPC".to_owned(),
+        Transport::Grpc | Transport::GrpcWeb => "gRPC".to_owned(),
         Transport::Http1 | Transport::Http2 => first.method.clone(),
     };
     (method, name)

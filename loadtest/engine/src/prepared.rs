@@ -9,7 +9,10 @@ use http_body_util::Full;
 use thiserror::Error;
 use tonic::metadata::MetadataMap;
 
-use crate::spec::{Endpoint, Expect, PreparedRequest, Transport};
+use crate::{
+    client::grpc_web,
+    spec::{Endpoint, Expect, PreparedRequest, Transport},
+};
 
 /// A request that cannot be sent.
 #[derive(Debug, Error)]
@@ -20,6 +23,9 @@ pub struct InvalidRequest {
     reason: String,
 }
 
+/// What clients of gRPC-Web say of themselves, by which some proxies know them.
+const X_GRPC_WEB: HeaderName = HeaderName::from_static("x-grpc-web");
+
 /// A request and what its reply must be.
 pub(crate) struct Prepared {
     request: Template,
@@ -28,6 +34,7 @@ pub(crate) struct Prepared {
 
 enum Template {
     Http1(Request<Bytes>),
+    GrpcWeb(Request<Bytes>),
     Http2(Request<()>, Bytes),
     Grpc(PathAndQuery, MetadataMap, Bytes),
 }
@@ -35,6 +42,7 @@ enum Template {
 /// A request that is used up by its call.
 pub(crate) enum Ready {
     Http1(Request<Full<Bytes>>),
+    GrpcWeb(Request<Full<Bytes>>),
     Http2(Request<()>, Bytes),
     Grpc(tonic::Request<Bytes>, PathAndQuery),
 }
@@ -60,6 +68,7 @@ impl Prepared {
     pub(crate) fn ready(&self) -> Ready {
         match &self.request {
             Template::Http1(request) => Ready::Http1(request.clone().map(Full::new)),
+            Template::GrpcWeb(request) => Ready::GrpcWeb(request.clone().map(Full::new)),
             Template::Http2(head, body) => Ready::Http2(head.clone(), body.clone()),
             Template::Grpc(path, metadata, message) => {
                 let mut request = tonic::Request::new(message.clone());
@@ -89,8 +98,18 @@ fn template(
     }
     let method = Method::from_bytes(request.method.as_bytes())?;
     let mut uri = Uri::builder().path_and_query(path);
-    if transport == Transport::Http1 {
+    if let Transport::Http1 | Transport::GrpcWeb = transport {
         headers.insert(header::HOST, HeaderValue::from_str(&endpoint.authority)?);
+    }
+    if transport == Transport::GrpcWeb {
+        let media_type = HeaderValue::from_static(grpc_web::MEDIA_TYPE);
+        headers.insert(header::CONTENT_TYPE, media_type.clone());
+        headers.insert(header::ACCEPT, media_type);
+        headers.insert(X_GRPC_WEB, HeaderValue::from_static("1"));
+        let request = head(method, uri.build()?, headers, Version::HTTP_11);
+        return Ok(Template::GrpcWeb(request.map(|()| grpc_web::framed(&body))));
+    }
+    if transport == Transport::Http1 {
         let request = head(method, uri.build()?, headers, Version::HTTP_11);
         return Ok(Template::Http1(request.map(|()| body)));
     }
@@ -159,6 +178,12 @@ mod tests {
         assert_eq!(http2.uri(), "http://example:80/a?b");
         assert_eq!(http2.headers()[header::CONTENT_LENGTH], "3");
         assert!(!http2.headers().contains_key(header::HOST) && body == "abc");
+        let Ready::GrpcWeb(web) = of(Transport::GrpcWeb).unwrap().ready() else {
+            panic!("another transport");
+        };
+        assert_eq!(web.headers()[header::CONTENT_TYPE], grpc_web::MEDIA_TYPE);
+        assert!(web.method() == Method::POST && web.uri() == "/a?b");
+        assert_eq!(web.headers()["x-c"], "1");
         let Ready::Grpc(grpc, path) = of(Transport::Grpc).unwrap().ready() else {
             panic!("another transport");
         };

@@ -47,6 +47,8 @@ pub enum Transport {
     /// gRPC over HTTP/2: the body is one message, which the client frames, and the status is in the
     /// trailers.
     Grpc,
+    /// gRPC-Web over HTTP/1.1: the same, in frames of a body that browsers can read.
+    GrpcWeb,
 }
 
 /// Where requests go. The name was resolved once, by the caller.

@@ -46,7 +46,7 @@ impl Connector {
             .map_err(|_| InvalidTls(format!("{:?} is no name of a server", tls.server_name)))?;
         let mut config = config(tls)?;
         config.alpn_protocols = match transport {
-            Transport::Http1 => vec![b"http/1.1".to_vec()],
+            Transport::Http1 | Transport::GrpcWeb => vec![b"http/1.1".to_vec()],
             Transport::Http2 | Transport::Grpc => vec![b"h2".to_vec()],
         };
         Ok(Self {

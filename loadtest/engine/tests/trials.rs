@@ -44,6 +44,7 @@ async fn every_transport_counts_its_calls_and_checks_their_replies() {
         (Transport::Http1, Kind::Http1, JSON),
         (Transport::Http2, Kind::Grpc, &b"\0\0\0\0\x43"[..]),
         (Transport::Grpc, Kind::Grpc, MESSAGE),
+        (Transport::GrpcWeb, Kind::GrpcWeb, MESSAGE),
     ] {
         let address = NullServer::start(kind).await.unwrap().address;
         let mut spec = trial(address, Load::Closed);

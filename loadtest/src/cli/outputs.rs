@@ -66,8 +66,8 @@ fn namesake(file: &Path) -> Option<PathBuf> {
             .strip_prefix(stem)?
             .strip_prefix('-')?;
         let (number, slug) = rest.split_once('-')?;
-        let is_protocol = Protocol::ALL.iter().any(|known| known.slug() == slug);
-        Some(number.parse::<u32>().is_ok() && is_protocol && name.extension() == file.extension())
+        let is_trial = number.parse::<u32>().is_ok() && Protocol::of_slug(slug).is_some();
+        Some(is_trial && name.extension() == file.extension())
     };
     let mut names = std::fs::read_dir(folder).ok()?.flatten();
     let taken = names.find(|entry| is_of_trial(Path::new(&entry.file_name())).unwrap_or(false))?;

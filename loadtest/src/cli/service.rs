@@ -16,7 +16,8 @@ pub struct ServiceArgs {
     /// A unary gRPC method: address, and full name; repeatable
     ///
     /// Its contract comes by server reflection, or from --proto or --protoset. 'NAME=ADDRESS METHOD' gives
-    /// the variant another name.
+    /// the variant another name. web+http:// or web+https:// before the address calls it by gRPC-Web, as
+    /// browsers do, over HTTP/1.1.
     ///
     /// Example: --grpc 'localhost:50051 shop.v1.Orders/CreateOrder'
     #[arg(help_heading = "Any service", long, value_name = "'ADDRESS METHOD'", conflicts_with_all = ["host", "variants"])]

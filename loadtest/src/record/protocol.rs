@@ -1,4 +1,5 @@
-//! The five protocols. The first four are codec by transport, the fifth adds gRPC's framing.
+//! The protocols. The first four are codec by transport, the fifth adds gRPC's framing, and the sixth is that of
+//! browsers.
 
 use engine::Transport;
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,13 @@ pub enum Protocol {
     ProtobufHttp2,
     /// The gRPC people have: protobuf in gRPC's framing, with trailers, over HTTP/2.
     Grpc,
+    /// The gRPC that browsers have: the same messages in frames of a body, over HTTP/1.1.
+    GrpcWeb,
 }
 
 impl Protocol {
-    /// All of them, A to E.
-    pub const ALL: [Self; 5] = [
+    /// The steps from REST to gRPC, A to E.
+    pub const STEPS: [Self; 5] = [
         Self::JsonHttp1,
         Self::JsonHttp2,
         Self::ProtobufHttp1,
@@ -29,15 +32,21 @@ impl Protocol {
         Self::Grpc,
     ];
 
-    /// Its letter on the command line, A to E.
-    pub fn letter(self) -> &'static str {
-        match self {
-            Self::JsonHttp1 => "A",
-            Self::JsonHttp2 => "B",
-            Self::ProtobufHttp1 => "C",
-            Self::ProtobufHttp2 => "D",
-            Self::Grpc => "E",
-        }
+    /// The protocol of this letter on the command line, A to E.
+    pub fn of_letter(letter: &str) -> Option<Self> {
+        let mut steps = Self::STEPS.into_iter().zip(["A", "B", "C", "D", "E"]);
+        let found = steps.find(|(_, known)| known.eq_ignore_ascii_case(letter));
+        found.map(|(protocol, _)| protocol)
+    }
+
+    /// The protocol of this name in the raw data.
+    pub fn of_slug(slug: &str) -> Option<Self> {
+        serde_json::from_value(slug.into()).ok()
+    }
+
+    /// Whether its messages are in gRPC's frames, and its status is gRPC's.
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::GrpcWeb)
     }
 
     /// The transport that the engine sends it over.
@@ -46,13 +55,14 @@ impl Protocol {
             Self::JsonHttp1 | Self::ProtobufHttp1 => Transport::Http1,
             Self::JsonHttp2 | Self::ProtobufHttp2 => Transport::Http2,
             Self::Grpc => Transport::Grpc,
+            Self::GrpcWeb => Transport::GrpcWeb,
         }
     }
 
     /// Whether one connection takes more than one call at a time.
     pub fn multiplexes(self) -> bool {
         match self {
-            Self::JsonHttp1 | Self::ProtobufHttp1 => false,
+            Self::JsonHttp1 | Self::ProtobufHttp1 | Self::GrpcWeb => false,
             Self::JsonHttp2 | Self::ProtobufHttp2 | Self::Grpc => true,
         }
     }
@@ -65,6 +75,7 @@ impl Protocol {
             Self::ProtobufHttp1 => "protobuf over HTTP/1.1",
             Self::ProtobufHttp2 => "protobuf over HTTP/2",
             Self::Grpc => "gRPC",
+            Self::GrpcWeb => "gRPC-Web",
         }
     }
 
@@ -76,6 +87,7 @@ impl Protocol {
             Self::ProtobufHttp1 => "protobuf_http1",
             Self::ProtobufHttp2 => "protobuf_http2",
             Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc_web",
         }
     }
 }
@@ -86,8 +98,9 @@ mod tests {
 
     #[test]
     fn the_name_in_the_raw_data_is_the_one_in_file_names() {
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::STEPS.into_iter().chain([Protocol::GrpcWeb]) {
             assert_eq!(serde_json::to_value(protocol).unwrap(), protocol.slug());
+            assert_eq!(Protocol::of_slug(protocol.slug()), Some(protocol));
         }
     }
 }

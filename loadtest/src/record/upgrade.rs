@@ -85,7 +85,7 @@ fn scenario(mut cell: Value) -> Value {
 fn variant(arm: &Value, label: &Value, purpose: &Value) -> Value {
     let protocol: Option<Protocol> = serde_json::from_value(arm.clone()).ok();
     match protocol {
-        Some(protocol) if label == protocol.letter() => {
+        Some(protocol) if label.as_str().and_then(Protocol::of_letter) == Some(protocol) => {
             json!(Variant::of(protocol))
         }
         Some(protocol) if purpose == "aa" => {

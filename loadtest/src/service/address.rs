@@ -1,4 +1,5 @@
-//! Variants as the command line names them: `--grpc 'ADDRESS METHOD'`, `--rest 'METHOD URL'`.
+//! Variants as the command line names them: `--grpc 'ADDRESS METHOD'`, `--rest 'METHOD URL'`. What an address
+//! begins with says how calls travel, where there are two ways.
 
 use super::{error::ServiceError, template::Template};
 use crate::target::Target;
@@ -15,6 +16,8 @@ pub struct GrpcCall {
     pub target: Target,
     /// The method as it was written.
     pub method: String,
+    /// True if it is called by gRPC-Web: web+http:// and web+https:// name that.
+    pub web: bool,
 }
 
 /// `--rest`, read.
@@ -45,6 +48,8 @@ pub fn grpc(given: &str) -> Result<GrpcCall, ServiceError> {
         )));
     };
     let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let plain = scheme.strip_prefix("web+");
+    let (scheme, web) = (plain.unwrap_or(scheme), plain.is_some());
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let method = match (method, path) {
         (Some(method), "") => method,
@@ -65,6 +70,7 @@ pub fn grpc(given: &str) -> Result<GrpcCall, ServiceError> {
         name,
         target: target("--grpc", scheme, authority)?,
         method: method.trim_start_matches('/').to_owned(),
+        web,
     })
 }
 
@@ -163,7 +169,10 @@ mod tests {
             assert_eq!(call.target.authority(), "localhost:50051", "{given}");
             assert_eq!(call.method, "shop.v1.Orders/CreateOrder", "{given}");
         }
+        let call = grpc("web+https://localhost a.B/C").unwrap();
+        assert!(call.web && call.target.tls && call.target.port == 443);
         let call = grpc("new=[::1]:1 a.B/C").unwrap();
+        assert!(!call.web);
         assert_eq!(call.name.as_deref(), Some("new"));
         assert_eq!(call.target.authority(), "[::1]:1");
         for (given, what) in [

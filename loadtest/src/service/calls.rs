@@ -133,7 +133,10 @@ pub(super) fn calls(
             call.name.clone(),
             call.target.clone(),
             Call {
-                protocol: Protocol::Grpc,
+                protocol: match call.web {
+                    true => Protocol::GrpcWeb,
+                    false => Protocol::Grpc,
+                },
                 messages: Some((method.input(), method.output())),
                 form: Form::Grpc(method.clone()),
                 headers: options.grpc_headers.clone(),

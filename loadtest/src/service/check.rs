@@ -160,7 +160,7 @@ impl Asked<'_> {
                         call: &called(&inner.call),
                         url: &inner.target.url(),
                         endpoint: self.endpoint,
-                        is_grpc: matches!(inner.call.form, Form::Grpc(_)),
+                        protocol: inner.call.protocol,
                         secrets: &self.options.secrets,
                     },
                     &failure,

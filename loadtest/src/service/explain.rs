@@ -14,6 +14,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::{ServiceError, contract, error::nearest, reflection::NoContract, secrets::Secrets};
+use crate::record::Protocol;
 
 /// Time that a peer may take to show what it speaks.
 const SHOWS: Duration = Duration::from_secs(1);
@@ -28,15 +29,15 @@ pub struct Place<'a> {
     pub url: &'a str,
     /// The address.
     pub endpoint: &'a Endpoint,
-    /// True if it was gRPC.
-    pub is_grpc: bool,
+    /// The protocol.
+    pub protocol: Protocol,
     /// The values that may not be shown.
     pub secrets: &'a Secrets,
 }
 
 impl Place<'_> {
     fn header_option(&self) -> &'static str {
-        if self.is_grpc {
+        if self.protocol.is_grpc() {
             "--grpc-header"
         } else {
             "--rest-header"
@@ -54,16 +55,24 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
         Failure::Tls(why) => tls(place.endpoint, &place.secrets.shown(why)).await,
         Failure::Broken(why) | Failure::NoGrpc(why) => {
             let why = place.secrets.shown(why);
-            match (speaks(place.endpoint.address).await, place.is_grpc) {
+            match (speaks(place.endpoint.address).await, place.protocol) {
                 _ if shows_no_certificate(place.endpoint) => closed_tls(&why),
                 (Speaks::Tls, _) if place.endpoint.tls.is_none() => {
                     "speaks TLS, and was spoken to without: write https:// before the address"
                         .to_owned()
                 }
-                (Speaks::Http1, true) => {
+                (Speaks::Http1, Protocol::Grpc) => {
                     "speaks HTTP/1.1 there, and no gRPC; is it the port of REST?".to_owned()
                 }
-                (Speaks::Http2, false) => {
+                (Speaks::Http1, Protocol::GrpcWeb) => {
+                    format!("speaks HTTP/1.1 there, and no gRPC-Web ({why}); is it switched on?")
+                }
+                (Speaks::Http2, Protocol::GrpcWeb) => {
+                    "speaks HTTP/2 alone there, and gRPC-Web travels over HTTP/1.1; without web+ before the \
+                     address it is gRPC"
+                        .to_owned()
+                }
+                (Speaks::Http2, protocol) if protocol != Protocol::Grpc => {
                     "speaks HTTP/2 alone there; is it the port of gRPC? --rest-http2 calls REST over HTTP/2"
                         .to_owned()
                 }

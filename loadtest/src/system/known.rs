@@ -50,6 +50,7 @@ pub struct Service {
     json: Bytes,
     protobuf: Bytes,
     grpc: Bytes,
+    grpc_web: Bytes,
 }
 
 /// Serves on `listener` for as long as it is polled. A connection speaks HTTP/1.1 or HTTP/2.
@@ -101,6 +102,10 @@ async fn answer(
             "application/protobuf",
             Either::Left(Full::new(shared.protobuf.clone())),
         ),
+        media if media.starts_with(b"application/grpc-web") => (
+            "application/grpc-web+proto",
+            Either::Left(Full::new(shared.grpc_web.clone())),
+        ),
         media if media.starts_with(b"application/grpc") => {
             let status = HeaderName::from_static("grpc-status");
             let trailers = HeaderMap::from_iter([(status, HeaderValue::from_static("0"))]);
@@ -134,6 +139,8 @@ impl Service {
                 .to_be_bytes(),
         );
         grpc.extend_from_slice(&protobuf);
+        // The trailers are a frame of their own (PROTOCOL-WEB.md).
+        let grpc_web = [&grpc[..], b"\x80\0\0\0\x0fgrpc-status:0\r\n"].concat();
         Self {
             known,
             first_call: OnceLock::new(),
@@ -141,6 +148,7 @@ impl Service {
             json,
             protobuf,
             grpc: grpc.into(),
+            grpc_web: grpc_web.into(),
         }
     }
 

@@ -150,9 +150,9 @@ impl System {
             return None;
         };
         let [rest, grpc] = sides;
-        let side = match protocol {
-            Protocol::Grpc => grpc,
-            _ => rest,
+        let side = match protocol.is_grpc() {
+            true => grpc,
+            false => rest,
         };
         let endpoint = match side.target.reach(protocol).await {
             Ok(endpoint) => endpoint,
@@ -172,9 +172,9 @@ impl System {
         let (target, named) = match self {
             Self::Fresh(spec) => {
                 let own = Embedded::start(spec).await?;
-                let endpoint = match protocol {
-                    Protocol::Grpc => own.grpc.clone(),
-                    _ => own.rest.clone(),
+                let endpoint = match protocol.is_grpc() {
+                    true => own.grpc.clone(),
+                    false => own.rest.clone(),
                 };
                 return Ok(Session {
                     endpoint,
@@ -186,7 +186,7 @@ impl System {
                     connecting: Duration::ZERO,
                 });
             }
-            Self::Running([_, grpc]) if protocol == Protocol::Grpc => (&grpc.target, &grpc.named),
+            Self::Running([_, grpc]) if protocol.is_grpc() => (&grpc.target, &grpc.named),
             Self::Running([rest, _]) => (&rest.target, &rest.named),
             Self::Foreign(served) => (served.target(), served.named()),
         };

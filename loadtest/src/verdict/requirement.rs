@@ -288,9 +288,9 @@ fn value(text: &str, metric: Metric) -> Option<f64> {
 
 /// The variant of this name, or the first of this side: `rest` or `grpc`.
 fn find<'a>(variants: &'a [Variant], name: &str) -> Option<&'a Variant> {
-    let side = |variant: &Variant| match variant.protocol {
-        Protocol::Grpc => "grpc",
-        _ => "rest",
+    let side = |variant: &Variant| match variant.protocol.is_grpc() {
+        true => "grpc",
+        false => "rest",
     };
     let all = || variants.iter().filter(|variant| !variant.is_twin);
     all()

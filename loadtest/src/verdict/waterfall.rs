@@ -120,6 +120,6 @@ fn all_five(scenario: &Scenario) -> Option<[&Variant; 5]> {
         let mut variants = scenario.variants.iter();
         variants.find(|variant| variant.protocol == protocol && !variant.is_twin)
     };
-    let [a, b, c, d, e] = Protocol::ALL.map(find);
+    let [a, b, c, d, e] = Protocol::STEPS.map(find);
     Some([a?, b?, c?, d?, e?])
 }

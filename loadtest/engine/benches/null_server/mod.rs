@@ -23,6 +23,9 @@ pub(crate) const JSON: &[u8] =
 pub(crate) const MESSAGE: &[u8] =
     b"\x0a\x41Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
+/// The trailers over gRPC-Web.
+const STATUS: &[u8] = b"grpc-status:0\r\n";
+
 /// Bytes of a frame's head (RFC 9113 §4.1).
 const FRAME: usize = 9;
 
@@ -33,6 +36,8 @@ pub(crate) enum Kind {
     Http1,
     /// gRPC over HTTP/2.
     Grpc,
+    /// gRPC-Web over HTTP/1.1.
+    GrpcWeb,
     /// HTTP/2, with a content type that is not gRPC's.
     NotGrpc,
 }
@@ -57,7 +62,11 @@ impl NullServer {
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
                     let _ = match kind {
-                        Kind::Http1 => http1(stream).await,
+                        Kind::Http1 => http1(stream, "application/json", JSON).await,
+                        Kind::GrpcWeb => {
+                            let body = [&framed(0, MESSAGE)[..], &framed(0x80, STATUS)].concat();
+                            http1(stream, "application/grpc-web+proto", &body).await
+                        }
                         Kind::Grpc => http2(stream, b"application/grpc").await,
                         Kind::NotGrpc => http2(stream, b"application/json").await,
                     };
@@ -71,13 +80,13 @@ impl NullServer {
     }
 }
 
-async fn http1(mut stream: TcpStream) -> std::io::Result<Infallible> {
+async fn http1(mut stream: TcpStream, media: &str, body: &[u8]) -> std::io::Result<Infallible> {
     let mut reply = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        JSON.len()
+        "HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
     )
     .into_bytes();
-    reply.extend_from_slice(JSON);
+    reply.extend_from_slice(body);
     let (mut read, mut output) = (Vec::with_capacity(16_384), Vec::with_capacity(4_096));
     loop {
         if stream.read_buf(&mut read).await? == 0 {
@@ -141,6 +150,12 @@ async fn http2(mut stream: TcpStream, media: &[u8; 16]) -> std::io::Result<Infal
     }
 }
 
+/// A message or trailers in a frame of gRPC.
+fn framed(flag: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = (bytes.len() as u32).to_be_bytes();
+    [&[flag][..], &length, bytes].concat()
+}
+
 /// Answers a frame: what ends a stream gets the reply.
 fn answer(
     (kind, flags, stream): (u8, u8, u32),
@@ -155,9 +170,7 @@ fn answer(
             let mut headers = vec![0x88, 0x0f, 0x10, 16];
             headers.extend_from_slice(media);
             output.extend(frame(1, 4, stream, &headers));
-            let mut data = vec![0];
-            data.extend((MESSAGE.len() as u32).to_be_bytes());
-            data.extend_from_slice(MESSAGE);
+            let data = framed(0, MESSAGE);
             output.extend(frame(0, 0, stream, &data));
             output.extend(frame(1, 5, stream, b"\x00\x0bgrpc-status\x010"));
         }

@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Request, header, response::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -12,7 +12,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{CallError, Collected, Received, driver::Driver};
+use super::{CallError, Collected, driver::Driver};
 use crate::tls::Stream;
 
 /// One connection.
@@ -50,7 +50,7 @@ impl Connection {
     pub(super) async fn call(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Received, CallError> {
+    ) -> Result<(Parts, Bytes), CallError> {
         let sender = &mut self.sender;
         let exchange = async {
             if !sender.is_ready() {
@@ -61,7 +61,7 @@ impl Connection {
         };
         let (head, body) = self.driver.call(pin!(exchange)).await?;
         self.is_closing = closes(&head.headers);
-        Ok(Received::Http(head, body))
+        Ok((head, body))
     }
 }
 

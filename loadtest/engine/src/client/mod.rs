@@ -1,10 +1,11 @@
-//! Connections that calls are made on: hyper's over HTTP/1.1, h2's over HTTP/2, and tonic's client
-//! upon that for gRPC. Requests are made before the clock starts, and checked after it has stopped.
+//! Connections that calls are made on: hyper's over HTTP/1.1, which gRPC-Web travels on, too, h2's over
+//! HTTP/2, and tonic's client upon that for gRPC. Requests are made before the clock starts, and checked after it has stopped.
 
 mod channel;
 mod codec;
 mod driver;
 mod grpc;
+pub(crate) mod grpc_web;
 mod http1;
 mod http2;
 
@@ -107,7 +108,7 @@ impl Client {
     ) -> Result<Self, ConnectError> {
         let stream = connector.open(endpoint, bytes).await?;
         Ok(match transport {
-            Transport::Http1 => Self::Http1(
+            Transport::Http1 | Transport::GrpcWeb => Self::Http1(
                 http1::Connection::open(stream, purpose.longest_body <= SHORT_BODY).await?,
             ),
             Transport::Http2 => {
@@ -147,7 +148,14 @@ impl Client {
     /// given to it.
     pub(crate) async fn call(&mut self, request: Ready) -> Result<Received, CallError> {
         match (self, request) {
-            (Self::Http1(connection), Ready::Http1(request)) => connection.call(request).await,
+            (Self::Http1(connection), Ready::Http1(request)) => {
+                let (head, body) = connection.call(request).await?;
+                Ok(Received::Http(head, body))
+            }
+            (Self::Http1(connection), Ready::GrpcWeb(request)) => {
+                let (head, body) = connection.call(request).await?;
+                grpc_web::read(head, body)
+            }
             (Self::Http2(connection), Ready::Http2(head, body)) => {
                 connection.call(head, body).await
             }

@@ -12,7 +12,10 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use serving::{
     CancellationToken,
+    layers::GrpcWebLayer,
+    limits::Limits,
     operations::{self, Health},
+    refusal::GrpcStatus,
 };
 use tokio::net::TcpListener;
 use tonic::{
@@ -112,7 +115,10 @@ pub(crate) async fn serve(
         }
     };
     let orders = OrdersServer::with_interceptor(grpc::Service(shop), admit);
+    let web = GrpcWebLayer::new(GrpcStatus, Limits::default().body_pause);
     let rpc = Server::builder()
+        .accept_http1(true)
+        .layer(web)
         .add_routes(routes.add_service(orders))
         .serve_with_incoming_shutdown(TcpIncoming::from(grpc).with_nodelay(Some(true)), ended());
 
