@@ -193,6 +193,7 @@ async fn try_rate(
     objective: Objective,
 ) -> anyhow::Result<Step> {
     let (mut found, mut misses) = (Step::Disturbed, 0);
+    let mut otherwise = Step::Disturbed;
     for attempt in 1..=ATTEMPTS {
         // A rate that cannot be met has bad replies and queues: that is an answer, and not to be
         // repeated by the executor.
@@ -200,14 +201,18 @@ async fn try_rate(
             break;
         };
         found = judge(trial, objective);
-        misses += u32::from(found == Step::Missed);
+        match found {
+            Step::Missed => misses += 1,
+            Step::GeneratorBound => otherwise = found,
+            Step::Met | Step::Disturbed => {}
+        }
         if settles(found, misses) || executor.is_over() {
             break;
         }
     }
-    // One miss beside trials that tell nothing tells nothing.
+    // One miss alone is none.
     match found == Step::Missed && !settles(found, misses) {
-        true => Ok(Step::Disturbed),
+        true => Ok(otherwise),
         false => Ok(found),
     }
 }
@@ -223,7 +228,8 @@ fn settles(found: Step, misses: u32) -> bool {
     }
 }
 
-/// What the rounds of a comparison say of its rate: what most of those that tell anything found.
+/// What the rounds of a comparison say of its rate: that most of those that tell anything met the objective, or
+/// that none did.
 fn most(rounds: impl Iterator<Item = Step>) -> Step {
     let (mut met, mut missed) = (0, 0);
     for found in rounds {
@@ -232,7 +238,7 @@ fn most(rounds: impl Iterator<Item = Step>) -> Step {
     }
     if met > missed {
         Step::Met
-    } else if settles(Step::Missed, missed) && missed > met {
+    } else if settles(Step::Missed, missed) && met == 0 {
         Step::Missed
     } else {
         Step::Disturbed
@@ -358,7 +364,7 @@ mod tests {
             (&[Missed], Disturbed),
             (&[Missed, Disturbed, Missed], Missed),
             (&[Missed, Met, Disturbed, Met], Met),
-            (&[Missed, Met, Missed, Met], Disturbed),
+            (&[Missed, Met, Missed], Disturbed),
             (&[GeneratorBound, GeneratorBound], Disturbed),
         ] {
             assert_eq!(most(rounds.iter().copied()), expected, "{rounds:?}");

@@ -319,7 +319,7 @@ pub struct LoadArgs {
 /// The protocols that are compared.
 #[derive(Args, Clone, Default)]
 pub struct VariantArgs {
-    /// What to compare, the baseline first [default: A,E; thorough: all that the service answers]
+    /// What to compare, the baseline first [default: A,E; thorough: those of A to E that the service answers]
     ///
     /// A (REST: JSON over HTTP/1.1), B (JSON over HTTP/2), C (protobuf over HTTP/1.1), D (protobuf over
     /// HTTP/2), E (gRPC), grpc_web (gRPC-Web over HTTP/1.1), with commas. The waterfall from REST to gRPC
@@ -517,7 +517,7 @@ fn price(text: &str) -> Result<f64, String> {
 /// A protocol by its letter or its name in the raw data.
 fn protocol(text: &str) -> Result<Protocol, String> {
     let text = text.trim();
-    Protocol::of_letter(text)
+    Protocol::of_letter(&text.to_ascii_uppercase())
         .or_else(|| Protocol::of_slug(text))
         .ok_or_else(|| "the variants are A, B, C, D, E and grpc_web".to_owned())
 }

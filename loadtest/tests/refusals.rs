@@ -57,7 +57,10 @@ fn a_wrong_option_is_named() {
         (&["--budget", "1m", "--rounds", "3"], "--budget"),
         (&["--slo", "p99"], "write it like p99<5ms"),
         (&["--slo", "p99<5ms", "--closed"], "--closed"),
-        (&["--variants", "A,F"], "the variants are A, B, C, D and E"),
+        (
+            &["--variants", "A,F"],
+            "the variants are A, B, C, D, E and grpc_web",
+        ),
         (&["--arms", "A,A"], "--variants names one twice"),
         (&["--increase-rate", "fast"], "--increase-rate"),
         (&["--timeout", "zero"], "--timeout"),

@@ -20,6 +20,13 @@ const METHOD: &str = "shop.v1.Orders/CreateOrder";
 
 const ROW: &str = r#"{"customer":"Ada","items":[{"sku":"a","quantity":1,"cents":5}],"delivery":"DELIVERY_PICKUP","wantedBy":"2026-03-03T12:00:00Z"}"#;
 
+/// The shop's own contract, and where its imports are.
+const CONTRACT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/examples/shop/proto/shop/v1/orders.proto"
+);
+const IMPORTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop/proto");
+
 /// A contract whose methods stream.
 const STREAMS: &str = r#"
 syntax = "proto3";
@@ -65,6 +72,8 @@ const MEDIA: &str = "HTTP/1.1 415 Unsupported Media Type\r\ncontent-length: 0\r\
 const OTHER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 19\r\n\r\n{\"customer\":\"Bob\"}\n";
 const GO_TLS: &str =
     "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// How HTTP/2 begins: a frame of SETTINGS.
+const SETTINGS: &str = "\u{0}\u{0}\u{0}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}";
 /// An alert: handshake failure.
 const TLS: &str = "\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{28}";
 
@@ -122,6 +131,7 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
     let token = format!("authorization: Bearer {TOKEN}");
     let at = |address: SocketAddr| format!("POST http://{address}/v1/orders");
     let grpc_at = |address: SocketAddr| format!("{address} {METHOD}");
+    let web = |address: SocketAddr| format!("web+http://{address} {METHOD}");
     // With what the shop takes besides.
     let with = |args: &[&str], code, says| {
         let mut case = case(args, code, says);
@@ -356,6 +366,44 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
             &["--grpc", &grpc, "--rest", &at(shop.grpc)],
             5,
             &["port of gRPC"],
+        ),
+        with(
+            &["--grpc", &grpc, "--rest", &at(always(SETTINGS))],
+            5,
+            &["port of gRPC"],
+        ),
+        with(
+            &[
+                "--grpc",
+                &web(shop.rest),
+                "--rest",
+                &rest,
+                "--proto",
+                CONTRACT,
+                "-I",
+                IMPORTS,
+            ],
+            5,
+            &["no gRPC-Web", "switched on"],
+        ),
+        with(
+            &[
+                "--grpc",
+                &web(always(SETTINGS)),
+                "--rest",
+                &rest,
+                "--proto",
+                CONTRACT,
+                "-I",
+                IMPORTS,
+            ],
+            5,
+            &["HTTP/2 alone"],
+        ),
+        with(
+            &["--grpc", &web(always(TEXT)), "--rest", &rest],
+            5,
+            &["--proto FILE"],
         ),
         with(
             &["--grpc", &grpc_at(always(TEXT)), "--rest", &rest],

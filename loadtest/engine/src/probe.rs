@@ -142,6 +142,7 @@ fn not_answered(transport: Transport, error: CallError) -> Failure {
         CallError::NotGrpc(_) => Failure::NoGrpc(error.to_string()),
         CallError::Http2(error) => not_http2(transport, &error),
         CallError::TooLong => Failure::TooLong(error.to_string()),
+        CallError::BadReply(_) => Failure::Broken(error.to_string()),
         CallError::Broken(status) => broken(transport, &status),
         CallError::Http1(error) => Failure::Broken(error.to_string()),
     }

@@ -35,7 +35,7 @@ impl Protocol {
     /// The protocol of this letter on the command line, A to E.
     pub fn of_letter(letter: &str) -> Option<Self> {
         let mut steps = Self::STEPS.into_iter().zip(["A", "B", "C", "D", "E"]);
-        let found = steps.find(|(_, known)| known.eq_ignore_ascii_case(letter));
+        let found = steps.find(|(_, known)| *known == letter);
         found.map(|(protocol, _)| protocol)
     }
 

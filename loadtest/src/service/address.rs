@@ -48,7 +48,8 @@ pub fn grpc(given: &str) -> Result<GrpcCall, ServiceError> {
         )));
     };
     let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
-    let plain = scheme.strip_prefix("web+");
+    let lower = scheme.to_ascii_lowercase();
+    let plain = lower.strip_prefix("web+");
     let (scheme, web) = (plain.unwrap_or(scheme), plain.is_some());
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let method = match (method, path) {
@@ -169,7 +170,7 @@ mod tests {
             assert_eq!(call.target.authority(), "localhost:50051", "{given}");
             assert_eq!(call.method, "shop.v1.Orders/CreateOrder", "{given}");
         }
-        let call = grpc("web+https://localhost a.B/C").unwrap();
+        let call = grpc("Web+HTTPS://localhost a.B/C").unwrap();
         assert!(call.web && call.target.tls && call.target.port == 443);
         let call = grpc("new=[::1]:1 a.B/C").unwrap();
         assert!(!call.web);

@@ -68,7 +68,8 @@ async fn by_reflection(
     match asked.await {
         Ok(pool) => Ok(pool),
         Err(why) => {
-            Err(explain::no_contract(&url, endpoint, &call.method, why, &options.secrets).await)
+            let wanted = (call.method.as_str(), call.web);
+            Err(explain::no_contract(&url, endpoint, wanted, why, &options.secrets).await)
         }
     }
 }

@@ -53,6 +53,10 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
             format!("gave no answer within {limit:?}; --timeout sets how long it may take")
         }
         Failure::Tls(why) => tls(place.endpoint, &place.secrets.shown(why)).await,
+        Failure::NoGrpc(why) if place.protocol == Protocol::GrpcWeb => {
+            let why = place.secrets.shown(why);
+            format!("answers without gRPC-Web ({why}); is it switched on there?")
+        }
         Failure::Broken(why) | Failure::NoGrpc(why) => {
             let why = place.secrets.shown(why);
             match (speaks(place.endpoint.address).await, place.protocol) {
@@ -64,11 +68,8 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
                 (Speaks::Http1, Protocol::Grpc) => {
                     "speaks HTTP/1.1 there, and no gRPC; is it the port of REST?".to_owned()
                 }
-                (Speaks::Http1, Protocol::GrpcWeb) => {
-                    format!("speaks HTTP/1.1 there, and no gRPC-Web ({why}); is it switched on?")
-                }
                 (Speaks::Http2, Protocol::GrpcWeb) => {
-                    "speaks HTTP/2 alone there, and gRPC-Web travels over HTTP/1.1; without web+ before the \
+                    "speaks HTTP/2 alone there, and gRPC-Web is called over HTTP/1.1; without web+ before the \
                      address it is gRPC"
                         .to_owned()
                 }
@@ -137,7 +138,9 @@ fn http_status(place: &Place<'_>, status: StatusCode, reply: &Reply) -> String {
         )
     };
     let said = said(place.secrets, reply);
+    let is_grpc = || reply.headers.contains_key(tonic::Status::GRPC_STATUS);
     let mend = match status.as_u16() {
+        400.. if !place.protocol.is_grpc() && is_grpc() => "; is it the port of gRPC?".to_owned(),
         300..=399 => match header(header::LOCATION) {
             Some(to) => {
                 format!("; redirects are not followed, as that would be measured too: name {to}")
@@ -231,16 +234,20 @@ pub(super) fn is_page(media: &str, text: &str) -> bool {
         || begins.starts_with("<html")
 }
 
-/// Why there is no contract of the method `wanted`, in words.
+/// Why there is no contract of the method `wanted`, in words; of one that is called by gRPC-Web if `is_web`.
 pub(super) async fn no_contract(
     url: &str,
     endpoint: &Endpoint,
-    wanted: &str,
+    (wanted, is_web): (&str, bool),
     why: NoContract,
     secrets: &Secrets,
 ) -> ServiceError {
     const FILES: &str = "give its contract by --proto FILE -I DIR, or --protoset FILE";
     match why {
+        NoContract::NotGrpc(why) if is_web => ServiceError::service(format!(
+            "gRPC-Web: {url} has no server reflection, which takes gRPC over HTTP/2 ({}); {FILES}",
+            secrets.shown(&why)
+        )),
         NoContract::NoReflection => {
             // A server of REST that speaks HTTP/2 too knows no such path either.
             let perhaps = match speaks(endpoint.address).await {

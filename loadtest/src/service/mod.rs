@@ -316,7 +316,10 @@ fn subject(
     let listening = [0, variants.len().saturating_sub(1)].map(counted);
     let recorded = variants.iter().map(|served| record::Measured {
         name: served.0.name.clone(),
-        address: served.0.target.url(),
+        address: match served.protocol() {
+            Protocol::GrpcWeb => format!("web+{}", served.0.target.url()),
+            _ => served.0.target.url(),
+        },
         call: check::called(&served.0.call),
     });
     Subject {

@@ -114,8 +114,12 @@ impl Draft {
     }
 }
 
-/// The variants A to E, as far as the scenario compares the first with the last.
+/// The variants A to E, if the scenario compares no others: the first with the last.
 fn all_five(scenario: &Scenario) -> Option<[&Variant; 5]> {
+    let compared = scenario.variants.iter().filter(|variant| !variant.is_twin);
+    if compared.count() != Protocol::STEPS.len() {
+        return None;
+    }
     let find = |protocol| {
         let mut variants = scenario.variants.iter();
         variants.find(|variant| variant.protocol == protocol && !variant.is_twin)

@@ -383,6 +383,7 @@ fn cpu(protocol: Protocol) -> f64 {
         Protocol::ProtobufHttp1 => 0.8,
         Protocol::ProtobufHttp2 => 0.8 * 1.1,
         Protocol::Grpc => CPU_RATIO,
+        Protocol::GrpcWeb => 1.2 * CPU_RATIO,
     }
 }
 
@@ -393,6 +394,7 @@ fn latency(protocol: Protocol) -> f64 {
         Protocol::ProtobufHttp1 => 0.9,
         Protocol::ProtobufHttp2 => 0.9 * 1.2,
         Protocol::Grpc => LATENCY_RATIO,
+        Protocol::GrpcWeb => 0.9 * LATENCY_RATIO,
     }
 }
 
@@ -403,6 +405,7 @@ fn bytes(protocol: Protocol) -> f64 {
         Protocol::ProtobufHttp1 => 331.0,
         Protocol::ProtobufHttp2 => 196.0,
         Protocol::Grpc => 214.0,
+        Protocol::GrpcWeb => 380.0,
     }
 }
 

@@ -39,20 +39,18 @@ pub(super) fn read(mut head: Parts, body: Bytes) -> Result<Received, CallError> 
             content_type: String::from_utf8_lossy(content_type).into_owned(),
         }));
     }
-    let message = frames(body, &mut head.headers).map_err(broken)?;
-    let status = Status::from_header_map(&head.headers)
-        .ok_or_else(|| broken("a reply of gRPC-Web without a status"))?;
-    if status.code() != tonic::Code::Ok {
-        return Ok(Received::Status(status));
+    let message = frames(body, &mut head.headers).map_err(CallError::BadReply)?;
+    let is_ok = |status: &HeaderValue| status == "0";
+    if !head.headers.get(Status::GRPC_STATUS).is_some_and(is_ok) {
+        let status = Status::from_header_map(&head.headers);
+        return status
+            .map(Received::Status)
+            .ok_or(CallError::BadReply("it has no status"));
     }
-    let message = message.ok_or_else(|| broken("a reply of gRPC-Web without a message"))?;
+    let message = message.ok_or(CallError::BadReply("it has no message"))?;
     let mut reply = Response::new(message);
     *reply.metadata_mut() = MetadataMap::from_headers(head.headers);
     Ok(Received::Grpc(reply))
-}
-
-fn broken(what: &str) -> CallError {
-    CallError::Broken(Status::internal(what))
 }
 
 /// The message in `body`, whose trailers are added to `headers`; none where there is none. A reply that is a
@@ -60,7 +58,7 @@ fn broken(what: &str) -> CallError {
 fn frames(mut body: Bytes, headers: &mut HeaderMap) -> Result<Option<Bytes>, &'static str> {
     let mut message = None;
     while body.has_remaining() {
-        let cut = "a reply of gRPC-Web that ends within a frame";
+        let cut = "it ends within a frame";
         let flag = body.try_get_u8().map_err(|_| cut)?;
         let length = body.try_get_u32().map_err(|_| cut)? as usize;
         if length > body.len() {
@@ -69,10 +67,10 @@ fn frames(mut body: Bytes, headers: &mut HeaderMap) -> Result<Option<Bytes>, &'s
         let frame = body.split_to(length);
         match flag {
             MESSAGE if message.is_none() => message = Some(frame),
-            MESSAGE => return Err("two messages in a reply to a unary call"),
+            MESSAGE => return Err("it has two messages"),
             TRAILERS if body.is_empty() => trailers(&frame, headers)?,
-            TRAILERS => return Err("a reply of gRPC-Web that goes on behind its trailers"),
-            _ => return Err("a frame of gRPC-Web with an unknown flag, or compressed unasked"),
+            TRAILERS => return Err("it goes on behind its trailers"),
+            _ => return Err("it has a frame that is compressed, or of an unknown kind"),
         }
     }
     Ok(message)
@@ -85,7 +83,7 @@ fn trailers(frame: &[u8], headers: &mut HeaderMap) -> Result<(), &'static str> {
         if line.is_empty() {
             continue;
         }
-        let broken = "trailers of gRPC-Web that are no lines of names and values";
+        let broken = "its trailers are no lines of names and values";
         let colon = line.iter().position(|byte| *byte == b':').ok_or(broken)?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| broken)?;
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).map_err(|_| broken)?;
@@ -125,7 +123,7 @@ mod tests {
     #[test]
     fn a_status_is_read_from_trailers_and_from_headers() {
         let refused = [("grpc-status", "5"), ("grpc-message", "not%20there")];
-        let in_body = b"\x80\0\0\0\x2aGRPC-Status: 5\r\ngrpc-message: not%20there\r\n";
+        let in_body = b"\x80\0\0\0\x2bGRPC-Status: 5\r\ngrpc-message: not%20there\r\n";
         for (headers, body) in [(&refused[..], &b""[..]), (&[], in_body)] {
             let Ok(Received::Status(status)) = reply(MEDIA_TYPE, headers, body) else {
                 panic!("no status");
@@ -139,16 +137,12 @@ mod tests {
     fn what_is_no_reply_of_grpc_web_is_told() {
         for (content_type, body, expected) in [
             ("text/html", &b"<html>"[..], "not gRPC"),
-            (MEDIA_TYPE, b"", "without a status"),
+            (MEDIA_TYPE, b"", "no status"),
             (MEDIA_TYPE, b"\0\0\0\0\x05hell", "within a frame"),
             (MEDIA_TYPE, b"\0\0\0", "within a frame"),
             (MEDIA_TYPE, b"\x01\0\0\0\0", "compressed"),
             (MEDIA_TYPE, b"\0\0\0\0\0\0\0\0\0\0", "two messages"),
-            (
-                MEDIA_TYPE,
-                b"\x80\0\0\0\x0dgrpc-status:0",
-                "without a message",
-            ),
+            (MEDIA_TYPE, b"\x80\0\0\0\x0dgrpc-status:0", "no message"),
             (MEDIA_TYPE, b"\x80\0\0\0\x0dgrpc-status:0\0", "goes on"),
             (MEDIA_TYPE, b"\x80\0\0\0\x03abc", "names and values"),
         ] {

@@ -75,6 +75,9 @@ pub(crate) enum CallError {
     /// The peer speaks HTTP/2, and not gRPC.
     #[error(transparent)]
     NotGrpc(#[from] NotGrpc),
+    /// It is gRPC-Web, and not whole or not a reply to a unary call.
+    #[error("no reply of gRPC-Web: {0}")]
+    BadReply(&'static str),
     /// Longer than [`LONGEST_REPLY`].
     #[error("the reply is longer than {LONGEST_REPLY} bytes")]
     TooLong,
@@ -182,6 +185,7 @@ impl CallError {
         match self {
             Self::Http1(_) | Self::Http2(_) | Self::Broken(_) => "connection broken",
             Self::NotGrpc(_) => "no gRPC",
+            Self::BadReply(_) => "no reply of gRPC-Web",
             Self::TooLong => "reply too long",
         }
     }

@@ -1,4 +1,5 @@
-//! The shop: one business, REST by axum and gRPC by tonic, as their own guides have it.
+//! The shop: one business, REST by axum and gRPC by tonic, as their own guides have it, but for a layer of
+//! `serving` that answers gRPC-Web, too.
 
 mod grpc;
 pub(crate) mod orders;

@@ -7,7 +7,9 @@ use maud::{Markup, html};
 
 use crate::{
     numbers::{counted, decimals},
-    record::{Machine, Pinned, Purpose, Recording, Scenario, Service, UNKNOWN_CPU},
+    record::{
+        Machine, Pinned, Protocol, Purpose, Recording, Scenario, Service, Trial, UNKNOWN_CPU,
+    },
     report::figures::{plain, typical_and_most},
 };
 
@@ -52,6 +54,8 @@ fn method(recording: &Recording) -> Markup {
         .iter()
         .any(|trial| trial.measurement.steady.is_some());
     let twins = run.plan.scenarios.iter().any(|s| s.twin().is_some());
+    let is_web = |trial: &Trial| trial.variant.protocol == Protocol::GrpcWeb;
+    let has_web = recording.trials.iter().any(is_web);
     html! {
         ul.prose {
             li {
@@ -80,7 +84,9 @@ fn method(recording: &Recording) -> Markup {
             li {
                 "Every variant asks for the same with the same number of connections and of calls in flight. "
                 @if is_of_today {
-                    "Requests are encoded before the clock starts; it stops at the last byte of the reply, and replies are checked after it. The clients are equally lean: hyper itself over HTTP, tonic's client with a codec of plain bytes over gRPC."
+                    "Requests are encoded before the clock starts; it stops at the last byte of the reply, and replies are checked after it. The clients are equally lean: hyper itself over HTTP, tonic's client with a codec of plain bytes over gRPC"
+                    @if has_web { ", and frames of a few lines on hyper over gRPC-Web" }
+                    "."
                 } @else {
                     "An earlier version measured it: its clock ran from just before the call to the last decoded byte, and its gRPC client was the generated one."
                 }
