@@ -294,6 +294,21 @@ async fn what_the_client_finds_is_not_said_to_be_the_servers_word() {
 }
 
 #[tokio::test]
+async fn details_that_cannot_be_read_take_nothing_from_the_status() {
+    let grpc = [("content-type", "application/grpc")];
+    let status = [
+        ("grpc-status", "5"),
+        ("grpc-message", "not there"),
+        ("grpc-status-details-bin", "%%%"),
+    ];
+    let error = watched_error(&grpc, b"", &status).await;
+    assert_eq!(
+        error.to_string(),
+        "the server answered NOT_FOUND: not there"
+    );
+}
+
+#[tokio::test]
 async fn the_status_is_that_of_the_trailers_where_there_are_any() {
     let head = [("content-type", "application/grpc"), ("grpc-status", "8")];
     let trailers = [("grpc-status", "9"), ("grpc-message", "not yet")];

@@ -6,14 +6,12 @@ use std::{collections::HashSet, time::Duration};
 use engine::tls::Connector;
 use hyper_util::rt::TokioIo;
 use prost_reflect::DescriptorPool;
+use serving::client::{Watched, watched};
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codegen::http::uri::PathAndQuery,
-    metadata::MetadataMap,
-    transport::{Channel, Endpoint},
+    Code, Request, Status, client::Grpc, codegen::http::uri::PathAndQuery, metadata::MetadataMap,
+    transport::Endpoint,
 };
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
@@ -53,7 +51,7 @@ pub enum NoContract {
 
 /// A server that is asked.
 pub struct Server {
-    client: Grpc<Channel>,
+    client: Grpc<Watched>,
     metadata: MetadataMap,
     /// The version that it knows.
     path: PathAndQuery,
@@ -88,7 +86,8 @@ impl Server {
             .map_err(|_| NoContract::NotGrpc("no answer in time".to_owned()))?
             .map_err(|error| not_grpc(&error))?;
         let mut server = Self {
-            client: Grpc::new(channel).max_decoding_message_size(LONGEST),
+            // What is watched does not panic at details of a status that cannot be read, as tonic does alone.
+            client: Grpc::new(watched(channel).0).max_decoding_message_size(LONGEST),
             metadata,
             path: PathAndQuery::from_static(PATHS[0]),
         };

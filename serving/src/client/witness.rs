@@ -16,9 +16,9 @@ use futures_util::{
     TryFutureExt,
     future::{BoxFuture, FutureExt},
 };
-use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body::{Frame, SizeHint};
-use tonic::{Status, body::Body, transport::Channel};
+use tonic::{Status, body::Body, metadata::MetadataMap, transport::Channel};
 use tower::Service;
 
 use super::{CallError, call_error, no_grpc, on_one_line};
@@ -33,11 +33,26 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(&self, headers: &HeaderMap) {
+    /// Looks at the head or the trailers of an answer. Details that cannot be read are left out: tonic panics at them
+    /// (0.14.9, `Status::from_header_map`).
+    fn look(&self, headers: &mut HeaderMap) {
         if headers.contains_key(Status::GRPC_STATUS) {
             self.said.store(true, Relaxed);
         }
+        if let Some(details) = headers.get(Status::GRPC_STATUS_DETAILS)
+            && !is_base64(details)
+        {
+            headers.remove(Status::GRPC_STATUS_DETAILS);
+        }
     }
+}
+
+/// Returns true if tonic can read `details`.
+fn is_base64(details: &HeaderValue) -> bool {
+    let alone = HeaderMap::from_iter([(Status::GRPC_STATUS_DETAILS, details.clone())]);
+    let metadata = MetadataMap::from_headers(alone);
+    let read = metadata.get_bin(Status::GRPC_STATUS_DETAILS.as_str());
+    read.is_some_and(|details| details.to_bytes().is_ok())
 }
 
 /// A watcher of the answer to one call.
@@ -93,7 +108,7 @@ impl Service<Request<Body>> for Watched {
             if !http_body::Body::is_end_stream(answer.body()) {
                 answer.headers_mut().remove(Status::GRPC_STATUS);
             }
-            seen.look(answer.headers());
+            seen.look(answer.headers_mut());
             let kind = answer.headers().get(CONTENT_TYPE);
             let is_grpc = kind.is_some_and(|kind| begins(kind.as_bytes(), MEDIA_TYPE));
             if !is_grpc {
@@ -124,9 +139,9 @@ impl http_body::Body for WatchedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
         {
             self.seen.look(trailers);
         }

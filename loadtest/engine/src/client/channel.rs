@@ -13,7 +13,7 @@ use h2::{
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use thiserror::Error;
-use tonic::{Status, body::Body};
+use tonic::{Status, body::Body, metadata::MetadataMap};
 
 use super::{CallError, http2};
 
@@ -89,7 +89,7 @@ impl Future for Pending {
     type Output = Result<Response<Reply>, ChannelError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match &mut self.0 {
+        let mut response = match &mut self.0 {
             Ok(response) => ready!(Pin::new(response).poll(cx))?,
             Err(error) => return Poll::Ready(Err(std::mem::replace(error, ChannelError::Ended))),
         };
@@ -104,7 +104,21 @@ impl Future for Pending {
             };
             return Poll::Ready(Err(not_grpc.into()));
         }
+        drop_unreadable_details(response.headers_mut());
         Poll::Ready(Ok(response.map(Reply)))
+    }
+}
+
+/// Leaves out details of a status that are no base64, at which tonic panics (0.14.9, `Status::from_header_map`).
+pub(super) fn drop_unreadable_details(headers: &mut HeaderMap) {
+    let Some(details) = headers.get(Status::GRPC_STATUS_DETAILS) else {
+        return;
+    };
+    let alone = HeaderMap::from_iter([(Status::GRPC_STATUS_DETAILS, details.clone())]);
+    let metadata = MetadataMap::from_headers(alone);
+    let read = metadata.get_bin(Status::GRPC_STATUS_DETAILS.as_str());
+    if !read.is_some_and(|details| details.to_bytes().is_ok()) {
+        headers.remove(Status::GRPC_STATUS_DETAILS);
     }
 }
 
@@ -125,7 +139,10 @@ impl http_body::Body for Reply {
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
         let trailers: Option<HeaderMap> = ready!(self.0.poll_trailers(cx))?;
-        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+        Poll::Ready(trailers.map(|mut trailers| {
+            drop_unreadable_details(&mut trailers);
+            Ok(Frame::trailers(trailers))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {

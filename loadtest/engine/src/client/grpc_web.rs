@@ -5,7 +5,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header, response::Parts};
 use tonic::{Response, Status, metadata::MetadataMap};
 
-use super::{CallError, Received, channel::NotGrpc};
+use super::{
+    CallError, Received,
+    channel::{NotGrpc, drop_unreadable_details},
+};
 
 /// The media type, of messages in protobuf.
 pub(crate) const MEDIA_TYPE: &str = "application/grpc-web+proto";
@@ -42,6 +45,7 @@ pub(super) fn read(mut head: Parts, body: Bytes) -> Result<Received, CallError> 
     let message = frames(body, &mut head.headers).map_err(CallError::BadReply)?;
     let is_ok = |status: &HeaderValue| status == "0";
     if !head.headers.get(Status::GRPC_STATUS).is_some_and(is_ok) {
+        drop_unreadable_details(&mut head.headers);
         let status = Status::from_header_map(&head.headers);
         return status
             .map(Received::Status)
@@ -122,7 +126,11 @@ mod tests {
 
     #[test]
     fn a_status_is_read_from_trailers_and_from_headers() {
-        let refused = [("grpc-status", "5"), ("grpc-message", "not%20there")];
+        let refused = [
+            ("grpc-status", "5"),
+            ("grpc-message", "not%20there"),
+            ("grpc-status-details-bin", "no base64"),
+        ];
         let in_body = b"\x80\0\0\0\x2bGRPC-Status: 5\r\ngrpc-message: not%20there\r\n";
         for (headers, body) in [(&refused[..], &b""[..]), (&[], in_body)] {
             let Ok(Received::Status(status)) = reply(MEDIA_TYPE, headers, body) else {
