@@ -1,8 +1,9 @@
 //! This server against a stock one (examples/stock.rs), pair by pair, driven by h2load.
 //!
 //! Run with `cargo bench -p dual-mode --bench against_stock`, about three minutes; `-- --pairs N`
-//! and `-- --requests N` make it longer. It prints requests/s, server CPU per request and memory of
-//! both, and fails where a bound does not hold. Only the ratios mean something on another machine.
+//! and `-- --requests N` make it longer; `-- --third PATH` sets ours beside a third server, too. It
+//! prints requests/s, server CPU per request and memory of both, and fails where a bound does not hold.
+//! Only the ratios mean something on another machine.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,6 +13,7 @@ mod stock;
 
 use std::{
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -38,6 +40,10 @@ const WIDEST_NOISE: f64 = 0.05;
 struct Args {
     #[command(flatten)]
     pairs: Pairs,
+
+    /// A third server to set ours beside, in the same rounds; .ci/third/build.sh makes one
+    #[arg(long, value_name = "PATH")]
+    third: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -46,23 +52,43 @@ fn main() -> ExitCode {
         stock::main().expect("the stock server runs");
         return ExitCode::SUCCESS;
     }
-    common::exit(compare(&Args::parse().pairs))
+    common::exit(compare(&Args::parse()))
 }
 
 /// Returns whether every bound holds.
-fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
+fn compare(Args { pairs, third }: &Args) -> anyhow::Result<bool> {
     pairs.print();
     println!(
         "| shape | requests/s stock | ours | CPU µs stock | ours | CPU ratio | bound | requests/s ratio | stock to itself | |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let (stock, ours) = (start_stock()?, Server::ours(&pairs.program, &[])?);
+    let third = third
+        .as_ref()
+        .map(|program| Server::ours(program, &[]))
+        .transpose()?;
     let mut all_hold = true;
+    let mut beside = Vec::new();
     for shape in pairs.shapes() {
-        let runs = pairs.run(shape, &stock, &ours)?;
+        let runs = match &third {
+            None => pairs.run(shape, [&stock, &ours])?,
+            Some(third) => {
+                let runs = pairs.run(shape, [&stock, &ours, third])?;
+                beside.push((
+                    shape,
+                    runs.iter()
+                        .map(|[_, ours, third]| [*third, *ours])
+                        .collect(),
+                ));
+                runs.iter()
+                    .map(|[stock, ours, _]| [*stock, *ours])
+                    .collect()
+            }
+        };
         all_hold &= print_row(shape, &runs);
     }
     drop((stock, ours));
+    print_third(&beside);
     if pairs.only.is_empty() {
         print_memory(pairs)?;
     }
@@ -75,24 +101,42 @@ fn start_stock() -> anyhow::Result<Server> {
     Server::start(command.arg0(STOCK).args(["0", "0"]))
 }
 
+/// The second of two runs to the first by a figure of theirs, of all rounds.
+fn ratios(runs: &[[Run; 2]], figure: fn(&Run) -> f64) -> Sample {
+    Sample::of(
+        runs.iter()
+            .map(|[first, second]| figure(second) / figure(first)),
+    )
+}
+
+/// Prints ours beside a third server, if there is one.
+fn print_third(beside: &[(&Shape, Vec<[Run; 2]>)]) {
+    if beside.is_empty() {
+        return;
+    }
+    println!("\n| ours to the third server | CPU ratio | requests/s ratio |\n|---|---|---|");
+    for (shape, runs) in beside {
+        let (cpu, rate) = (
+            ratios(runs, |run| run.cpu_micros),
+            ratios(runs, |run| run.rate),
+        );
+        println!("| {} | {cpu} | {rate} |", shape.name);
+    }
+}
+
 /// Returns whether the bounds of `shape` hold.
-fn print_row(shape: &Shape, runs: &[(Run, Run)]) -> bool {
-    let ratios = |figure: fn(&Run) -> f64| {
-        Sample::of(
-            runs.iter()
-                .map(|(stock, ours)| figure(ours) / figure(stock)),
-        )
-    };
+fn print_row(shape: &Shape, runs: &[[Run; 2]]) -> bool {
+    let ratios = |figure: fn(&Run) -> f64| ratios(runs, figure);
     let (cpu, rate) = (ratios(|run| run.cpu_micros), ratios(|run| run.rate));
     // An A/A comparison from the same runs: what one stock run differs from the next.
     let noise = Sample::of(
         runs.windows(2)
-            .map(|runs| (runs[1].0.rate / runs[0].0.rate - 1.0).abs()),
+            .map(|runs| (runs[1][0].rate / runs[0][0].rate - 1.0).abs()),
     );
     let equal = 1.0 - noise.median.min(WIDEST_NOISE);
     let holds = shape.cpu_bound.is_none_or(|bound| cpu.median <= bound) && rate.median >= equal;
-    let stock = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run.0))).median;
-    let ours = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run.1))).median;
+    let stock = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run[0]))).median;
+    let ours = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run[1]))).median;
     println!(
         "| {} | {:.0} | {:.0} | {:.1} | {:.1} | {cpu} | {} | {rate} | ±{:.0}% | {} |",
         shape.name,

@@ -62,6 +62,7 @@ pub(crate) const REST_PATH: &str = "/v1/get_greetings";
 const GRPC_PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
 
 /// What one run showed.
+#[derive(Clone, Copy)]
 pub(crate) struct Run {
     /// Requests per second.
     pub(crate) rate: f64,

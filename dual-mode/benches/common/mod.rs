@@ -66,35 +66,32 @@ impl Pairs {
         SHAPES.iter().filter(asked)
     }
 
-    /// Runs `a`, `b`, `b`, `a`, and so on, so that a slow drift of the machine meets both alike.
+    /// Runs of `servers` in their order, then in the reverse order, and so on, so that a slow drift of the machine
+    /// meets all alike.
     ///
     /// # Errors
     /// When h2load is missing, or a request was not answered 2xx.
-    pub(crate) fn run(
+    pub(crate) fn run<const N: usize>(
         &self,
         shape: &Shape,
-        a: &Server,
-        b: &Server,
-    ) -> anyhow::Result<Vec<(Run, Run)>> {
+        servers: [&Server; N],
+    ) -> anyhow::Result<Vec<[Run; N]>> {
         let requests = shape.share_of(self.requests);
-        let run = |server| {
-            let run = shape.drive(server, requests);
-            run.with_context(|| format!("{} could not be measured", shape.name))
-        };
-        let warm_up = requests / 10;
-        shape.drive(a, warm_up)?;
-        shape.drive(b, warm_up)?;
-        (0..self.pairs)
-            .map(|pair| {
-                if pair % 2 == 0 {
-                    let first = run(a)?;
-                    Ok((first, run(b)?))
-                } else {
-                    let first = run(b)?;
-                    Ok((run(a)?, first))
-                }
-            })
-            .collect()
+        for server in servers {
+            shape.drive(server, requests / 10)?;
+        }
+        let mut rounds = Vec::new();
+        for round in 0..self.pairs {
+            let mut runs = [const { None }; N];
+            for step in 0..N {
+                let place = if round % 2 == 0 { step } else { N - 1 - step };
+                let run = shape.drive(servers[place], requests);
+                let named = || format!("{} could not be measured", shape.name);
+                runs[place] = Some(run.with_context(named)?);
+            }
+            rounds.push(runs.map(|run| run.expect("each had its turn")));
+        }
+        Ok(rounds)
     }
 }
 

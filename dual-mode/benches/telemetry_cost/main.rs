@@ -38,15 +38,15 @@ fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
     let with = Server::ours(&pairs.program, &[])?;
     let mut all_hold = true;
     for shape in pairs.shapes().filter(|shape| !shape.waits()) {
-        let runs = pairs.run(shape, &without, &with)?;
-        let cpu = |of: fn(&(Run, Run)) -> f64| Sample::of(runs.iter().map(of));
-        let ratio = cpu(|(without, with)| with.cpu_micros / without.cpu_micros);
+        let runs = pairs.run(shape, [&without, &with])?;
+        let cpu = |of: fn(&[Run; 2]) -> f64| Sample::of(runs.iter().map(of));
+        let ratio = cpu(|[without, with]| with.cpu_micros / without.cpu_micros);
         let holds = ratio.median <= BOUND;
         println!(
             "| {} | {:.2} | {:.2} | {ratio} | {} |",
             shape.name,
-            cpu(|(without, _)| without.cpu_micros).median,
-            cpu(|(_, with)| with.cpu_micros).median,
+            cpu(|[without, _]| without.cpu_micros).median,
+            cpu(|[_, with]| with.cpu_micros).median,
             said(holds),
         );
         all_hold &= holds;
