@@ -52,7 +52,8 @@ fn compile_shop() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What git says; nothing outside of a checkout.
+/// Returns the trimmed output of `git` with `args`; none if git fails, as it does outside of a
+/// checkout.
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

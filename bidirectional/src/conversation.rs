@@ -26,7 +26,7 @@ pub const MESSAGES: [&str; 5] = [
     "Fifth message",
 ];
 
-/// What happened on the stream.
+/// An event on the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message is written.
@@ -37,16 +37,16 @@ pub enum Event {
     Answered(String),
 }
 
-/// How long the client waits, and for what.
+/// The client's longest waits for the server, and its retries.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
-    /// How long the server gets to answer a message before the client writes the next. This makes
+    /// Longest wait for the answer to a message before the client writes the next. This makes
     /// visible who waits for whom; it is no more than a courtesy, for neither side has to wait.
     pub patience: Duration,
-    /// How long the server may keep the client waiting: to connect, to take a message, and between
-    /// answers once the client has half-closed.
+    /// Longest time that the server may keep the client waiting: to connect, to take a message, and
+    /// between answers once the client has half-closed.
     pub silence: Duration,
-    /// How often to connect again to a server that is unavailable. Once the stream is open nothing
+    /// Retries of the connection to a server that is unavailable. Once the stream is open nothing
     /// is tried again: what was said cannot be taken back.
     pub retry: Retry,
 }

@@ -18,7 +18,7 @@ use tonic::{
 mod program;
 use program::{Ended, program, run};
 
-/// What is odd about a server.
+/// The odd behaviour of a server.
 #[derive(Clone, Copy, Debug)]
 enum Odd {
     /// It sends its headers only when the first message has come.

@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The answer over REST.
 const JSON: &str = r#"{"greetings":"Here is your greetings --> Today is a special day! (Diwali, 2023)","messageReceived":true}"#;
 
-/// What the answer over gRPC says.
+/// The greeting in the answer over gRPC.
 const GREETINGS: &str = "Here is your greetings --> Today is a special day! (Diwali, 2023)";
 
 #[derive(Clone, Copy)]

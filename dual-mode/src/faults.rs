@@ -17,8 +17,8 @@ use crate::greetings;
 /// Whose reasons these are: with the reason, it names a fault for programs (AIP-193).
 pub const DOMAIN: &str = "rest_grpc_dual_mode.GreetingsGenerator";
 
-/// What can be wrong with a call, whoever finds it: the business, an adapter, a framework, or the
-/// server around them. Its text is what the caller reads.
+/// Anything that can be wrong with a call, whoever finds it: the business, an adapter, a framework,
+/// or the server around them. Its text is the message that the caller reads.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
     /// The business refuses it.
@@ -42,9 +42,9 @@ pub enum Fault {
     /// The request is written in a form that is not read.
     #[error("{form} is not read here; send {accept}")]
     UnsupportedMediaType {
-        /// How the request says it is written.
+        /// The form of the request: the media type that it names, or a description.
         form: String,
-        /// What is read, as an `Accept` header lists it.
+        /// The forms that are read, as an `Accept` header lists them.
         accept: &'static str,
     },
     /// The request is longer than the server takes.
@@ -97,14 +97,14 @@ pub enum Fault {
     Internal,
 }
 
-/// What the transports say about a fault.
+/// A row of the fault table: the reason, the codes and the retry that transports give for a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What it is, for programs: `google.rpc.ErrorInfo.reason`, and `reason` of a problem.
+    /// Its name for programs: `google.rpc.ErrorInfo.reason`, and `reason` of a problem.
     pub reason: &'static str,
-    /// What gRPC calls it.
+    /// Its status code over gRPC.
     pub code: Code,
-    /// What HTTP calls it. The title of a problem is the phrase of this status (RFC 9457 §4.2.1).
+    /// Its status over HTTP. The title of a problem is the phrase of this status (RFC 9457 §4.2.1).
     pub status: StatusCode,
     /// After which time a retry may help, if ever.
     pub retry: Option<Duration>,
@@ -219,7 +219,7 @@ impl Fault {
     }
 }
 
-/// What the server around the service refuses.
+/// The refusals of the server around the service.
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         match refusal {

@@ -19,11 +19,11 @@ pub const LARGEST_BATCH: usize = 1000;
 /// take 8 KiB.
 pub const MOST_VIOLATIONS: usize = 32;
 
-/// What a caller asks for.
+/// A request for one greeting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// How the caller says it reached the service, such as "REST". Empty where it says nothing. It
-    /// is only for the log.
+    /// The transport by which the caller says it reached the service, such as "REST". Empty if it
+    /// says nothing. It is only for the log.
     pub data_comm_type: String,
     /// The occasion, such as "Holi".
     pub message_type: String,
@@ -31,12 +31,12 @@ pub struct Request {
     pub year: i32,
 }
 
-/// What it gets.
+/// The answer to a [`Request`] that breaks no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The greeting.
     pub greetings: String,
-    /// Whether the request was received: always true.
+    /// True if the request was received, so always true.
     pub message_received: bool,
 }
 
@@ -55,15 +55,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Why it gets none.
+/// Reason for refusing a request or a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
     /// Fields break rules. The caller can mend them.
     #[error("{}", summary(violations, *unnamed))]
     InvalidArgument {
-        /// What is wrong, at least one and at most [`MOST_VIOLATIONS`].
+        /// The violations that are named, at least one and at most [`MOST_VIOLATIONS`].
         violations: Vec<Violation>,
-        /// How many more there are.
+        /// The number of further violations, which are not named.
         unnamed: usize,
     },
 }
@@ -132,8 +132,8 @@ pub fn greet_batch(requests: &[Request]) -> Result<Vec<Answer>, Fault> {
     }
 }
 
-/// Whether a batch may be of `count` requests. Who reads one asks this too, and stops where it is
-/// refused anyway.
+/// Checks that a batch may be of `count` requests. The readers of batches call it too, and stop
+/// reading a batch that will be refused anyway.
 ///
 /// # Errors
 /// The same [`Fault::InvalidArgument`] as that of [`greet_batch`].
@@ -190,7 +190,8 @@ fn data_comm_type(text: &str) -> Option<&'static str> {
     longer(text, LONGEST_DATA_COMM_TYPE).then_some("must have at most 32 characters")
 }
 
-/// Whether `text` has more than `most` characters. A text has at most as many as bytes.
+/// Returns true if `text` has more than `most` characters. A string has at most as many characters
+/// as bytes.
 fn longer(text: &str, most: usize) -> bool {
     text.len() > most && text.chars().nth(most).is_some()
 }

@@ -27,7 +27,7 @@ use crate::{
     rest::{AnswerBody, BatchBody, Details, Form, json, only, problem, whole},
 };
 
-/// How the adapter names itself in the log where the caller does not.
+/// Name of this adapter in the log, if the caller names no transport.
 const JSON_RPC: &str = "JSON-RPC";
 
 /// The most calls in one array. A call takes two bytes, and the answer to it a hundred times as many; of
@@ -142,7 +142,7 @@ fn there<'de, D: Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D:
     <&RawValue>::deserialize(json).map(Some)
 }
 
-/// What is answered to one call.
+/// The response object of one call.
 #[derive(Serialize)]
 struct Answered<'a> {
     jsonrpc: &'static str,
@@ -251,7 +251,7 @@ fn too_many() -> Fault {
     Fault::Malformed(text.to_owned())
 }
 
-/// What JSON-RPC calls a fault.
+/// Returns JSON-RPC's error code for a fault with this gRPC code.
 fn code(code: Code) -> i32 {
     match code {
         Code::Unimplemented => -32601,

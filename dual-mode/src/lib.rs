@@ -33,13 +33,14 @@ const COMPRESSED_FROM: u16 = 1400;
 pub struct Options {
     /// The state of the server beside its shutdown, as gRPC's health and `/readyz` tell it.
     pub health: Health,
-    /// Who may call, over either transport.
+    /// The callers that are let in, over either transport.
     pub authorization: Authorization,
     /// The origins whose pages may read answers, beside the server's own page.
     pub origins: Vec<HeaderValue>,
     /// The origin of the server's own page, where a proxy makes another of it.
     pub public: Option<HeaderValue>,
-    /// Where the server's own page finds gRPC-Web, if not at the port of the gRPC listener.
+    /// The origin at which the server's own page finds gRPC-Web, if not at the port of the gRPC
+    /// listener.
     pub grpc_url: Option<HeaderValue>,
 }
 

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 const PATH: &str = "/v1/get_greetings";
 
-/// What REST answers to `request`, without a socket.
+/// Returns the status and the body that REST answers to `request`, without a socket.
 fn answer(request: Request<Body>) -> (StatusCode, Vec<u8>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.expect("it needs no thread").block_on(async {

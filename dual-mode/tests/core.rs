@@ -7,7 +7,7 @@ use std::{
 
 use dual_mode::greetings::{Fault, Request, greet, greet_batch};
 
-/// What `greetings.rs` must not know: transports, formats, I/O and clocks.
+/// Words of transports, formats, I/O and clocks, which `greetings.rs` must not know.
 const FOREIGN: [&str; 16] = [
     "axum",
     "chrono",
@@ -27,7 +27,7 @@ const FOREIGN: [&str; 16] = [
     "std::time",
 ];
 
-/// What it says of its rules by name.
+/// The bounds of its rules by name.
 const NAMES: [&str; 4] = [
     "LONGEST_MESSAGE_TYPE",
     "LONGEST_DATA_COMM_TYPE",

@@ -17,7 +17,7 @@ async fn get(served: &Served, path: &str) -> Answer {
     answer
 }
 
-/// What stands between each `before` and the `"` after it.
+/// Returns the text between each `before` and the `"` after it.
 fn quoted<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
     let parts = text.split(before).skip(1);
     parts.filter_map(|part| part.split('"').next()).collect()

@@ -76,7 +76,7 @@ impl Curl {
     }
 }
 
-/// What printf makes of `\ooo`.
+/// Returns the bytes that printf makes of `text`, where `\ooo` is the byte of that octal number.
 fn unescaped(text: &str) -> Vec<u8> {
     let mut parts = text.split('\\');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -29,7 +29,7 @@ const WAITING: f64 = 0.5;
 /// Below this rate no objective is searched for, in calls per second, whatever its percentile.
 const LOWEST: f64 = 1.0;
 
-/// How often a rate is tried whose trials tell nothing.
+/// The most trials at one rate: another one follows only while those before it settle nothing.
 const ATTEMPTS: u32 = 3;
 
 /// The longest trial of a search, in microseconds. Rates at which the percentile is not known by then are
@@ -67,7 +67,7 @@ pub fn parse(text: &str) -> Result<Objective, String> {
     })
 }
 
-/// What a step of the search found.
+/// Result of one step of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Met,
@@ -83,7 +83,8 @@ enum Step {
 struct Bracket {
     met: Option<f64>,
     missed: Option<f64>,
-    /// Whether it was the generator that missed.
+    /// True if `missed` is a rate that the generator could not offer, not one that the service
+    /// missed.
     generator_bound: bool,
 }
 
@@ -228,8 +229,9 @@ fn settles(found: Step, misses: u32) -> bool {
     }
 }
 
-/// What the rounds of a comparison say of its rate: that most of those that tell anything met the objective, or
-/// that none did.
+/// Returns the result that the rounds of a comparison give for its rate: `Met` if most of those
+/// that tell anything met the objective, `Missed` if two or more missed it and none met it, else
+/// `Disturbed`.
 fn most(rounds: impl Iterator<Item = Step>) -> Step {
     let (mut met, mut missed) = (0, 0);
     for found in rounds {
@@ -245,12 +247,13 @@ fn most(rounds: impl Iterator<Item = Step>) -> Step {
     }
 }
 
-/// How many calls it takes to know the percentile, with a tenth to spare.
+/// Returns the number of calls that it takes to know the percentile, with a tenth to spare.
 fn calls(objective: Objective) -> f64 {
     1.1 * SAMPLES_BEYOND * 100.0 / (100.0 - objective.percentile)
 }
 
-/// How long a trial must be so that the percentile is known.
+/// Returns the length of a trial's window at `rate`, in microseconds: so long that the percentile
+/// is known, but at most [`LONGEST_US`], and never less than `usual_us`.
 fn window(objective: Objective, rate: f64, usual_us: u64) -> u64 {
     let needed = calls(objective) / rate * 1e6;
     usual_us.max((needed as u64).min(LONGEST_US))
@@ -268,8 +271,10 @@ fn users_waiting(trial: &Trial) -> f64 {
     trial.measurement.requests_per_second() * mean_s / trial.shape.users() as f64
 }
 
-/// What a trial says about its rate. One whose server fell behind has missed every objective, however
-/// late its calls were let go then: they waited for users, all of whom waited for replies.
+/// Returns the result of `trial` for its rate. A trial whose server fell behind has missed every
+/// objective, however late its calls were sent: they waited for a free user, and all users waited
+/// for replies. It is `Disturbed` instead if other programs took CPU time, or if calls were late
+/// while a smaller share of the users than [`WAITING`] waited.
 fn judge(trial: &Trial, objective: Objective) -> Step {
     let is = |test: fn(&Disturbance) -> bool| trial.disturbances.iter().any(test);
     let is_late = is(|one| matches!(one, Disturbance::LateDispatch { .. }));

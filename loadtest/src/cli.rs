@@ -57,7 +57,7 @@ Exit codes:
   8    selftest: what was measured is not what is known
   130  cut short by Ctrl-C; what was measured until then was written";
 
-/// What this tool does besides a comparison.
+/// The commands of this tool other than a comparison.
 #[derive(Subcommand, Clone)]
 pub enum Command {
     /// Measure the generator's own limit, against a null server
@@ -235,7 +235,7 @@ fn verdicts() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=100)
 }
 
-/// Where the service is.
+/// The addresses of the service.
 #[derive(Args, Clone, Default)]
 pub struct TargetArgs {
     /// Where REST listens [default: dual-mode, started by this run]
@@ -328,7 +328,8 @@ pub struct VariantArgs {
     pub variants: Vec<Protocol>,
 }
 
-/// What is compared, and by what.
+/// The protocols to compare, and the means of comparing them: a rate or a closed loop, an
+/// objective, and the price of a core.
 #[derive(Args, Clone, Default)]
 pub struct VerdictArgs {
     /// The protocols.
@@ -363,7 +364,8 @@ pub struct VerdictArgs {
     pub core_price: Option<f64>,
 }
 
-/// How long a comparison goes on.
+/// The extent of a comparison: its design, its budget or rounds, the length of a turn, and the
+/// seed.
 #[derive(Args, Clone, Default)]
 pub struct ExtentArgs {
     /// The full design: long trials, ten rounds or more, all five protocols, and the map, in 45 minutes
@@ -412,7 +414,8 @@ pub struct ExtentArgs {
     pub seed: Option<u64>,
 }
 
-/// What is written besides the report, and goose's own part in it.
+/// The report's folder, the requirements on the run, and goose's own part in the output: its
+/// reports, log, thresholds and dashboard.
 #[derive(Args, Clone, Default)]
 pub struct OutputArgs {
     /// Folder of the report [default: one in reports/, named by the time]

@@ -26,7 +26,8 @@ use crate::{
     validity::{self, Evidence},
 };
 
-/// How often a trial is made that measures nothing: a disturbance passes, a cause stays.
+/// The most attempts at a trial that measures nothing: a disturbance passes, a lasting cause does
+/// not.
 const ATTEMPTS: u32 = 3;
 
 /// Calls per second that a closed loop is taken for before its rate is known, where each call has to be
@@ -37,15 +38,15 @@ const UNKNOWN_RATE: f64 = 20_000.0;
 pub struct Executor {
     /// The options.
     pub config: Config,
-    /// Where files go.
+    /// Run directory that the files are written to.
     pub folder: PathBuf,
-    /// What a person sees.
+    /// Display of progress and messages for a person.
     pub display: Display,
     /// Cancelled when the user wants an end.
     pub stop: CancellationToken,
     /// All trials so far, in the order in which they ran.
     pub trials: Vec<Trial>,
-    /// What ended it before its time.
+    /// Reason for the run's early end, other than a stop by the user; none if there is none.
     pub broken_off: Option<String>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
@@ -87,12 +88,13 @@ impl Executor {
         }
     }
 
-    /// Whether no more trials are to be made.
+    /// Returns true if no more trials are to be made: the run broke off, or the user stopped it.
     pub fn is_over(&self) -> bool {
         self.broken_off.is_some() || self.stop.is_cancelled()
     }
 
-    /// Whether any reply of any trial was bad, warm-ups included.
+    /// Returns true if any reply of any trial was bad, warm-ups included. Trials of a search for
+    /// capacity do not count.
     pub fn has_bad_replies(&self) -> bool {
         // A search for capacity goes beyond what the service bears on purpose.
         let mut trials = self.trials.iter();
@@ -440,8 +442,8 @@ fn of_engine(error: TrialError) -> anyhow::Error {
     }
 }
 
-/// How long a trial takes besides its warm-up and its window: two processes start and end, and users
-/// start.
+/// Time that a trial takes besides its warm-up and its window: two processes start and end, and
+/// users start.
 pub const AROUND: Duration = Duration::from_millis(400);
 
 /// Gives goose's report at `path` the script for its charts from beside it.

@@ -17,10 +17,11 @@ use rustix::{
 
 use crate::{cli::UsageError, record::store::RUN};
 
-/// How the name of a folder ends that is being filled; before it stands the process that fills it.
+/// Suffix of the name of a folder or file that is being written. The id of the process that writes
+/// it stands before the suffix.
 const PARTIAL: &str = ".partial";
 
-/// How many runs may begin under one name.
+/// Most folders that may share one name: all but the first get a number, `-2` and so on.
 const MOST_NAMESAKES: u32 = 1000;
 
 /// A folder that is being filled. Dropped before [`Folder::keep`], it goes, with what is in it, but for
@@ -29,7 +30,7 @@ const MOST_NAMESAKES: u32 = 1000;
 pub struct Folder {
     partial: PathBuf,
     parent: PathBuf,
-    /// What it will be called there.
+    /// Its name in `parent` once it is kept, without the number that is added if the name is taken.
     name: OsString,
 }
 
@@ -84,7 +85,7 @@ impl Folder {
         left.collect()
     }
 
-    /// Where the files go until the folder is kept.
+    /// Returns the path that the files go to until the folder is kept.
     pub fn path(&self) -> &Path {
         &self.partial
     }

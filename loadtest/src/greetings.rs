@@ -83,7 +83,8 @@ pub fn workload(request: PreparedRequest, reply: Option<Bytes>) -> Workload {
     }
 }
 
-/// Whether `reply` holds every greeting that a call of `protocol` for `batch` of them asks for.
+/// Returns true if `reply` holds, in order, every greeting that a call of `protocol` for `batch` of
+/// them asks for.
 pub fn is_answered(protocol: Protocol, batch: u32, reply: &Reply) -> bool {
     let wanted: Vec<String> = questions(batch).iter().map(greeting).collect();
     let found = match protocol {

@@ -8,7 +8,7 @@ use crate::{
 /// The version of goose this is built with, which its crate does not tell.
 const GOOSE: &str = "0.19.0";
 
-/// What this process runs on, its cores shared out as `cores` says.
+/// Returns the machine that this process runs on, with its cores shared out as `cores` says.
 pub fn machine(cores: &Split) -> Machine {
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
@@ -25,7 +25,7 @@ pub fn machine(cores: &Split) -> Machine {
     }
 }
 
-/// What this program is.
+/// Returns this program's version and that of goose, its commit, and its build profile.
 pub fn tool() -> Tool {
     Tool {
         version: env!("CARGO_PKG_VERSION").to_owned(),

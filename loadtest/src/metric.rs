@@ -55,7 +55,7 @@ impl Metric {
         }
     }
 
-    /// Whether it falls as a rate grows, and is compared only at a common one.
+    /// Returns true if the measure falls as a rate grows, and is compared only at a common rate.
     pub fn depends_on_rate(self) -> bool {
         matches!(self, Self::ServerCpu | Self::GeneratorCpu)
     }

@@ -13,7 +13,7 @@ use crate::{
     record::{Purpose, Scenario},
 };
 
-/// How often a line is printed if standard error is no terminal.
+/// Shortest time between two lines if standard error is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Columns of a terminal that does not say how many it has.
@@ -26,7 +26,7 @@ pub struct Display {
     begun: Instant,
     /// When the run is to end at the latest, if it has a budget.
     budget: Option<Duration>,
-    /// How long the planned trials take that have not ended, if they were counted.
+    /// Time needed for the planned trials that have not ended; zero if rounds are not counted.
     left: Duration,
     last_line: Option<Instant>,
 }
@@ -96,7 +96,7 @@ impl Display {
         }
     }
 
-    /// What matters most stands first: a narrow terminal cuts the rest.
+    /// Returns the line to show, with what matters most first: a narrow terminal cuts the rest.
     fn line(&self, planned: &Planned<'_>, progress: &Progress) -> String {
         let Planned {
             scenario,

@@ -33,13 +33,13 @@ pub struct Run {
     pub command: String,
     /// The seed of every random choice: the order of the trials, and the resampling of the verdict.
     pub seed: u64,
-    /// How much was asked for.
+    /// Extent of the run, as it was asked for.
     pub mode: Mode,
     /// Time that measuring might take, in seconds; none if rounds were counted instead, as before
     /// format 4.
     #[serde(default)]
     pub budget_s: Option<u64>,
-    /// What was to be measured.
+    /// The scenarios that were to be measured.
     pub plan: Plan,
     /// The latency objective that capacity is searched for, where one was given.
     pub objective: Option<Objective>,
@@ -66,15 +66,16 @@ pub struct Run {
     pub core_price: Option<f64>,
     /// Thresholds that were missed, in words.
     pub thresholds_missed: Vec<String>,
-    /// Why the run ended before its time, if it did. What was measured until then stands.
+    /// Reason for the run's early end, if it ended early. The measurements until then stand.
     pub cut_short: Option<String>,
-    /// What was measured with.
+    /// The program that measured.
     pub tool: Tool,
-    /// Where the generator ran, and the server too where it is local. A merged run has several.
+    /// The machine of the generator, and of the server too if that is local. A merged run has
+    /// several machines.
     pub machines: Vec<Machine>,
 }
 
-/// Why there is no CPU time of a server, and what to do, for people.
+/// Reason for the lack of a server's CPU time, and the remedy, in words for people.
 pub const UNKNOWN_CPU: &str = "not known, so the headline is latency: no process on this machine listens there; \
      name the server by --server-pid or --server-cgroup, or its metrics by --server-metrics";
 
@@ -99,7 +100,7 @@ impl Run {
     }
 }
 
-/// How much was asked for.
+/// The extent of a run, as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -109,7 +110,7 @@ pub enum Mode {
     Thorough,
 }
 
-/// What was to be measured. Runs whose plans differ cannot be merged.
+/// The scenarios that were to be measured. Runs whose plans differ cannot be merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Scenarios in the order in which they take turns.
@@ -119,7 +120,7 @@ pub struct Plan {
 /// Trials that differ in nothing but the variant. Only trials of one scenario are compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
-    /// Why it is measured.
+    /// Purpose of its trials.
     pub purpose: Purpose,
     /// Connections, and calls in flight on each.
     pub shape: Shape,
@@ -162,7 +163,7 @@ impl Scenario {
 pub struct Objective {
     /// The percentile, such as 99.0.
     pub percentile: f64,
-    /// What it must stay below.
+    /// Time that the percentile must stay below, in microseconds.
     pub below_us: u64,
 }
 
@@ -174,9 +175,9 @@ pub enum Service {
     Embedded,
     /// A service that was running already.
     Host {
-        /// Where its REST listens.
+        /// URL of its REST listener.
         rest: String,
-        /// Where its gRPC listens.
+        /// URL of its gRPC listener.
         grpc: String,
     },
     /// A service of another contract, which was running already.
@@ -255,9 +256,10 @@ pub struct Capacity {
     pub met_per_second: Option<f64>,
     /// The lowest rate that did not, requests per second; none where the search ended below it.
     pub missed_per_second: Option<f64>,
-    /// Whether the generator reached its own limit first: the service can do at least what it met.
+    /// True if the generator reached its own limit first: the service can do at least the rate that
+    /// it met.
     pub generator_bound: bool,
-    /// Whether the search ended where trials told nothing: the machine was disturbed.
+    /// True if the search ended at a rate whose trials told nothing: the machine was disturbed.
     #[serde(default)]
     pub disturbed: bool,
 }
@@ -278,7 +280,7 @@ pub struct Tool {
     pub goose: String,
     /// Commit that the program was built from, where git could tell; `+` marks uncommitted changes.
     pub commit: Option<String>,
-    /// Whether it was built with optimisations. Figures of a debug build say nothing.
+    /// True if it was built with optimisations. Figures of a debug build say nothing.
     pub release: bool,
 }
 

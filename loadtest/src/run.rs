@@ -55,26 +55,26 @@ pub struct Interrupted;
 /// A comparison that has a report.
 #[derive(Debug)]
 pub struct Finished {
-    /// What was measured.
+    /// The run and its trials as they were recorded.
     pub recording: Recording,
-    /// Where its report is.
+    /// Run directory, which holds the report.
     pub folder: PathBuf,
-    /// Whether any reply was bad, warm-ups included.
+    /// True if any reply was bad, warm-ups included; searches for capacity do not count.
     pub has_bad_replies: bool,
-    /// What it says.
+    /// Verdict on the recording.
     pub verdict: Verdict,
 }
 
 /// The question that a run answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// What one protocol costs against another, on the service that the options name.
+    /// The cost of one protocol against another, on the service that the options name.
     Protocols,
-    /// What became of the original's comparison, on servers of our own.
+    /// The outcome of the original's comparison, made again on servers of our own.
     Original,
-    /// Whether REST differs from itself: it does not.
+    /// The difference between REST and itself: there is none.
     Same,
-    /// Whether REST with a fifth more work differs from REST: it does.
+    /// The difference between REST and REST with a fifth more work: there is one.
     MoreWork,
 }
 
@@ -277,7 +277,7 @@ impl Comparison {
         self.capacity(&experiments).await
     }
 
-    /// What is measured in rounds.
+    /// Returns the experiments to measure in rounds for `question`.
     async fn experiments(&mut self, question: Question) -> anyhow::Result<Vec<Experiment>> {
         let design = self.executor.config.design;
         let users = self.executor.config.users;
@@ -490,7 +490,8 @@ impl Comparison {
         self.executor.trials = recording.trials;
     }
 
-    /// Whether calls of the map may ask for several greetings at once; says if not.
+    /// Returns true if calls of the map may ask for several greetings at once. If the service
+    /// cannot answer them, says so on the display.
     async fn takes_batches(&self) -> bool {
         if !self.systems.is_empty() {
             // A row is a call.
@@ -537,7 +538,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// Why the run ended before its time, if it did.
+    /// Returns the reason for the run's early end, if it ended early.
     fn cut_short(&self) -> Option<String> {
         match self.executor.stop.is_cancelled() {
             true => Some(INTERRUPTED.to_owned()),

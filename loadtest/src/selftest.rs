@@ -24,8 +24,8 @@ use crate::{
     validity,
 };
 
-/// How long the service with the known delay takes: so long that 1% of it is more than a round trip
-/// of this machine.
+/// Delay of the service with the known delay, in microseconds: so long that 1% of it is more than a
+/// round trip on this machine.
 const DELAY_US: u64 = 20_000;
 
 /// Calls per second of it: so many that the pacer never sleeps. A closed loop would do, but for this:
@@ -65,19 +65,19 @@ const SEEN: f64 = 0.5;
 /// Calls per second that no generator gives.
 const TOO_MUCH: f64 = 1e6;
 
-/// What the generator may cost, in microseconds of CPU per request.
+/// The most that the generator may cost on each protocol, in microseconds of CPU time per request.
 const COSTS: [(Protocol, f64); 2] = [(Protocol::JsonHttp1, 18.0), (Protocol::Grpc, 26.0)];
 
 /// One proof.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// What is proved.
+    /// Subject of the proof.
     pub name: String,
-    /// What is known.
+    /// The known result, in words.
     pub expected: String,
-    /// What was measured.
+    /// The measured result, in words.
     pub measured: String,
-    /// Whether they agree; none if it cannot be told here.
+    /// True if the two results agree; none if that cannot be told here.
     pub holds: Option<bool>,
 }
 
@@ -143,7 +143,7 @@ pub fn exit_code(proofs: &[Proof]) -> u8 {
     }
 }
 
-/// Where the proofs are made.
+/// The executor that makes the trials of the proofs.
 struct Bench {
     executor: Executor,
 }
@@ -323,7 +323,7 @@ fn known_percentile(times: &engine::Nanoseconds, percentile: f64) -> Option<f64>
     is_known.then(|| times.percentile_us(percentile))
 }
 
-/// Whether nothing disturbed the trial that would move its latency.
+/// Returns true if the trial is usable, and has no disturbance that would move its latency.
 fn is_quiet(trial: &Trial) -> bool {
     validity::is_usable(trial)
         && !trial.disturbances.iter().any(|one| {

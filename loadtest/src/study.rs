@@ -18,7 +18,7 @@ use crate::{
     validity,
 };
 
-/// How much is measured.
+/// The extent of a run: its budget or rounds, and the lengths of windows and warm-ups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Design {
     /// The report's name for it.
@@ -35,7 +35,8 @@ pub struct Design {
     pub longest_us: u64,
     /// The shortest warm-up.
     pub warm_up_us: u64,
-    /// How much longer the warm-up may take until the service is steady.
+    /// Time that the warm-up may take beyond `warm_up_us` until the service is steady, in
+    /// microseconds.
     pub patience_us: u64,
     /// Length of what is measured of each trial of the map.
     pub map_window_us: u64,

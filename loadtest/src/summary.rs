@@ -184,7 +184,7 @@ fn aligned(claims: &[&Claim]) -> String {
     text
 }
 
-/// What should be known about the figures, the gravest first.
+/// Returns the notes that a reader of the figures should know, the gravest first.
 fn notes(recording: &Recording) -> Vec<String> {
     let run = &recording.run;
     let mut notes = Vec::new();

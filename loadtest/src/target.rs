@@ -13,8 +13,9 @@ use tokio::{
 
 use crate::record::Protocol;
 
-/// How long a target may take to accept a first connection: long enough for a name server and a
-/// round trip across the world, short enough to wait for at a prompt.
+/// Longest time for the lookup of a target's name, and again for it to accept a first connection:
+/// long enough for a name server and a round trip across the world, short enough to wait for at a
+/// prompt.
 const REACH: Duration = Duration::from_secs(3);
 
 /// The port of gRPC where only the REST host is given: that of dual-mode and of the original.
@@ -32,7 +33,7 @@ pub struct Target {
     pub tls: bool,
 }
 
-/// Why a target cannot be used. Each prints as one line that names the option.
+/// Reason for rejecting a target. Each is printed as one line that names the option.
 #[derive(Debug, Error)]
 pub enum TargetError {
     /// It cannot be read.
@@ -40,9 +41,9 @@ pub enum TargetError {
     Unreadable {
         /// The option that gave it.
         option: &'static str,
-        /// What was given.
+        /// The value that was given, with any credentials masked.
         given: String,
-        /// What is wrong, as the rest of the sentence.
+        /// The fault, as the rest of the sentence.
         reason: &'static str,
     },
     /// Nothing answers there.
@@ -50,9 +51,9 @@ pub enum TargetError {
     Unreachable {
         /// The protocol.
         name: &'static str,
-        /// Where.
+        /// URL of the target.
         url: String,
-        /// What happened, as the rest of the sentence.
+        /// The failure, as the rest of the sentence.
         reason: String,
         /// The option to change.
         option: &'static str,

@@ -121,7 +121,7 @@ impl Rule {
     }
 }
 
-/// What a trial is worth by one measure.
+/// Effect of a trial's disturbances on one of its measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect<'a> {
     /// It counts.
@@ -141,18 +141,18 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// Whether it must not be averaged.
+    /// Returns true if the measure must not be averaged.
     pub fn is_void(self) -> bool {
         matches!(self, Self::Void(_))
     }
 }
 
-/// What disturbed `trial`, by its figures and by `evidence`.
+/// Returns the disturbances of `trial`, judged by its figures and by `evidence`.
 pub fn disturbances(trial: &Trial, evidence: &Evidence) -> Vec<Disturbance> {
     record::disturbances(&trial.measurement, *evidence)
 }
 
-/// What the disturbances of `trial` leave of `metric`: the gravest effect of all.
+/// Returns the effect of the disturbances of `trial` on `metric`: the gravest of all.
 pub fn effect(trial: &Trial, metric: Metric) -> Effect<'_> {
     let mut found = Effect::Stands;
     for disturbance in &trial.disturbances {
@@ -173,7 +173,7 @@ pub fn void(trial: &Trial, metric: Metric) -> Option<String> {
     }
 }
 
-/// Whether any measure of it is left. If none is, the trial is repeated.
+/// Returns true if any measure of `trial` is not void. If all are void, the trial is repeated.
 pub fn is_usable(trial: &Trial) -> bool {
     Metric::ALL
         .into_iter()

@@ -44,7 +44,7 @@ fn written(recording: &Recording, parent: &TempDir, name: &str) -> PathBuf {
     directory
 }
 
-/// What one of several machines recorded against one service.
+/// Returns the recording of one of several machines that measured one service.
 fn part(seed: u64) -> Recording {
     let mut recording = made_up::two(Truth { seed, ..FEW });
     recording.run.service = Service::Host {
@@ -218,7 +218,7 @@ fn as_format_3(recording: &Recording, directory: &Path) {
     }
 }
 
-/// What an older run knew of `recording`.
+/// Returns as much of `recording` as an older run knew.
 fn as_known_then(recording: &Recording) -> Recording {
     let mut known = recording.clone();
     for scenario in &mut known.run.plan.scenarios {

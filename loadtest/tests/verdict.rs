@@ -589,7 +589,7 @@ fn no_claim_of_the_committed_runs_is_without_support() {
     }
 }
 
-/// What one trial in a random recording suffers.
+/// Disturbances that one trial in a random recording suffers.
 #[derive(Clone, Copy, Debug)]
 struct Luck {
     busiest: f64,

@@ -72,7 +72,7 @@ const MEDIA: &str = "HTTP/1.1 415 Unsupported Media Type\r\ncontent-length: 0\r\
 const OTHER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 19\r\n\r\n{\"customer\":\"Bob\"}\n";
 const GO_TLS: &str =
     "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-/// How HTTP/2 begins: a frame of SETTINGS.
+/// First frame of an HTTP/2 peer: an empty SETTINGS frame.
 const SETTINGS: &str = "\u{0}\u{0}\u{0}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}";
 /// An alert: handshake failure.
 const TLS: &str = "\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{28}";

@@ -35,16 +35,16 @@ use crate::{
 /// The port where nobody chose another.
 const PORT: u16 = 9464;
 
-/// How long a scrape may take.
+/// Longest time that a scrape may take.
 const LONGEST_CALL: Duration = Duration::from_secs(5);
-/// How long one in flight may go on when the process ends.
+/// Longest time that a scrape in flight may go on when the process ends.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long the last spans may take to be sent.
+/// Longest time that the last spans may take to be sent.
 const LAST_TELLING: Duration = Duration::from_secs(2);
 /// A scraper or two, and a person.
 const CONNECTIONS: usize = 32;
 
-/// What operators are told, and where.
+/// Options of the admin listener and of telemetry, by which operators learn about the process.
 #[derive(Args, Clone, Debug)]
 pub struct AdminArgs {
     /// Port of /metrics, /healthz and /readyz; 0 takes a free one, which is printed; "off"
@@ -74,7 +74,7 @@ pub struct AdminArgs {
     pub ignore_traceparent: bool,
 }
 
-/// Where the admin listener is wanted.
+/// Port that the admin listener is wanted on, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminPort {
     /// Nowhere.
@@ -100,10 +100,10 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-/// What tells operators about a process while it runs.
+/// The admin listener and the destination of spans, which tell operators about a process while it runs.
 #[derive(Debug)]
 pub struct Admin {
-    /// Where it listens, if it does.
+    /// Address that it listens on, if it does.
     pub address: Option<SocketAddr>,
     traces: Option<Traces>,
     end: CancellationToken,

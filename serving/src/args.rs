@@ -109,7 +109,7 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// What bounds each listener.
+    /// Returns the limits of each listener.
     pub fn limits(&self) -> Limits {
         let default = Limits::default();
         Limits {
@@ -130,7 +130,7 @@ impl ServerArgs {
         }
     }
 
-    /// Where the gRPC listener binds.
+    /// Returns the address that the gRPC listener binds to.
     pub fn grpc_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind, self.grpc_port)
     }
@@ -172,7 +172,7 @@ fn end(error: &clap::Error) -> ! {
     }
 }
 
-/// Whether `value` says of a flag that it is not set.
+/// Returns true if `value` says that a flag is not set.
 fn is_false(value: &OsString) -> bool {
     let words = ["0", "false", "f", "no", "n", "off"];
     words

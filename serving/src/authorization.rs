@@ -129,7 +129,7 @@ const OPEN: [&str; 4] = [
     "/readyz",
 ];
 
-/// Who makes a call: an extension of each request that was let in by its credentials.
+/// Identity of a caller: an extension of each request that was let in by its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity(Arc<str>);
 
@@ -140,7 +140,7 @@ impl Identity {
     }
 }
 
-/// Who may call. By default anybody may. Clones share it.
+/// Rules on who may call. By default anybody may. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Authorization {
     /// None: anybody may call.
@@ -231,7 +231,7 @@ impl Authorization {
     }
 }
 
-/// Why a call is not let in.
+/// Reason for not letting a call in.
 enum Denied {
     Missing,
     Unknown,
@@ -239,7 +239,7 @@ enum Denied {
 }
 
 impl Rules {
-    /// Who makes `request`; none where anybody may.
+    /// Returns the caller who makes `request`; none if anybody may make it.
     fn check<B>(&self, request: &Request<B>) -> Result<Option<Identity>, Denied> {
         let path = request.uri().path();
         if self.open.iter().any(|open| open == path) {

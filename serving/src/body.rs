@@ -18,16 +18,16 @@ use crate::{
     telemetry::metrics::Limit,
 };
 
-/// How a body that paused for too long says so.
+/// Error text of a body that paused for too long.
 const PAUSED: &str = "the request body paused for too long";
 
-/// How a body says so that came to no end otherwise.
+/// Error text of a body that broke off for a reason without a text of its own.
 const BROKE_OFF: &str = "the request body broke off";
 
-/// How a body says so whose pieces are not cut as HTTP/1 has it.
+/// Error text of a body whose chunks are not valid HTTP/1.
 pub(crate) const MALFORMED: &str = "the request body is not in chunks as HTTP/1.1 has them";
 
-/// Whether an error says that a body did not come whole.
+/// Returns true if `message`, the text of an error, says that a body did not come whole.
 pub fn is_incomplete(message: &str) -> bool {
     [PAUSED, BROKE_OFF]
         .iter()

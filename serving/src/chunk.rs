@@ -26,7 +26,7 @@ const TURNS: usize = 3;
 /// two; whoever watches more takes the calls of others.
 const MOST_WATCHES: usize = 8;
 
-/// What all connections of one listener have open, and may.
+/// The open calls and unwritten bytes of all connections of one listener, and the limits of both.
 #[derive(Debug)]
 pub(crate) struct Account {
     calls: AtomicUsize,
@@ -105,12 +105,12 @@ impl Drop for Held {
     }
 }
 
-/// What one connection has open.
+/// The open calls and unwritten bytes of one connection.
 #[derive(Debug)]
 pub(crate) struct Open {
     state: Mutex<State>,
     account: Arc<Account>,
-    /// Whether its peer sent anything since somebody asked.
+    /// True if its peer sent anything since somebody asked.
     heard: AtomicBool,
     /// Answers are written one after the other, as HTTP/1 has it.
     one_by_one: AtomicBool,
@@ -128,7 +128,7 @@ struct State {
     idle_since: Instant,
     /// When the first byte came of a head that is not whole, as HTTP/1 has it.
     head_since: Option<Instant>,
-    /// Whether there was a call.
+    /// True if there was a call.
     begun: bool,
     /// Calls whose answers are not yet made.
     calls: usize,
@@ -286,13 +286,13 @@ impl Open {
         }
     }
 
-    /// Whether its peer sent anything since this was last asked.
+    /// Returns true if its peer sent anything since this was last asked.
     pub(crate) fn was_heard(&self) -> bool {
         self.heard.swap(false, Relaxed)
     }
 
-    /// Whether an answer of `length` bytes may be held. It is bounded by itself already; all together may
-    /// be above their limit by the last one.
+    /// Returns true if an answer of `length` bytes may be held. Each answer is bounded by itself already; all
+    /// together may exceed their limit by the last one.
     pub(crate) fn has_room(&self, length: usize) -> bool {
         let account = &self.account;
         counted(length) == 0 || account.answers.load(Relaxed) < account.most_answers
@@ -359,8 +359,8 @@ impl Open {
         self.state().full = full;
     }
 
-    /// How many calls are lost if the connection is cut now. Answers that only have to be written
-    /// count as one, as their bytes do not tell how many they are.
+    /// Returns the number of calls that are lost if the connection is cut now. Answers that only have to be
+    /// written count as one, as their bytes do not tell how many they are.
     pub(crate) fn calls(&self) -> usize {
         let state = self.state();
         let unwritten = state.chunks > 0 || (state.begun && state.full);
@@ -413,7 +413,7 @@ pub(crate) struct Chunk {
     bytes: Bytes,
     open: Arc<Open>,
     turn: u32,
-    /// What counts of it.
+    /// Bytes of it that count for the listener.
     held: u32,
 }
 

@@ -26,15 +26,15 @@ pub use witness::{Watched, WatchedBody, Witness, watched};
 use crate::retry::Retry;
 use crate::telemetry::codes;
 
-/// Why a call gave no answer. Each prints as one line that says what to do.
+/// Reason for a call without an answer. Each prints as one line that says what to do.
 #[derive(Debug, Error)]
 pub enum CallError {
     /// The address cannot be read.
     #[error("{address:?} is not an address: {reason}; write it like http://localhost:50051")]
     Address {
-        /// What was given.
+        /// Address that was given.
         address: String,
-        /// What is wrong with it.
+        /// Fault of the address.
         reason: String,
     },
     /// The name has no address.
@@ -48,21 +48,21 @@ pub enum CallError {
         "{address} refused the connection; is the server running there? (--address names another)"
     )]
     Refused {
-        /// Where.
+        /// Authority of the server's URL, such as `localhost:50051`.
         address: String,
     },
     /// No connection for any other reason.
     #[error("{address} cannot be reached: {reason}")]
     Unreachable {
-        /// Where.
+        /// Authority of the server's URL, such as `localhost:50051`.
         address: String,
-        /// What the system said.
+        /// Text of the underlying error.
         reason: String,
     },
     /// The deadline passed first.
     #[error("DEADLINE_EXCEEDED: no answer within {}; --deadline sets how long to wait", humantime::format_duration(*deadline))]
     Deadline {
-        /// How long the caller waited.
+        /// Time that the caller waited.
         deadline: Duration,
     },
     /// The server ended a stream as if all were said, before every message was answered.
@@ -70,22 +70,22 @@ pub enum CallError {
         "the server ended the stream after {answered} answers, before every message was answered"
     )]
     EndedEarly {
-        /// How many messages were answered.
+        /// Number of messages that were answered.
         answered: usize,
     },
     /// The connection broke off before the call was answered to its end.
     #[error("the connection broke off before the call was answered to its end: {reason}")]
     Broken {
-        /// What the system said.
+        /// Text of the underlying error.
         reason: String,
     },
-    /// What listens there speaks something else than gRPC in cleartext.
+    /// The server there speaks something other than gRPC in cleartext.
     #[error(
         "what came back is no gRPC ({reason}); is it the port of another service, or one with TLS? \
          (--address names another)"
     )]
     NotGrpc {
-        /// What is wrong with its answer.
+        /// Fault of its answer.
         reason: String,
     },
     /// The server answered with an error.
@@ -108,9 +108,9 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether this is what gRPC calls UNAVAILABLE: the server was not there, said so itself, or the
-    /// connection broke. In the last case the work may have been done, so that only a call which may
-    /// be done twice should be tried again.
+    /// Returns true if this is what gRPC calls UNAVAILABLE: the server was not there, said so itself, or the
+    /// connection broke. In the last case the work may have been done, so that only a call that may be done
+    /// twice should be tried again.
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self,
@@ -245,10 +245,10 @@ fn on_one_line(text: &str) -> String {
     text.replace(is_active, " ")
 }
 
-/// How often an open connection with a call on it is asked for a sign of life: below the idle time
-/// of common NATs, as the servers here do.
+/// Time between two pings on an open connection with a call on it: below the idle time of common NATs, as for
+/// the servers here.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long the sign may take: a round trip across the world takes less than a second.
+/// Longest time that the answer to a ping may take: a round trip across the world takes less than a second.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Connects to `address` (`http://host:port`, or `host:port` as the original wrote it). Run it and
@@ -279,7 +279,7 @@ pub fn with_deadline<T>(message: T, deadline: Duration) -> Request<T> {
     request
 }
 
-/// What a status means to the caller who set `deadline`.
+/// Returns the meaning of `status` to the caller who set `deadline`.
 ///
 /// tonic's own timer answers CANCELLED with `TimeoutExpired` among its causes where the
 /// specification says DEADLINE_EXCEEDED; both mean the same here.
@@ -353,8 +353,9 @@ pub fn http_status(status: &Status) -> Option<&str> {
         .map(|(_, http)| http)
 }
 
-/// Why the peer ended a call on purpose, which is no reason to try again: it reset the call, unless it says
-/// that it had not begun (REFUSED_STREAM, RFC 9113 §8.7), or wants less of everything.
+/// Returns the reason for which the peer ended a call on purpose, if it did: such a call is not to be tried
+/// again. The peer did so if it reset the call, unless it says that the call had not begun (REFUSED_STREAM,
+/// RFC 9113 §8.7), or if it wants less of everything (ENHANCE_YOUR_CALM).
 fn ended_for_good(error: &h2::Error) -> Option<h2::Reason> {
     let reason = error.reason().filter(|_| error.is_remote())?;
     let on_purpose = match reason {
@@ -417,7 +418,7 @@ fn connect_error(uri: &Uri, error: &tonic::transport::Error) -> CallError {
     CallError::Unreachable { address, reason }
 }
 
-/// What caused `error`, and what caused that, and so on.
+/// Returns the cause of `error`, the cause of that, and so on.
 pub(crate) fn causes<'a>(error: &'a dyn Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(error.source(), |&cause| cause.source())
 }

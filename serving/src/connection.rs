@@ -34,10 +34,10 @@ use crate::{
     unread::Unread,
 };
 
-/// How long a connection without an open call may take to close once the listener has closed.
+/// Longest time that a connection without an open call may take to close once the listener has closed.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a listener speaks.
+/// Versions of HTTP that a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1 only.
@@ -151,10 +151,10 @@ async fn begin(
     Ok((peer, opened))
 }
 
-/// How long a connection may take to go that has to make room for another.
+/// Longest time that a connection may take to go once it has to make room for another.
 const QUICKLY: Duration = Duration::from_millis(100);
 
-/// Why a connection does not go on as it is.
+/// Reason for a connection not to go on as it is.
 enum End {
     /// Its peer is gone, or reads nothing: it ends at once.
     Gone,
@@ -164,8 +164,8 @@ enum End {
     MakingRoom,
 }
 
-/// What may end a connection. Its calls wake it all the time: each of these is asked only when it has woken
-/// itself.
+/// Events that may end a connection. Its calls wake the connection all the time: each event is polled only
+/// when it was woken itself.
 type Ends<'a> = FuturesUnordered<BoxFuture<'a, End>>;
 
 /// Runs `connection` until it ends, or one of `ends` has come. There is one.

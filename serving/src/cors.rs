@@ -30,10 +30,10 @@ use crate::{
     service::BoxError,
 };
 
-/// How long a browser may remember that it was let in, in seconds; none remembers for longer.
+/// Seconds for which a browser may remember that it was let in; none remembers for longer.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("7200");
 
-/// What a page may do. HEAD goes with GET.
+/// Methods that a page may use. HEAD goes with GET.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,POST");
 
 /// The headers of answers that a page may read, beside those that any may.
@@ -58,8 +58,8 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// What the answer to `request` has to say beside (fetch.spec.whatwg.org, CORS protocol). Nothing
-    /// where no page may read answers.
+    /// Returns the headers that the answer to `request` has to carry in addition (fetch.spec.whatwg.org, CORS
+    /// protocol). Returns none if no page may read answers.
     fn headers<B>(&self, request: &Request<B>) -> Option<Box<HeaderMap>> {
         if self.named.is_empty() && self.public.is_none() && self.own_port.is_none() {
             return None;
@@ -91,15 +91,15 @@ impl Origins {
         Some(headers)
     }
 
-    /// Whether pages of `origin` may read the answer to `request`.
+    /// Returns true if pages of `origin` may read the answer to `request`.
     pub(crate) fn admit<B>(&self, origin: &HeaderValue, request: &Request<B>) -> bool {
         self.named.contains(origin)
             || self.public.as_ref() == Some(origin)
             || self.is_own(origin, request)
     }
 
-    /// Whether `origin` is the server's own page: the host that the request was sent to, the page's port, and
-    /// the scheme that the server speaks.
+    /// Returns true if `origin` is that of the server's own page: the host that the request was sent to, the
+    /// page's port, and the scheme that the server speaks.
     fn is_own<B>(&self, origin: &HeaderValue, request: &Request<B>) -> bool {
         let (scheme, default) = match self.is_tls {
             true => (&b"https://"[..], 443),

@@ -36,7 +36,7 @@ impl<R: Refuse> Gate for CrossSiteGate<R> {
     }
 }
 
-/// Whether `request` may change something, and comes from a page that may not ask for it.
+/// Returns true if `request` may change something and comes from a page that may not ask for it.
 fn is_foreign<B>(origins: &Origins, request: &Request<B>) -> bool {
     static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
     if request.method().is_safe() {
@@ -61,7 +61,7 @@ fn is_foreign<B>(origins: &Origins, request: &Request<B>) -> bool {
     }
 }
 
-/// Whether `origin` is the one that `request` was sent to.
+/// Returns true if `origin` is the one that `request` was sent to.
 fn is_same<B>(origin: &HeaderValue, request: &Request<B>, is_tls: bool) -> bool {
     let (scheme, default) = match is_tls {
         true => (&b"https://"[..], &b":443"[..]),

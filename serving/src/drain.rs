@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a server did not end well.
+/// Reason for a server's failure to end cleanly.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// Calls were still open when the grace ended, and were cut.
     #[error("{name} was cut {} after its listener closed; calls still open: {calls}", humantime::format_duration(*.grace))]
     Cut {
-        /// What was cut, such as "gRPC".
+        /// Name of the listener that was cut, such as "gRPC".
         name: &'static str,
-        /// How many calls were lost.
+        /// Number of calls that were lost.
         calls: usize,
-        /// How long they had to finish.
+        /// Time that the calls had to finish.
         grace: Duration,
     },
 }

@@ -184,7 +184,7 @@ struct Watch<R, E> {
     goes_on: bool,
     /// From when it goes on.
     wait: Wait,
-    /// Why this answer is ending.
+    /// Reason for the end of this answer, once it is ending.
     ending: Option<Refusal>,
 }
 

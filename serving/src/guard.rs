@@ -38,7 +38,7 @@ use crate::{
     telemetry::{codes::Transport, metrics::Limit},
 };
 
-/// What the calls of one listener share.
+/// The state and limits that the calls of one listener share.
 #[derive(Debug)]
 pub(crate) struct Calls {
     account: Arc<Account>,
@@ -62,7 +62,7 @@ impl Calls {
         }
     }
 
-    /// What a new connection of the listener has open.
+    /// Returns the record of open calls and unwritten bytes for a new connection of the listener.
     pub(crate) fn connection(&self) -> Arc<Open> {
         Arc::new(Open::new(&self.account))
     }
@@ -124,7 +124,7 @@ pub(crate) struct Guard<S, R> {
     pub(crate) service: S,
     pub(crate) refuse: R,
     pub(crate) calls: Arc<Calls>,
-    /// What this connection has open.
+    /// The open calls and unwritten bytes of this connection.
     pub(crate) open: Arc<Open>,
 }
 
@@ -189,7 +189,8 @@ where
     }
 }
 
-/// Why a call is refused whose service failed with `error`. What no caller is told goes to the log.
+/// Returns the refusal of a call whose service failed with `error`. An error that no caller is told of goes
+/// to the log.
 fn failed(error: impl Into<BoxError>, call: &CallContext) -> Refusal {
     let error: BoxError = error.into();
     let itself: &(dyn std::error::Error + 'static) = error.as_ref();

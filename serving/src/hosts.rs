@@ -31,7 +31,7 @@ impl Hosts {
         }
     }
 
-    /// What is wrong with the host of `request`.
+    /// Checks the host of `request`.
     ///
     /// # Errors
     /// [`Refusal::MalformedHost`], when it does not name one host; [`Refusal::UnknownHost`], when the server
@@ -67,8 +67,8 @@ impl Hosts {
         }
     }
 
-    /// Whether no stranger can have `host`, without a port, resolve to this server: an IP address, localhost,
-    /// or one of the names.
+    /// Returns true if no stranger can have `host`, which comes without a port, resolve to this server: if it
+    /// is an IP address, localhost, or one of the names.
     pub fn trusts(&self, host: &[u8]) -> bool {
         let host = host.strip_suffix(b".").unwrap_or(host);
         let is_v4 = || {
@@ -91,7 +91,7 @@ fn is_localhost(host: &[u8]) -> bool {
     name.eq_ignore_ascii_case(NAME) && (before.is_empty() || before.ends_with(b"."))
 }
 
-/// Whether `text` is a host with or without a port, as RFC 3986 §3.2 writes it.
+/// Returns true if `text` is a host with or without a port, as RFC 3986 §3.2 writes it.
 fn is_host(text: &[u8]) -> bool {
     let host = without_port(text);
     let port = text.get(host.len() + 1..).unwrap_or_default();

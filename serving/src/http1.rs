@@ -28,7 +28,7 @@ use crate::{
 /// A rest of a request that is read so that its connection can go on. More costs less by a new connection.
 const SHORT: u64 = 64 * 1024;
 
-/// How long an answer may wait for it.
+/// Longest wait of an answer for such a rest.
 const SOON: Duration = Duration::from_millis(100);
 
 /// hyper, with `limits` set.
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// Whether the peer waits with the body until it is asked for it (RFC 9110 §10.1.1).
+/// Returns true if the peer holds the body back until it is asked for it (RFC 9110 §10.1.1).
 fn expects_continue(headers: &HeaderMap) -> bool {
     headers.iter().any(|(name, _)| name == EXPECT)
 }
@@ -152,7 +152,8 @@ struct Rest {
 }
 
 impl Rest {
-    /// Whether it was read to its end.
+    /// Reads it. Ready with true if it was read to its end, with false if reading failed, or it is too
+    /// long or too slow.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             let length = match frame {

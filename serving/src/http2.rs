@@ -50,8 +50,8 @@ pub(crate) use stream::{LAST_WORD, Manner, Waste};
 /// Room for this many streams is kept between bursts: half a KiB for each connection.
 const KEPT: usize = 32;
 
-/// How long a connection asks the streams of one burst before it leaves the others to tasks, between
-/// which other connections of the worker have their turn.
+/// Longest time that a connection asks the streams of one burst itself. It leaves the others to tasks,
+/// between which other connections of the worker have their turn.
 const TURN: Duration = Duration::from_millis(1);
 
 /// After so many streams it looks at the clock.
@@ -60,7 +60,7 @@ const FEW: usize = 8;
 /// Turns of reading until other connections of the worker have theirs.
 const TURNS: usize = 8;
 
-/// What h2 may be charged for small frames: no bound. There are never more of them than come in one turn.
+/// Budget of h2 for small frames: no bound. There are never more of them than come in one turn.
 const UNBOUNDED: usize = usize::MAX;
 
 /// A connection whose settings were sent, and whose peer has begun as HTTP/2 begins.

@@ -25,7 +25,8 @@ use crate::{
     unpacked::WrongMessage,
 };
 
-/// How a body says so that found no room. The call is refused as one too many, whatever becomes of this.
+/// Error text of a body that found no room in the request memory budget. Its call is refused with
+/// [`Refusal::Overloaded`], whatever becomes of this text.
 pub const FULL: &str = "the requests on their way in hold too much memory";
 
 pin_project_lite::pin_project! {
@@ -150,7 +151,7 @@ pub(crate) fn is_own(error: &BoxError) -> bool {
     }
 }
 
-/// Whether a body broke off because it is not written as HTTP/1 has it, which its sender can be told.
+/// Returns true if a body broke off because it is not valid HTTP/1, which its sender can be told.
 pub(crate) fn is_malformed(error: &BoxError) -> bool {
     let mut causes = causes(error.as_ref()).filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| {
@@ -161,7 +162,7 @@ pub(crate) fn is_malformed(error: &BoxError) -> bool {
     })
 }
 
-/// How a body is cut into messages.
+/// Division of a body into messages.
 #[derive(Debug)]
 enum Framing {
     /// It is one.
@@ -179,7 +180,7 @@ impl Framing {
         }
     }
 
-    /// Whether a message is not whole, so that the body must go on.
+    /// Returns true if a message has begun and is not whole, so that the body must go on.
     fn is_cut_off(&self) -> bool {
         matches!(self, Self::Messages(messages) if messages.begun > 0)
     }
@@ -192,8 +193,8 @@ impl Framing {
     }
 }
 
-/// Where a body stands among its messages: each is a byte of flags, four bytes of length, and as many
-/// of the message (gRPC PROTOCOL-HTTP2.md).
+/// Position of a body among its messages. Each message is a byte of flags, four bytes of length, and that
+/// many bytes of content (gRPC PROTOCOL-HTTP2.md).
 #[derive(Debug, Default)]
 struct Messages {
     head: [u8; 5],

@@ -31,7 +31,7 @@ use crate::{
     tls::Tls,
 };
 
-/// What every HTTP/2 connection begins with (RFC 9113 §3.4).
+/// Preface with which every HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The frame that must follow it, SETTINGS of the connection: by its type. h2 looks at the
@@ -236,7 +236,7 @@ impl Connection {
         }
     }
 
-    /// What is below it.
+    /// Returns the socket below the connection, whether under TLS or not.
     pub(crate) fn socket(&mut self) -> &mut Socket {
         match &mut self.stream {
             Stream::Clear(socket) => socket,
@@ -245,9 +245,9 @@ impl Connection {
         }
     }
 
-    /// Whether the peer speaks HTTP/2, by its first bytes, which are kept to be read again: the preface
-    /// with the head of the SETTINGS frame that ends it, for which h2 itself would wait without an
-    /// end. Whatever deviates from the preface is taken for HTTP/1.
+    /// Returns true if the peer speaks HTTP/2, by its first bytes: the preface with the head of the SETTINGS
+    /// frame that ends it, for which h2 itself would wait without an end. The bytes are kept to be read
+    /// again. Whatever deviates from the preface is taken for HTTP/1.
     ///
     /// # Errors
     /// When the peer closes before it can be told, or sends another frame than SETTINGS.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, net::IpAddr, time::Duration};
 
-/// What bounds a server. [`Limits::default`] is what `--print-limits` and the README show.
+/// Limits of a server. `--print-limits` and the README show [`Limits::default`].
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections open at once on one listener. Beyond it, the one that is idle for the longest time is
@@ -14,34 +14,34 @@ pub struct Limits {
     pub trusted_proxies: Vec<IpAddr>,
     /// Calls between head and end of answer at once on one listener. Beyond it they are refused.
     pub calls: usize,
-    /// How long a new connection may take to send its HTTP/2 preface, and every HTTP/1 head from its first
-    /// byte to its last.
+    /// Longest time that a new connection may take to send its HTTP/2 preface, and that every HTTP/1 head may
+    /// take from its first byte to its last.
     pub first_bytes: Duration,
-    /// How long a connection may have no call open. Pings are none.
+    /// Longest time that a connection may have no call open. Pings do not count as calls.
     pub idle: Duration,
-    /// How long the body of a REST request may pause.
+    /// Longest pause in the body of a REST or gRPC-Web request.
     pub body_pause: Duration,
-    /// How long a peer may leave bytes unread that the kernel has no more room for, or an HTTP/2
+    /// Longest time that a peer may leave bytes unread that the kernel has no more room for, or an HTTP/2
     /// stream without the window to answer.
     pub stalled_write: Duration,
     /// The longest a call may take where the caller sets no deadline, and the most it may ask for.
     pub longest_call: Duration,
     /// The same for a stream: an answer that has begun in the time of a call, and goes on after its first piece.
     pub longest_stream: Duration,
-    /// How long a closed HTTP/1.1 connection reads on, so that its peer can read an answer that came before
-    /// all was sent.
+    /// Longest time that a closed HTTP/1.1 connection reads on, so that its peer can read an answer that came
+    /// before the peer had sent all.
     pub linger: Duration,
     /// The most bytes that it reads meanwhile, and discards.
     pub linger_bytes: usize,
-    /// How long calls in flight may take to finish once the listener has closed.
+    /// Longest time that calls in flight may take to finish once the listener has closed.
     pub grace: Duration,
-    /// How long the listener stays open after the signal, for load balancers to look away.
+    /// Time that the listener stays open after the signal, for load balancers to look away.
     pub drain_pause: Duration,
-    /// How old a connection may grow before it is told to go away, give or take a tenth.
+    /// Age at which a connection is told to go away, give or take a tenth.
     pub connection_age: Duration,
-    /// How long an HTTP/2 connection may be silent until it is pinged, at most.
+    /// Longest silence of an HTTP/2 connection before it is pinged.
     pub keepalive_interval: Duration,
-    /// How long it may take to answer.
+    /// Longest time that its peer may take to answer the ping.
     pub keepalive_timeout: Duration,
     /// Open streams on one HTTP/2 connection.
     pub streams: u32,
@@ -282,7 +282,8 @@ impl Limits {
         ]
     }
 
-    /// How long a peer may leave an answer unread: no stall may take longer than a whole call.
+    /// Returns the longest time that a peer may leave an answer unread: no stall may take longer than a whole
+    /// call.
     pub(crate) fn longest_stall(&self) -> Duration {
         self.stalled_write.min(self.longest_call)
     }

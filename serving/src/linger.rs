@@ -25,13 +25,13 @@ use crate::{
     unread::Unread,
 };
 
-/// How long a peer may pause while it is waited for: one that has read the answer closes.
+/// Longest pause of a peer that is waited for: one that has read the answer closes.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Bytes that are discarded at a time.
 const PIECE: usize = 8 * 1024;
 
-/// What is still read of a peer, and discarded.
+/// The rest of what a peer sends, which is read and discarded.
 #[derive(Debug)]
 pub(crate) struct Lingering {
     left: usize,

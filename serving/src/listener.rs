@@ -13,9 +13,9 @@ pub enum BindError {
         "{name} cannot listen on {address}: the port is taken; stop what uses it, or choose another with {flag}"
     )]
     Taken {
-        /// What was to listen, such as "gRPC".
+        /// Name of the listener, such as "gRPC".
         name: &'static str,
-        /// Where.
+        /// Address that it was to listen on.
         address: SocketAddr,
         /// The option that chooses the port.
         flag: &'static str,
@@ -25,13 +25,13 @@ pub enum BindError {
         "{name} cannot listen on {address}: {reason}; choose another address with --bind or port with {flag}"
     )]
     Other {
-        /// What was to listen.
+        /// Name of the listener.
         name: &'static str,
-        /// Where.
+        /// Address that it was to listen on.
         address: SocketAddr,
         /// The option that chooses the port.
         flag: &'static str,
-        /// What the system said.
+        /// Error of the system.
         reason: io::Error,
     },
 }

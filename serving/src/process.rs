@@ -31,16 +31,16 @@ use crate::{
     workers::Workers,
 };
 
-/// How long tasks that are left after the drain may take to notice that the runtime ends.
+/// Longest time that tasks left after the drain may take to notice that the runtime ends.
 const RUNTIME_END: Duration = Duration::from_millis(200);
 
-/// How long the last lines of the log may take to be written, by a reader who takes them.
+/// Longest time that writing the last lines of the log may take, with a reader who takes them.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// How long after the grace a process that was told to end is gone.
+/// Longest time after the grace until a process that was told to end is gone.
 const GONE: Duration = Duration::from_secs(1);
 
-/// What of it is left for each of the last steps: the last lines of the log, and before them the end of
+/// Parts of that time that are kept for the last steps: the last lines of the log, and before them the end of
 /// the runtime.
 const FOR_EXIT: Duration = Duration::from_millis(50);
 const FOR_LINES: Duration = Duration::from_millis(400);
@@ -48,16 +48,16 @@ const FOR_LINES: Duration = Duration::from_millis(400);
 /// The exit code of a server that had to cut calls at the end of its drain.
 pub const CUT: u8 = 3;
 
-/// What a server is given by its process.
+/// The resources and settings that a server is given by its process.
 #[derive(Debug)]
 pub struct Process {
-    /// What bounds each listener.
+    /// Limits of each listener.
     pub limits: Limits,
-    /// Where connections are served.
+    /// Worker threads that serve connections.
     pub workers: Workers,
-    /// What connections are greeted with, unless they speak cleartext.
+    /// TLS configuration of connections, unless they speak cleartext.
     pub tls: Option<Tls>,
-    /// Where its listeners report to.
+    /// Telemetry that its listeners report to.
     pub telemetry: Option<Telemetry>,
     /// The names that its listeners answer to.
     pub hosts: Hosts,
@@ -74,7 +74,7 @@ pub struct Process {
 pub(crate) struct End(Arc<OnceLock<Instant>>);
 
 impl End {
-    /// How long something may take that all but `FOR_LINES` is left for, and `most` where there is more.
+    /// Returns the time left before exit, less `FOR_LINES`, capped at `most`; `most` if no end is set yet.
     pub(crate) fn left(&self, most: Duration) -> Duration {
         self.left_but(FOR_LINES, most)
     }
@@ -215,8 +215,8 @@ pub fn announce(text: &str) {
 /// Signals within this time of the first are the same wish to end.
 const ONE_WISH: Duration = Duration::from_millis(50);
 
-/// Whether whoever started this process had it ignore SIGHUP, as `nohup` does, so that it outlives its
-/// terminal. Known on Linux only (proc_pid_status(5)).
+/// Returns true if whoever started this process had it ignore SIGHUP, as `nohup` does, so that it outlives
+/// its terminal. Known on Linux only (proc_pid_status(5)).
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status

@@ -20,10 +20,10 @@ use crate::{
     },
 };
 
-/// How soon a caller that was refused for load may try again.
+/// Time after which a caller that was refused for load may try again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a call is refused or ended by the server around the service.
+/// Reason for which the server around the service refuses or ends a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// More calls are open, or hold more memory with what they have sent or leave unread, than the limits
@@ -54,7 +54,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What a caller is told. It never says anything about the inside of the server.
+    /// Returns the text for the caller. It never says anything about the inside of the server.
     pub fn message(self) -> &'static str {
         match self {
             Self::Overloaded => "the server has as much work as it takes; try again later",
@@ -122,7 +122,7 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// How one protocol words a refusal.
+/// Wording of refusals in one protocol.
 pub trait Refuse: Clone + Send + 'static {
     /// The transport whose calls it words, and whose codes are counted.
     const TRANSPORT: Transport;

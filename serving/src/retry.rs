@@ -10,12 +10,12 @@ use crate::{
     jitter::jittered,
 };
 
-/// How often, and how long after the last attempt, a call is tried again.
+/// Number of retries of a call, and the pause after each failed attempt.
 ///
 /// The pause doubles from attempt to attempt, give or take a fifth, as gRPC's retry design has it
-/// (gRFC A6). Only what is UNAVAILABLE is tried again, a broken connection included, and what the server
-/// itself says may be tried again (`google.rpc.RetryInfo`), not before it says: so use it for calls that may
-/// be done twice.
+/// (gRFC A6). A call is tried again only if it fails with UNAVAILABLE, a broken connection included, or if
+/// the server itself says that it may be (`google.rpc.RetryInfo`), and then not before the time that it
+/// says. So use it for calls that may be done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts after the first.
@@ -38,8 +38,8 @@ impl Default for Retry {
     }
 }
 
-/// How far a pause may be from its mean: callers that were turned away together do not come back
-/// together.
+/// Largest deviation of a pause from its mean, as a share of it: callers that were turned away together do
+/// not come back together.
 const JITTER: f64 = 0.2;
 
 impl Retry {

@@ -40,11 +40,11 @@ use crate::{
     workers::Workers,
 };
 
-/// How long the accept loop pauses when the system has no file descriptor or memory left. Without
-/// it, it would spin on the same connection.
+/// Pause of the accept loop when the system has no file descriptor or memory left. Without it, the loop would
+/// spin on the same connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long it is waited for an idle connection to go before the next is asked.
+/// Longest wait for an idle connection to go before the next one is asked.
 const ROOM_PAUSE: Duration = Duration::from_millis(200);
 
 /// The most idle connections that are asked to go at once. One that is silent takes a tenth of a second to go, so
@@ -54,8 +54,8 @@ const MOST_ASKED: usize = 64;
 /// Newcomers who find no place come one by one if so much time is between them.
 const CALM: Duration = Duration::from_secs(1);
 
-/// How long connections may take to notice that they were cut: with what ends the process, less than
-/// a second.
+/// Longest time that connections may take to notice that they were cut: together with the end of the process,
+/// less than a second.
 const CUT: Duration = Duration::from_millis(500);
 
 /// Bytes that the kernel buffers for one connection beyond those on their way: as much as one HTTP/2 stream
@@ -76,15 +76,15 @@ const PROBED: TcpKeepalive = TcpKeepalive::new()
 pub struct Listener {
     /// The socket.
     pub socket: TcpListener,
-    /// What bounds it.
+    /// Its limits.
     pub limits: Limits,
-    /// Where its connections are served.
+    /// Worker threads that serve its connections.
     pub workers: Workers,
-    /// What its connections are greeted with; none where they speak cleartext.
+    /// TLS configuration of its connections; none if they speak cleartext.
     pub tls: Option<Tls>,
     /// The names that it answers to.
     pub hosts: Hosts,
-    /// Where it reports to; none where calls are neither named nor counted.
+    /// Telemetry that it reports to; none if calls are neither named nor counted.
     pub telemetry: Option<Telemetry>,
 }
 
@@ -102,7 +102,7 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// What the connections of one listener share.
+/// The state and settings that the connections of one listener share.
 pub(crate) struct Shared<V> {
     pub(crate) protocol: Protocol,
     pub(crate) tls: Option<Tls>,
@@ -275,7 +275,7 @@ impl Listener {
     }
 }
 
-/// Where what a socket accepts goes.
+/// Acceptor of the connections of a socket: it finds a place for each, and hands it to a worker.
 struct Accepting<'a, V> {
     slots: Arc<Semaphore>,
     shared: &'a Arc<Shared<V>>,
@@ -380,7 +380,7 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<std::net::TcpStream> {
     Ok(stream)
 }
 
-/// Whether the peer of one connection caused the error, which says nothing about the next.
+/// Returns true if the peer of one connection caused the error, which says nothing about the next connection.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,

@@ -40,9 +40,9 @@ use crate::{
 /// One transport: its service, and what the server around it must know.
 #[derive(Clone, Debug)]
 pub struct Side<S, R> {
-    /// What answers.
+    /// Service that answers.
     pub service: S,
-    /// How it words what the server around it refuses.
+    /// Wording of refusals by the server around it.
     pub refuse: R,
     /// The paths that are counted by name, such as `/v1/orders` or, with parameters as axum has them,
     /// `/v1/orders/{id}`; all others are counted as one.
@@ -54,9 +54,9 @@ pub struct Side<S, R> {
 /// The calls of the listener, and what one connection has open and tells of its calls.
 pub(crate) type Around<'a> = (&'a Arc<Calls>, &'a Arc<Open>, &'a Arc<Watcher>);
 
-/// What makes the service of each connection.
+/// Factory of the service for each connection.
 pub(crate) trait Serve: Send + Sync + 'static {
-    /// Whether answers over HTTP/2 carry a Date.
+    /// True if answers over HTTP/2 carry a Date.
     const DATED: bool;
     type Body: Body<Data = Chunk, Error: Into<BoxError>> + Bounded + Send + 'static;
     type Service: Service<
@@ -70,7 +70,7 @@ pub(crate) trait Serve: Send + Sync + 'static {
     fn connection(&self, around: Around<'_>, peer: Peer) -> Self::Service;
 }
 
-/// What looks at the head of each request of a side, before its service.
+/// Gates that look at the head of each request of a side, before its service.
 type Gates<R> = Arc<(HostGate<R>, CrossSiteGate<R>)>;
 
 /// A side whose calls are guarded, counted where there is telemetry, and whose answers some pages may

@@ -30,7 +30,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 /// server's log must not stop the server.
 const WAITING_LINES: usize = 8192;
 
-/// How a log line is written.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogFormat {
     /// One line of text, coloured on a terminal
@@ -39,20 +39,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where a listener reports to. By default to nobody: it counts, and is not asked.
+/// Destinations of a listener's reports. By default there are none: it counts, and is not asked.
 #[derive(Clone, Debug, Default)]
 pub struct Telemetry {
-    /// Where it is counted.
+    /// Metrics that its counters are added to.
     pub metrics: Option<metrics::Metrics>,
-    /// Where spans of sampled calls go.
+    /// Destination of the spans of sampled calls.
     pub traces: Option<traces::Traces>,
     /// True if traces begin at the listener, whatever callers say of theirs: so it is at an edge, where anybody
     /// may call.
     pub is_edge: bool,
 }
 
-/// What a caller names its call by: the values of `x-request-id` and `traceparent`, each where there
-/// is one and no more. One look at each header, for few calls have either.
+/// Returns the names that a caller gives its call: the values of `x-request-id` and `traceparent`, each if
+/// there is exactly one. It looks at each header once, as few calls have either.
 fn names(headers: &HeaderMap) -> [Option<&HeaderValue>; 2] {
     let (mut values, mut seen) = ([None; 2], [false; 2]);
     for (name, value) in headers {

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{args::duration, reload};
 
-/// What is spoken under TLS, best first.
+/// Protocols that are spoken under TLS, best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The files of TLS; without them the listeners speak cleartext.
@@ -73,7 +73,7 @@ impl TlsArgs {
     }
 }
 
-/// What new connections are greeted with.
+/// The TLS configuration for new connections.
 #[derive(Clone, Debug)]
 pub struct Tls {
     current: watch::Receiver<Arc<ServerConfig>>,
@@ -91,14 +91,14 @@ impl Tls {
     }
 }
 
-/// Where the files are.
+/// Paths of the files.
 struct Files {
     cert: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
 }
 
-/// What they held.
+/// Contents of the files.
 #[derive(PartialEq)]
 struct Pem {
     cert: Vec<u8>,

@@ -18,7 +18,7 @@ use crate::service::BoxError;
 /// The flag and the length before each message (gRPC PROTOCOL-HTTP2.md).
 const HEAD: usize = 5;
 
-/// Whether the messages that come with `headers` may be in gzip.
+/// Returns true if the messages that come with `headers` may be in gzip.
 pub fn is_gzip(headers: &HeaderMap) -> bool {
     static NAME: HeaderName = HeaderName::from_static("grpc-encoding");
     headers
@@ -184,7 +184,7 @@ mod tests {
         [&[flag][..], &length, bytes].concat()
     }
 
-    /// What comes of `bytes` in pieces of `size`.
+    /// Reads an unpacked body whose `bytes` come in pieces of `size`. Returns its bytes or its error's text.
     async fn read(bytes: &[u8], size: usize) -> Result<Vec<u8>, String> {
         let pieces: Vec<_> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
         let pieces = pieces

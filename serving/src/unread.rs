@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 
 use crate::telemetry::metrics::locked;
 
-/// What of the requests of one connection was not read.
+/// The unread parts of the requests of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     /// Bytes have come since the last request that was read to its end: its peer may be sending more.
@@ -44,7 +44,7 @@ impl Unread {
         self.owed.store(false, Relaxed);
     }
 
-    /// Whether a request has begun to come, and was not read to its end.
+    /// Returns true if a request has begun to come and was not read to its end.
     pub(crate) fn is_owed(&self) -> bool {
         self.owed.load(Relaxed)
     }

@@ -212,7 +212,7 @@ async fn a_gateway_without_its_server_is_unavailable() {
     );
 }
 
-/// What a client makes of an answer over HTTP/2 with this head, as HPACK has it, and a body that is no gRPC.
+/// The error of a client for an answer over HTTP/2 with this head, as HPACK has it, and a body that is not gRPC.
 async fn error_of_http(head: &[u8]) -> CallError {
     let head = head.to_vec();
     let answer = move |stream| {

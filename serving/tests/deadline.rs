@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_millis(200);
 /// Beyond the deadline, on a busy machine; far below the minute that the server would allow.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// Who says how long a call may take, as the header of the caller and the limit of the server.
+/// The sources of a call's deadline, each as the header of the caller and the limit of the server.
 fn who() -> [(&'static [(&'static str, &'static str)], Limits); 3] {
     let limits = |longest_call| Limits {
         longest_call,
@@ -196,7 +196,7 @@ async fn a_deadline_that_cannot_be_read_is_refused_and_no_work_begins() {
     rest_server.stop().await.0.unwrap();
 }
 
-/// What has begun in time goes on for as long as a stream may, or as its caller asked for.
+/// An answer that has begun in time goes on for as long as a stream may, or as its caller asked.
 #[tokio::test]
 async fn a_stream_outlives_the_longest_call_and_not_its_callers_deadline() {
     let limits = Limits {

@@ -200,7 +200,8 @@ async fn reflection_answers_on_after_what_it_does_not_know() {
     served.server.await.unwrap().unwrap();
 }
 
-/// What is left of a message when the request ends is not dropped in silence, with trailers or without.
+/// A message that is incomplete when the request ends is not dropped in silence, with trailers or
+/// without.
 #[tokio::test]
 async fn a_message_that_is_cut_is_an_error_with_trailers_behind_it_too() {
     let served = serve(Limits::default()).await;

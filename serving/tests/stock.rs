@@ -68,7 +68,8 @@ async fn until(peer: &mut TcpStream, text: &str) -> String {
     said
 }
 
-/// Who says how long a call may take.
+/// Both sources of a call's deadline, each as the `grpc-timeout` of the caller and the limits of
+/// the server.
 fn who() -> [(Option<&'static str>, Limits); 2] {
     let limits = Limits {
         longest_call: DEADLINE,

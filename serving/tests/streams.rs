@@ -69,7 +69,7 @@ async fn hello(served: &Served) -> TcpStream {
     peer
 }
 
-/// What a connection has answered.
+/// The answers that came on a connection so far.
 #[derive(Debug, Default)]
 struct Seen {
     bodies: BTreeMap<u32, Vec<u8>>,
@@ -97,7 +97,7 @@ impl Seen {
         }
     }
 
-    /// Whether `stream` was answered to its end, or reset.
+    /// Returns true if `stream` was answered to its end, or reset.
     fn is_over(&self, stream: u32) -> bool {
         self.ended.contains(&stream) || self.resets.contains_key(&stream)
     }
@@ -252,7 +252,7 @@ async fn the_work_for_a_client_that_has_gone_stops() {
     served.stop().await.0.unwrap();
 }
 
-/// What is on its way when an answer comes early is let go, for each of many streams.
+/// Data that is on its way when an answer comes early is discarded, for each of many streams.
 #[tokio::test]
 async fn what_comes_after_an_early_answer_harms_no_other_stream() {
     let served = Served::start(Http2, Limits::default()).await;

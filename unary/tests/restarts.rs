@@ -24,7 +24,7 @@ mod program;
 use program::{PATIENCE, Running, program};
 
 const RESTARTS: usize = 20;
-/// What each server must have answered before it is restarted.
+/// Calls that each server must have answered before it is restarted.
 const CALLS: usize = 50;
 /// As long as a server may take to come back on a busy machine.
 const PATIENT: Retry = Retry {

@@ -29,7 +29,7 @@ use common::{
 /// The name under which this program is the stock server.
 const STOCK: &str = "stock";
 
-/// How many connections are held open to see what an idle one takes.
+/// Connections held open to measure the memory of an idle one.
 const IDLE: usize = 1000;
 
 /// The most that runs of one server may differ among themselves and still count as equal.

@@ -56,12 +56,12 @@ const GRPC_BODY: &[u8] = b"\0\0\0\0\x11\x0a\x04gRPC\x12\x06Diwali\x18\xe7\x0f";
 /// The same for REST.
 pub(crate) const REST_BODY: &str = r#"{"dataCommType":"REST","messageType":"Diwali","year":2023}"#;
 
-/// Where REST is asked.
+/// Path of the request over REST.
 pub(crate) const REST_PATH: &str = "/v1/get_greetings";
 
 const GRPC_PATH: &str = "/rest_grpc_dual_mode.GreetingsGenerator/GRPCGetGreetings";
 
-/// What one run showed.
+/// Request rate and CPU cost of one run.
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
     /// Requests per second.
@@ -71,12 +71,13 @@ pub(crate) struct Run {
 }
 
 impl Shape {
-    /// Whether one call goes at a time, so that the server waits for most of the time.
+    /// Returns true if only one call is in flight, so that the server waits for most of the time.
     pub(crate) fn waits(&self) -> bool {
         self.connections * self.in_flight == 1
     }
 
-    /// How many of `requests` a run of this shape sends: one at a time takes longer.
+    /// Returns the number of requests in a run of this shape: `requests`, or a quarter of them with
+    /// one call in flight, which takes longer.
     pub(crate) fn share_of(&self, requests: u32) -> u32 {
         if self.waits() { requests / 4 } else { requests }
     }

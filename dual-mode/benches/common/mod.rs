@@ -46,7 +46,7 @@ pub(crate) fn exit(result: anyhow::Result<bool>) -> ExitCode {
     }
 }
 
-/// What a row says of its bounds.
+/// Returns the verdict of a row on its bounds, as the table shows it.
 pub(crate) fn said(holds: bool) -> &'static str {
     if holds { "holds" } else { "DOES NOT HOLD" }
 }

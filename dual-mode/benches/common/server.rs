@@ -31,7 +31,7 @@ impl Server {
         Self::start(&mut command)
     }
 
-    /// What `command` starts, once it has printed where it listens.
+    /// Starts the server of `command`, and returns it once it has printed its two addresses.
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())

@@ -32,7 +32,7 @@ use crate::{COMPRESSED_FROM, greetings, messages};
 use batch::CountedBatch;
 use status::{Refused, status};
 
-/// How the adapter names itself in the log where the caller does not.
+/// Name of this adapter in the log, if the caller names no transport.
 const GRPC: &str = "gRPC";
 
 /// The service over gRPC.

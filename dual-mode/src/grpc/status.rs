@@ -35,7 +35,7 @@ pub(crate) fn status(fault: &Fault, call: &CallContext) -> Status {
     Status::with_error_details(row.code, fault.to_string(), details)
 }
 
-/// How gRPC words what the server around the service refuses.
+/// The wording over gRPC of the refusals of the server around the service.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Refused;
 

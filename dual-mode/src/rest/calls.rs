@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{faults::Fault, greetings, messages};
 
-/// How the adapter names itself in the log where the caller does not.
+/// Name of this adapter in the log, if the caller names no transport.
 pub(super) const REST: &str = "REST";
 
 /// A call, from the bytes of a request to those of an answer.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// The [`Fault`] found in the request.
 pub(super) type Call = fn(Form, Bytes, Form) -> Result<Bytes, Fault>;
 
 /// `POST /v1/get_greetings`.

@@ -18,7 +18,7 @@ pub(crate) enum Form {
     XProtobuf,
 }
 
-/// What a fault calls a body in a coding that is not read.
+/// The form that a fault names for a body in a content coding that is not read.
 pub(super) const COMPRESSED: &str = "a compressed body";
 
 /// The forms that are read, as an `Accept` header lists them.
@@ -37,8 +37,8 @@ impl Form {
         }
     }
 
-    /// How the body that comes with `headers` is written. Without a word about it, or with the word
-    /// that curl says by default, it is JSON.
+    /// Returns the form of the body that comes with `headers`. Without a content type, or with the
+    /// one that curl sends by default, it is JSON.
     ///
     /// # Errors
     /// [`Fault::UnsupportedMediaType`], when it is none of these.
@@ -95,7 +95,8 @@ impl Form {
         best.0
     }
 
-    /// What the most specific of `ranges` that fits says about this form.
+    /// Returns the weight that the most specific matching range of `ranges` gives this form, or 0
+    /// if none matches.
     fn value(self, ranges: &[(&str, f32)]) -> f32 {
         let fits = |wanted: &str| {
             let range = ranges.iter();
@@ -109,7 +110,8 @@ impl Form {
     }
 }
 
-/// Whether one `Content-Encoding` header names no coding that changes a body (RFC 9110 §8.4).
+/// Returns true if one `Content-Encoding` header names no coding that changes a body (RFC 9110
+/// §8.4).
 fn is_identity(header: &HeaderValue) -> bool {
     let mut codings = header.as_bytes().split(|byte| *byte == b',');
     codings.all(|coding| {

@@ -10,7 +10,7 @@ use serde::{
 pub(crate) struct Year(pub(crate) i32);
 
 impl Year {
-    /// What is said about anything else.
+    /// The rule that any other value breaks, as the rest of a sentence that begins with the field.
     pub(crate) const RULE: &str = "must be a whole number of 32 bits";
 
     /// Reads `text`, which has to be a number as JSON writes it.

@@ -24,7 +24,7 @@ pub(crate) fn problem(fault: &Fault, call: &CallContext) -> Response<Body> {
     render(fault, call).map(Body::from)
 }
 
-/// How REST words what the server around the service refuses.
+/// The wording over REST of the refusals of the server around the service.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Refused;
 
@@ -50,7 +50,7 @@ struct Problem<'a> {
     details: Details<'a>,
 }
 
-/// What programs read of a fault, under the names that `google.rpc` has for it.
+/// The details of a fault that programs read, under the names that `google.rpc` has for them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Details<'a> {

@@ -45,7 +45,7 @@ type Sent = BoxBody<Bytes, Infallible>;
 type Http1 = http1::SendRequest<Sent>;
 type Http2 = http2::SendRequest<Sent>;
 
-/// Where a request goes.
+/// Destination of a request: a listener and a version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Rest1,
@@ -241,7 +241,7 @@ pub(crate) fn frame(flags: u8, bytes: &[u8]) -> Vec<u8> {
     [&[flags], &length.to_be_bytes()[..], bytes].concat()
 }
 
-/// What stands behind that prefix, or nothing.
+/// The bytes behind that prefix, or none if `body` is shorter than it.
 fn message_of(body: &Bytes) -> Bytes {
     body.slice(body.len().min(5)..)
 }

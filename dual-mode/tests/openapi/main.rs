@@ -23,7 +23,8 @@ async fn document(address: SocketAddr) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }
 
-/// What `schema` says, where it stands in `document`; with nothing beside what it names, if `strict`.
+/// Returns a validator of `schema`, which stands in `document`. If `strict`, it refuses properties
+/// that are not named.
 fn validator(document: &Value, schema: &Value, strict: bool) -> Validator {
     let mut whole = json!({ "allOf": [schema], "components": document["components"] });
     if strict {

@@ -17,7 +17,8 @@ use crate::{
     document, fits, operations,
 };
 
-/// What may be sent: a method and a path, headers, a body, and how much of it really goes.
+/// A request to send: a method and a path, a query, headers, a body, and the length that the head
+/// declares, which may be more than is really sent.
 struct Sent {
     to: &'static str,
     query: String,
@@ -104,7 +105,8 @@ impl Sent {
     }
 }
 
-/// What brings about a documented status: the limits of the server, and the requests.
+/// Returns the limits of the server and the requests that bring about a documented status, or
+/// `None` if nothing does.
 fn provocations(to: &'static str, status: u16) -> Option<(Limits, Vec<Sent>)> {
     let limits = Limits::default();
     let fine = || Sent::fine(to);

@@ -2,14 +2,14 @@
 
 use dual_mode::greetings::Request;
 
-/// What is asked for.
+/// The request of a case: one greeting, or a batch.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
     One(Request),
     Batch(Vec<Request>),
 }
 
-/// What has to come of it.
+/// The outcome that a case must have.
 #[derive(Clone, Copy)]
 pub(crate) enum Expected {
     /// The first greeting ends with this.

@@ -17,14 +17,14 @@ use crate::{
     common::wire::{To, Whole, Wire},
 };
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Greeted(Vec<String>),
     Refused(Refusal),
 }
 
-/// Why nothing did.
+/// Reason for refusing a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: String,
@@ -79,7 +79,7 @@ impl Way {
         }
     }
 
-    /// Whether the way has words for it.
+    /// Returns true if this way can express `asked`.
     pub(crate) fn can_say(self, asked: &Asked) -> bool {
         self != Self::Query || matches!(asked, Asked::One(_))
     }

@@ -26,9 +26,9 @@ mod linux {
     pub struct Alarm(AsyncFd<OwnedFd>);
 
     impl Alarm {
-        /// How much later than asked a sleep may end: what it takes to wake a sleeping core. On a shared
-        /// virtual machine one in a hundred took longer than 100 µs, and made half of all blocks VOID
-        /// where calls are 300 µs apart.
+        /// Longest time by which a sleep may end late: the time that it takes to wake a sleeping core. On a
+        /// shared virtual machine one wake-up in a hundred took longer than 100 µs, which voided half of all
+        /// trials with calls 300 µs apart.
         pub const ACCURACY: Duration = Duration::from_millis(1);
 
         /// A timer of the system.
@@ -72,7 +72,7 @@ mod portable {
     pub struct Alarm;
 
     impl Alarm {
-        /// How much later than asked a sleep may end: tokio rounds up to the next millisecond.
+        /// Longest time by which a sleep may end late: tokio rounds up to the next millisecond.
         pub const ACCURACY: Duration = Duration::from_millis(2);
 
         /// A timer of the runtime.

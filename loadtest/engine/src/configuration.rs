@@ -54,7 +54,7 @@ pub(crate) fn adapt(spec: &TrialSpec) -> GooseConfiguration {
     options
 }
 
-/// Whether goose writes nothing at the end and judges nothing: its figures are not asked for.
+/// Returns true if goose writes nothing at the end and judges nothing: its figures are not asked for.
 pub(crate) fn leaves_nothing(options: &GooseConfiguration) -> bool {
     let logs = [
         &options.goose_log,
@@ -71,8 +71,8 @@ pub(crate) fn leaves_nothing(options: &GooseConfiguration) -> bool {
         && logs.into_iter().all(Option::is_none)
 }
 
-/// Whether the user asks for a line for each transaction, so that each call must be one. Their figures
-/// are those of the requests.
+/// Returns true if the user asks for a line for each transaction, so that each call must be one. The figures
+/// of transactions are those of the requests.
 pub(crate) fn wants_transactions(options: &GooseConfiguration) -> bool {
     options.transaction_log.is_some() || options.scenario_log.is_some()
 }

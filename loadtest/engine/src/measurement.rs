@@ -19,7 +19,7 @@ pub struct Measurement {
     /// Length of the warm-up before it in microseconds.
     #[serde(default)]
     pub warm_up_us: u64,
-    /// Whether the warm-up ended because the service was steady; runs of earlier versions do not say.
+    /// True if the warm-up ended because the service was steady; runs of earlier versions do not say.
     #[serde(default)]
     pub steady: Option<bool>,
     /// Replies that came within the window, good and bad; of one in parts, the replies to calls that were due, or began,
@@ -44,7 +44,7 @@ pub struct Measurement {
     pub response_time: Option<Nanoseconds>,
     /// Cost to the server, where that is a process on this machine.
     pub server: Option<ServerCost>,
-    /// Whether the server's processes were there when the window opened and not when it closed.
+    /// True if the server's processes were there when the window opened, but not when it closed.
     #[serde(default)]
     pub server_lost: bool,
     /// The server's requests to others, if it was found by its port and the system tells.
@@ -68,10 +68,10 @@ pub struct Measurement {
     /// Thresholds that were missed, as goose words them.
     #[serde(default)]
     pub thresholds_missed: Vec<String>,
-    /// Why the attack ended before its time, if it did.
+    /// Reason for the early end of the attack; none if it did not end before its time.
     #[serde(default)]
     pub cut_short: Option<String>,
-    /// Whether a threshold ended it, which is meant to end the run.
+    /// True if a threshold ended it, which is meant to end the run.
     #[serde(default)]
     pub aborted: bool,
 }
@@ -90,7 +90,7 @@ pub struct ServerCost {
     /// CPU time in the window, in microseconds; of one in parts, what [`Measurement::completed`] cost of what was used
     /// between the moments without calls around each.
     pub cpu_us: u64,
-    /// Who counted it; runs of earlier versions do not say.
+    /// Source of the CPU time; runs of earlier versions do not say.
     #[serde(default)]
     pub cpu_source: Option<CpuSource>,
     /// Resident memory before the first call.
@@ -99,7 +99,7 @@ pub struct ServerCost {
     pub memory_under_load_kib: u64,
 }
 
-/// Who counted CPU time.
+/// Source of a figure of CPU time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CpuSource {

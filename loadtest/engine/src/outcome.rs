@@ -61,7 +61,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it is a good reply.
+    /// Returns true if it is a good reply.
     pub(crate) fn is_ok(self) -> bool {
         matches!(
             self,

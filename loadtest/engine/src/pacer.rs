@@ -44,7 +44,7 @@ const MOST_AT_ONCE: u64 = 10_000;
 pub(crate) struct Pacer {
     interval: Duration,
     due: Semaphore,
-    /// Whether a user waits so long for a call that goose must be asked in between.
+    /// True if a user waits so long for a call that goose must be asked in between.
     is_slow: bool,
     /// Calls that users have taken.
     taken: AtomicU64,

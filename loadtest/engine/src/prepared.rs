@@ -23,7 +23,7 @@ pub struct InvalidRequest {
     reason: String,
 }
 
-/// What clients of gRPC-Web say of themselves, by which some proxies know them.
+/// Header by which clients of gRPC-Web name themselves, and by which some proxies know them.
 const X_GRPC_WEB: HeaderName = HeaderName::from_static("x-grpc-web");
 
 /// A request and what its reply must be.

@@ -20,7 +20,7 @@ use crate::{
 /// A whole reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Whether it is a good one, and what it says instead.
+    /// Status of the reply, which tells whether it is good and, if not, what it says instead.
     pub status: Status,
     /// Headers; over gRPC those of the trailers too.
     pub headers: HeaderMap,
@@ -48,7 +48,7 @@ impl std::fmt::Display for Status {
 }
 
 impl Status {
-    /// Whether it is 2xx, or OK over gRPC.
+    /// Returns true if it is 2xx, or OK over gRPC.
     pub fn is_ok(&self) -> bool {
         match self {
             Self::Http(status) => status.is_success(),
@@ -57,7 +57,7 @@ impl Status {
     }
 }
 
-/// Why there is no good reply.
+/// Reason for the lack of a good reply.
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The request cannot be sent at all.

@@ -143,7 +143,7 @@ fn dispatch(offered: u64, growth: Option<f64>, kept: &Kept, between: &Between<'_
     }
 }
 
-/// Whether `spec` is an open loop.
+/// Returns true if `spec` is an open loop.
 pub(crate) fn is_open_loop(spec: &TrialSpec) -> bool {
     matches!(spec.load, Load::Open { .. })
 }

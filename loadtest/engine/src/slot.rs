@@ -53,7 +53,7 @@ impl Slot {
         self.from.store(IDLE, SeqCst);
     }
 
-    /// Whether a call is open that was due, or began, before `end`.
+    /// Returns true if a call is open that was due, or began, before `end`.
     pub(crate) fn is_busy_before(&self, end: Stamp) -> bool {
         let from = self.from.load(SeqCst);
         from != IDLE && from < end

@@ -74,12 +74,12 @@ impl Snapshot {
 pub(crate) struct Part {
     /// Its opening and its close: time and rate are of what lies between.
     pub(crate) ends: [Snapshot; 2],
-    /// Where trials take turns, two moments around it at which no call was on its way; else the same: CPU time and
-    /// bytes are of what lies between.
+    /// Two moments around it at which no call was on its way, if trials take turns; else the same as `ends`.
+    /// CPU time and bytes are of what lies between.
     pub(crate) around: [Snapshot; 2],
 }
 
-/// What lies between the snapshots of the parts of a window: at least one.
+/// Differences between the snapshots of the parts of a window, of which there is at least one.
 pub(crate) struct Between<'a>(pub(crate) &'a [Part]);
 
 impl Between<'_> {

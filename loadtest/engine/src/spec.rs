@@ -13,17 +13,17 @@ use crate::{snapshot::micros, usage::Accounts};
 pub struct TrialSpec {
     /// Name of the variant in goose's own reports and logs.
     pub name: String,
-    /// How requests travel.
+    /// Transport of the requests.
     pub transport: Transport,
-    /// Where they go.
+    /// Endpoint that they go to.
     pub endpoint: Endpoint,
-    /// What they are.
+    /// The requests.
     pub workload: Workload,
     /// Connections, and calls in flight on each.
     pub shape: Shape,
     /// When calls begin.
     pub load: Load,
-    /// How long everything takes.
+    /// Durations of the trial.
     pub timing: Timing,
     /// Whose CPU time and memory are the server's, where it runs on this machine.
     pub server: Accounts,
@@ -36,7 +36,7 @@ pub struct TrialSpec {
     pub goose: GooseConfiguration,
 }
 
-/// How requests travel.
+/// HTTP version and framing of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
@@ -51,7 +51,7 @@ pub enum Transport {
     GrpcWeb,
 }
 
-/// Where requests go. The name was resolved once, by the caller.
+/// Destination of requests. Its name was resolved once, by the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address to connect to.

@@ -34,7 +34,7 @@ impl Slices {
         self.0.push(mean);
     }
 
-    /// Whether the last ones are steady; none if there are too few to tell.
+    /// Returns true if the last slices are steady; none if there are too few to tell.
     pub(crate) fn are_steady(&self) -> Option<bool> {
         let (before, after) = self.0.split_at_checked(SIDE)?;
         if after.len() < SIDE {

@@ -38,7 +38,7 @@ const DRAIN_TICK: Duration = Duration::from_millis(2);
 /// Time that calls may go on for when a trial is cut short: most take less than a hundredth of it.
 const OPEN_CALLS_MAY_FINISH: Duration = Duration::from_secs(1);
 
-/// Why a trial ends when its parent says so.
+/// Reason for the end of a trial whose parent told it to end.
 pub const INTERRUPTED: &str = "stopped by a signal";
 
 /// Of those that a server asks, how many are named.
@@ -52,7 +52,7 @@ pub(crate) struct Kept {
     pub(crate) offered: Option<u64>,
     pub(crate) warm_up: Duration,
     pub(crate) steady: Option<bool>,
-    /// Whether the window was open for its whole length, and each call that counts waited for.
+    /// True if the window was open for its whole length, and each call that counts was waited for.
     pub(crate) is_whole: bool,
     /// True if calls were on their way when others should have had their turn.
     pub(crate) is_late: bool,
@@ -86,7 +86,7 @@ impl Heard {
     }
 }
 
-/// What the server and the generator had done until a moment.
+/// Totals of the server and the generator until a moment.
 struct Before {
     conversations: Conversations,
     replies: u64,
@@ -331,7 +331,7 @@ impl Timekeeper {
         is_whole
     }
 
-    /// What was done until now, if the server's requests to others are watched.
+    /// Returns the totals until now, if the server's requests to others are watched and can be read.
     fn listen_in(&self) -> Option<Before> {
         let members = self
             .spec

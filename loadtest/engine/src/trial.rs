@@ -31,7 +31,7 @@ pub struct Progress {
     pub failures: u64,
 }
 
-/// Why there is no measurement at all.
+/// Reason for the lack of any measurement.
 #[derive(Debug, Error)]
 pub enum TrialError {
     /// An option of goose that cannot be carried out.

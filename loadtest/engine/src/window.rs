@@ -79,15 +79,15 @@ pub(crate) struct Call {
     pub(crate) ended: Instant,
 }
 
-/// Whether replies are still waited for.
+/// State of the wait for replies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum End {
-    /// They are.
+    /// It goes on.
     NotYet,
-    /// Long enough: calls that count and are still open count as bad replies.
+    /// It was long enough: calls that count and are still open count as bad replies.
     Waited,
-    /// No, because the trial was cut short: calls that are open count for nothing.
+    /// It ended because the trial was cut short: calls that are open count for nothing.
     CutShort,
 }
 
@@ -148,7 +148,7 @@ impl Window {
         self.wake_timekeeper();
     }
 
-    /// Whether all users have started.
+    /// Returns true if all users have started.
     pub(crate) fn has_all_users(&self) -> bool {
         self.started.load(SeqCst) >= self.users
     }
@@ -235,7 +235,7 @@ impl Window {
         self.wake_timekeeper();
     }
 
-    /// Whether the trial is to end as soon as possible.
+    /// Returns true if the trial is to end as soon as possible.
     pub(crate) fn is_ending(&self) -> bool {
         self.is_ending.load(SeqCst)
     }
@@ -246,7 +246,7 @@ impl Window {
         self.end_early();
     }
 
-    /// Whether the parent wants the trial to end.
+    /// Returns true if the parent wants the trial to end.
     pub(crate) fn is_told_to_end(&self) -> bool {
         self.is_told_to_end.load(SeqCst)
     }
@@ -257,7 +257,7 @@ impl Window {
         self.end_early();
     }
 
-    /// Whether goose has stopped.
+    /// Returns true if goose has stopped.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(SeqCst)
     }
@@ -282,7 +282,7 @@ impl Window {
         }
     }
 
-    /// Whether replies are waited for.
+    /// Returns the state of the wait for replies.
     pub(crate) fn end(&self) -> End {
         match self.end.load(Relaxed) {
             0 => End::NotYet,
@@ -291,7 +291,7 @@ impl Window {
         }
     }
 
-    /// Whether a call counts that was due, or began, at `from`.
+    /// Returns true if a call counts that was due, or began, at `from`.
     fn counts(&self, from: Stamp) -> bool {
         // In this order: of a part that opens meanwhile nothing that was before it counts.
         let closed = self.closed.load(SeqCst);
@@ -322,13 +322,13 @@ impl Window {
         Some(pacer.due_before(closed) - pacer.due_before(opened))
     }
 
-    /// Whether each call that counts has its reply. `offered` were due while the window was open, if
-    /// that is known.
+    /// Returns true if each call that counts has its reply. `offered` is the number of calls that were due
+    /// while the window was open, if that is known.
     pub(crate) fn is_answered(&self, offered: Option<u64>) -> bool {
         offered.map_or_else(|| self.is_idle(), |offered| self.tally.counted() >= offered)
     }
 
-    /// Whether no user has a call open that began before the window closed.
+    /// Returns true if no user has a call open that was due, or began, before the window closed.
     pub(crate) fn is_idle(&self) -> bool {
         let closed = self.closed.load(SeqCst);
         !self.slots.iter().any(|slot| slot.is_busy_before(closed))

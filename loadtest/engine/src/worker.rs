@@ -40,7 +40,7 @@ pub(crate) enum Event {
     Done(Box<Measurement>),
     /// An option that it cannot carry out. The last event.
     Refused(String),
-    /// Why it measured nothing. The last event.
+    /// Reason for which it measured nothing. The last event.
     Failed(String),
 }
 

@@ -64,13 +64,13 @@ pub struct Config {
     pub server: ServerOptions,
     /// Protocols to compare, the baseline first; empty means the design's own choice.
     pub protocols: Vec<Protocol>,
-    /// How much is measured.
+    /// The extent of the run.
     pub design: Design,
     /// Users of each trial.
     pub users: u32,
     /// The rate to offer, if it was named.
     pub rate: Option<f64>,
-    /// Whether only closed loops are measured.
+    /// True if only closed loops are measured.
     pub closed: bool,
     /// The objective that capacity is searched for.
     pub objective: Option<Objective>,
@@ -238,7 +238,8 @@ impl Config {
         }
     }
 
-    /// Where goose serves its dashboard, if it does. Its default is port 5118 of this machine.
+    /// Returns the URL of goose's dashboard, if goose serves one. Its default is port 5118 of this
+    /// machine.
     pub fn dashboard(&self) -> Option<String> {
         let port = self.goose.dashboard_port.unwrap_or(5118);
         self.goose

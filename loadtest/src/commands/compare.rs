@@ -24,9 +24,9 @@ use super::{gate, report::PAGE};
 pub struct Side {
     /// The name of its folder.
     pub name: String,
-    /// What was recorded.
+    /// The run and its trials as they were recorded.
     pub recording: Recording,
-    /// What it says.
+    /// Verdict on the recording.
     pub verdict: Verdict,
 }
 
@@ -61,17 +61,17 @@ impl Side {
 }
 
 impl Twice<'_> {
-    /// Whether both runs are conclusive.
+    /// Returns true if the claim is conclusive in both runs.
     fn is_conclusive(&self) -> bool {
         self.first.grade.is_conclusive() && self.second.grade.is_conclusive()
     }
 
-    /// Whether both runs conclude the same.
+    /// Returns true if both runs conclude the same.
     fn says_the_same(&self) -> bool {
         self.is_conclusive() && self.first.grade == self.second.grade
     }
 
-    /// Whether the intervals have a value in common; none where a run has no estimate.
+    /// Returns true if the intervals have a value in common; none if a run has no estimate.
     pub fn agree(&self) -> Option<bool> {
         let (first, second) = (
             self.first.estimate.as_ref()?,
@@ -84,13 +84,13 @@ impl Twice<'_> {
 /// Two runs that were compared.
 #[derive(Clone, Debug)]
 pub struct Compared {
-    /// What the terminal shows.
+    /// Text for the terminal.
     pub text: String,
-    /// Whether both runs are conclusive about the verdict of the first.
+    /// True if both runs are conclusive about the verdict of the first.
     pub is_conclusive: bool,
     /// The outcome of the gate, if there is one.
     pub gate: Option<Outcome>,
-    /// What holds the page.
+    /// Folder that holds the page.
     pub folder: PathBuf,
 }
 
@@ -154,7 +154,7 @@ fn headline(sides: &[Side; 2]) -> Option<Twice<'_>> {
     claims.find(|twice| std::ptr::eq(twice.first, claim))
 }
 
-/// Whether the two runs' verdicts agree, in a sentence.
+/// Returns a sentence that says if the two runs' verdicts agree.
 pub fn agreement(sides: &[Side; 2]) -> String {
     let Some(twice) = headline(sides) else {
         return "The two runs did not compare the same: nothing can be set side by side."

@@ -40,7 +40,7 @@ pub struct Change {
     pub ratio: Option<[f64; 3]>,
     /// True if it is within what is allowed.
     pub outcome: Outcome,
-    /// Why it cannot be told, if so.
+    /// Reason for `CannotTell`, if that is the outcome.
     pub reason: Option<&'static str>,
 }
 

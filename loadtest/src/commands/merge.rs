@@ -85,7 +85,7 @@ fn refuse_the_same_twice(parts: &[(&Path, &Recording)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What keeps two runs from being parts of one.
+/// Returns the first reason that keeps two runs from being parts of one; none if nothing does.
 fn mismatch(one: &Run, other: &Run) -> Option<&'static str> {
     let rules = [
         (
@@ -182,7 +182,8 @@ fn load(load: Load, machines: u32) -> Load {
     }
 }
 
-/// What all generators together can do.
+/// Returns the limits of all generators together, for each protocol and shape that every part has
+/// measured.
 fn ceilings(parts: &[&Recording]) -> Vec<Ceiling> {
     let sum = |one: &Ceiling| {
         let alike = |other: &&Ceiling| (one.protocol, one.shape) == (other.protocol, other.shape);

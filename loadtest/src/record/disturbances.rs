@@ -9,8 +9,8 @@ use super::Disturbance;
 /// the window's length and not of the service.
 const OUT_OF_BALANCE: f64 = 0.01;
 
-/// How many deviations of chance the calls on their way may differ between the two ends of a window: one
-/// trial in four hundred goes beyond it.
+/// Largest difference due to chance between the calls on their way at the two ends of a window, in standard
+/// deviations: one trial in four hundred goes beyond it.
 const DEVIATIONS: f64 = 3.0;
 
 /// Deviation of a median, as a multiple of that of the mean (of the normal distribution, the root of pi/2).
@@ -48,14 +48,14 @@ const OPENS_FOR_EACH: f64 = 0.5;
 /// Facts about a trial that its measurement does not hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Whether other processes listened at the end than at the beginning.
+    /// True if other processes listened at the end than at the beginning.
     pub server_restarted: bool,
-    /// Whether all processes that reply are known. Behind a forwarder they are not, and the service itself
+    /// True if all processes that reply are known. Behind a forwarder they are not, and the service itself
     /// would be taken for another program.
     pub server_is_known: bool,
 }
 
-/// What disturbed the trial that `measurement` is of.
+/// Returns the disturbances of the trial that `measurement` is of.
 pub fn disturbances(measurement: &Measurement, evidence: Evidence) -> Vec<Disturbance> {
     let queue = queue(measurement);
     // In an open loop a call that was never answered may never have been sent: it stood in the queue.
@@ -107,9 +107,10 @@ fn unmeasured(measurement: &Measurement) -> Option<String> {
         .or_else(|| nothing.then(|| "no call was answered".to_owned()))
 }
 
-/// What was offered and not answered is by how much more calls are on their way at the close than there were
-/// at the opening. Without a queue at either end the two differ as Poisson's counts do, give or take the
-/// call that is just due. Of a window in parts the median of theirs tells.
+/// Returns the disturbance by a queue that grew or shrank during the window, if there is one. The number of
+/// calls that were offered and not answered is the number on their way at the close less that at the opening.
+/// Without a queue at either end these two differ as Poisson counts do, give or take the call that is just
+/// due. If the window has parts, the median of their differences decides.
 fn queue(measurement: &Measurement) -> Option<Disturbance> {
     let dispatch = measurement.dispatch?;
     let parts = f64::from(measurement.parts);
@@ -140,8 +141,8 @@ fn late_dispatch(measurement: &Measurement) -> Option<Disturbance> {
         })
 }
 
-/// Whether the dispatch delay is comparable to `percentile` of latency: the median is held against the median
-/// and p99 against p99. A median that was not recorded is held to be no shorter than p99.
+/// Returns true if the dispatch delay is comparable to `percentile` of latency: the median is held against
+/// the median, and p99 against p99. If the median delay was not recorded, p99 is taken in its place.
 pub fn is_late(measurement: &Measurement, percentile: f64) -> bool {
     let times = measurement.latency();
     let known = measurement.dispatch.filter(|_| times.count() > 0);

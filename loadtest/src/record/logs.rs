@@ -18,7 +18,7 @@ use super::Trial;
 /// The tools show the largest value of an interval in milliseconds if it was recorded in ns.
 const NANOS_PER_MILLI: f64 = 1e6;
 
-/// Whether the times of `trial` are in a log.
+/// Returns true if the times of `trial` are in a log.
 pub(super) fn is_logged(trial: &Trial) -> bool {
     trial.is_sound() && trial.measurement.service_time.count() > 0
 }

@@ -44,7 +44,7 @@ impl Protocol {
         serde_json::from_value(slug.into()).ok()
     }
 
-    /// Whether its messages are in gRPC's frames, and its status is gRPC's.
+    /// Returns true if its messages are in gRPC's frames and its status is gRPC's.
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::GrpcWeb)
     }
@@ -59,7 +59,7 @@ impl Protocol {
         }
     }
 
-    /// Whether one connection takes more than one call at a time.
+    /// Returns true if one connection takes more than one call at a time.
     pub fn multiplexes(self) -> bool {
         match self {
             Self::JsonHttp1 | Self::ProtobufHttp1 | Self::GrpcWeb => false,

@@ -18,7 +18,7 @@ pub const RUN: &str = "run.json";
 /// Folder of the trials.
 pub const TRIALS: &str = "trials";
 
-/// What it was called before format 4.
+/// Name of that folder before format 4.
 const BLOCKS: &str = "blocks";
 
 /// Folder of the trials against a null server: [`Run::ceiling`] is read off them.
@@ -88,7 +88,7 @@ impl Recording {
         Ok(())
     }
 
-    /// Whether there is a trial that has a log.
+    /// Returns true if there is a trial that has a log.
     pub fn has_logs(&self) -> bool {
         self.trials.iter().any(logs::is_logged)
     }

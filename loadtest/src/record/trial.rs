@@ -18,7 +18,7 @@ pub struct Trial {
     pub round: u32,
     /// 1, or more if it repeats a trial that measured nothing.
     pub attempt: u32,
-    /// Why it was measured.
+    /// Purpose of the trial.
     pub purpose: Purpose,
     /// Connections, and calls in flight on each.
     pub shape: Shape,
@@ -31,28 +31,28 @@ pub struct Trial {
     /// CPU time in microseconds that the server added to each call on purpose, as it counted itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added_cpu_us: Option<f64>,
-    /// How long the server kept calls waiting on purpose, as it counted itself.
+    /// Times for which the server kept calls waiting on purpose, as it counted itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited: Option<Nanoseconds>,
-    /// What was measured.
+    /// The measurement.
     pub measurement: Measurement,
-    /// What disturbed it: [`validity`](crate::validity) says which measures that voids.
+    /// Disturbances of the trial: [`validity`](crate::validity) says which measures they void.
     pub disturbances: Vec<Disturbance>,
 }
 
-/// What is compared with another: a protocol under a name.
+/// One side of a comparison: a protocol under a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Variant {
-    /// How its calls are made.
+    /// Protocol of its calls.
     pub protocol: Protocol,
     /// Its name, unique in a scenario and the same everywhere people read, such as `REST`.
     pub name: String,
-    /// Whether it is the baseline once more (A/A): how far the two differ is the noise floor.
+    /// True if it is the baseline once more (A/A): the difference between the two is the noise floor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_twin: bool,
 }
 
-/// Why trials are measured.
+/// Purpose of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -77,18 +77,18 @@ pub enum Purpose {
     Aa,
 }
 
-/// What disturbed a trial, with the figure that shows it.
+/// A disturbance of a trial, with the figure that shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Disturbance {
     /// It measured nothing.
     Unmeasured {
-        /// What happened.
+        /// The event, in words.
         reason: String,
     },
     /// Replies were bad.
     BadReplies {
-        /// How many.
+        /// Number of bad replies.
         count: u64,
     },
     /// The server's process was another one at the end, or was gone.
@@ -133,7 +133,7 @@ pub enum Disturbance {
 }
 
 impl Trial {
-    /// Whether nothing falsified all of it.
+    /// Returns true if no disturbance falsified all of it.
     pub fn is_sound(&self) -> bool {
         !self.disturbances.iter().any(Disturbance::falsifies)
     }
@@ -148,7 +148,7 @@ impl Trial {
         self.measurement.errors_in_all.values().sum::<u64>() + unanswered
     }
 
-    /// Whether it was measured for `scenario`.
+    /// Returns true if it was measured for `scenario`.
     pub fn is_of(&self, scenario: &Scenario) -> bool {
         self.purpose == scenario.purpose
             && self.load == scenario.load
@@ -178,7 +178,8 @@ impl Variant {
 }
 
 impl Disturbance {
-    /// Whether nothing that was measured beside it is of the service as it was meant to be loaded.
+    /// Returns true if it falsifies the whole trial: nothing that was measured beside it is of the service as
+    /// it was meant to be loaded.
     pub fn falsifies(&self) -> bool {
         match self {
             Self::Unmeasured { .. }

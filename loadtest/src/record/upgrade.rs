@@ -116,7 +116,7 @@ fn shape(value: &mut Value) {
     value["shape"] = json!({ "connections": connections, "in_flight": in_flight });
 }
 
-/// What no figure of the trial shows.
+/// Returns the disturbance `void` in the present layout if no figure of the trial shows it, else none.
 fn disturbance(void: Value) -> Option<Value> {
     if void == "server_restarted" {
         return Some(void);

@@ -12,7 +12,7 @@ pub const ECHARTS: &[u8] = include_bytes!("../../assets/echarts.min.js");
 /// File name of [`ECHARTS`], as [`offline`] makes a report refer to it.
 pub const ECHARTS_FILE: &str = "echarts.min.js";
 
-/// What goose 0.19.0 writes (`build_report` in its `src/report.rs`).
+/// Script tag that goose 0.19.0 writes (`build_report` in its `src/report.rs`).
 const CDN_TAG: &str =
     r#"<script src="https://cdn.jsdelivr.net/npm/echarts@5.2.2/dist/echarts.min.js"></script>"#;
 

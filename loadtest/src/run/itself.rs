@@ -13,7 +13,7 @@ use crate::{
 };
 use engine::Load;
 
-/// How much more the candidate works, as a part of the server's CPU per request.
+/// Additional work of the candidate, as a share of the server's CPU time per request.
 const MORE_WORK: f64 = 0.2;
 
 /// The CPU time in nanoseconds that a call takes on both sides before one works more, as the call of a

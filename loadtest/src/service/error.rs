@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a service cannot be measured.
+/// Reason for which a service cannot be measured.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// An option or a file that cannot be carried out.

@@ -85,7 +85,7 @@ pub async fn failure(place: &Place<'_>, failure: &Failure) -> String {
     format!("{}: {} {} {what}", place.name, place.url, place.call)
 }
 
-/// Why TLS failed, in words.
+/// Explains in words why TLS failed.
 async fn tls(endpoint: &Endpoint, why: &str) -> String {
     match speaks(endpoint.address).await {
         Speaks::Http1 | Speaks::Http2 => {
@@ -234,7 +234,8 @@ pub(super) fn is_page(media: &str, text: &str) -> bool {
         || begins.starts_with("<html")
 }
 
-/// Why there is no contract of the method `wanted`, in words; of one that is called by gRPC-Web if `is_web`.
+/// Explains in words why there is no contract of the method `wanted`, which is called by gRPC-Web if
+/// `is_web`.
 pub(super) async fn no_contract(
     url: &str,
     endpoint: &Endpoint,

@@ -34,7 +34,7 @@ const MOST_FILES: usize = 5000;
 /// The longest answer: a contract with comments may be some megabytes.
 const LONGEST: usize = 64 * 1024 * 1024;
 
-/// Why there is no contract.
+/// Reason for the lack of a contract.
 #[derive(Debug)]
 pub enum NoContract {
     /// The server has no reflection.

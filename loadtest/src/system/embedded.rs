@@ -30,13 +30,14 @@ use super::{
 };
 use crate::cli::MOST_USERS;
 
-/// How long dual-mode may take to listen: it takes milliseconds, on a machine that swaps a second.
+/// Longest time that a child process may take to listen. It takes dual-mode milliseconds, or a second on a
+/// machine that swaps.
 const START: Duration = Duration::from_secs(15);
 
-/// How long it may take to end, a drain included.
+/// Longest time that it may take to end, drain included.
 const STOP: Duration = Duration::from_secs(15);
 
-/// What the child is to be: the one message it gets.
+/// Description of the service to run: the one message that the child process gets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// The cores to run on; none stands for all.
@@ -53,7 +54,7 @@ pub enum Kind {
     DualMode,
     /// dual-mode, but its REST on bare connections of HTTP/1.1.
     BareRest {
-        /// Whether connections are kept after an answer.
+        /// True if connections are kept open after an answer.
         keeps: bool,
     },
     /// One whose behaviour is known beforehand, with fixed answers.
@@ -65,12 +66,12 @@ pub enum Kind {
     },
 }
 
-/// What a service whose behaviour is known says of itself at its end.
+/// The account that a service whose behaviour is known gives of itself at its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Account {
-    /// How long it kept calls waiting.
+    /// Times for which it kept calls waiting.
     Waited(Nanoseconds),
-    /// What it added to its calls.
+    /// Work that it added to its calls.
     Added {
         /// Calls.
         calls: u64,
@@ -80,7 +81,7 @@ pub enum Account {
 }
 
 impl Account {
-    /// How long calls were kept waiting; none if the server kept none waiting on purpose.
+    /// Returns the times for which calls were kept waiting; none if the server kept none waiting on purpose.
     pub fn waited(self) -> Option<Nanoseconds> {
         match self {
             Self::Waited(waited) => Some(waited),
@@ -99,7 +100,8 @@ impl Account {
     }
 }
 
-/// Where the child listens: the first message it sends. An [`Account`] is the other one.
+/// Addresses of the two listeners: the first message that the child process sends. The other one is an
+/// [`Account`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Addresses {
     rest: SocketAddr,
@@ -110,9 +112,9 @@ struct Addresses {
 #[derive(Debug)]
 pub struct Embedded {
     child: Child,
-    /// Where its REST listens.
+    /// Endpoint of its REST listener.
     pub rest: Endpoint,
-    /// Where its gRPC listens.
+    /// Endpoint of its gRPC listener.
     pub grpc: Endpoint,
 }
 
@@ -209,11 +211,11 @@ pub fn main() -> anyhow::Result<()> {
     }
 }
 
-/// How REST is served on bare connections.
+/// Settings of REST on bare connections.
 struct Bare {
-    /// Whether they are kept after an answer.
+    /// True if connections are kept open after an answer.
     keeps: bool,
-    /// What is added to each call.
+    /// Work that is added to each call, if any.
     work: Option<Arc<Work>>,
 }
 

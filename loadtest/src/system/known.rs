@@ -26,10 +26,10 @@ use tokio::{
 
 use crate::greetings;
 
-/// What is known of it, in microseconds. By default it answers at once.
+/// The known behaviour of the service, in microseconds. By default it answers at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// How long it takes for each answer.
+    /// Time that it takes for each answer.
     pub delay_us: u64,
     /// When after the first call it stops answering.
     pub stall_after_us: u64,
@@ -37,7 +37,7 @@ pub struct Known {
     pub stall_us: u64,
 }
 
-/// How HTTP/2 begins (RFC 9113 §3.4).
+/// First bytes of the HTTP/2 connection preface (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI";
 
 /// The service: what all of its connections share.
@@ -45,7 +45,7 @@ const PREFACE: &[u8] = b"PRI";
 pub struct Service {
     known: Known,
     first_call: OnceLock<Instant>,
-    /// How long calls were really kept waiting, in nanoseconds: no timer is exact.
+    /// Times for which calls were really kept waiting, in nanoseconds: no timer is exact.
     waited: Mutex<Nanoseconds>,
     json: Bytes,
     protobuf: Bytes,
@@ -152,7 +152,8 @@ impl Service {
         }
     }
 
-    /// How long calls were kept waiting, from when a call had come to when its answer was made.
+    /// Returns the times for which calls were kept waiting, from the arrival of a call until its
+    /// answer was made.
     pub fn waited(&self) -> Nanoseconds {
         let waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
         waited.clone()

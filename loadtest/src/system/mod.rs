@@ -27,18 +27,17 @@ use accounts::{Named, ServerOptions};
 use embedded::{Account, Embedded};
 use metrics::Metrics;
 
-/// How long a service that runs already may be away before a trial: long enough for one that is started
-/// again by a supervisor.
+/// Longest time that a service that runs already may be away before a trial: enough for a supervisor to start
+/// it again.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// How often it is asked for meanwhile.
+/// Pause between two attempts to reach it meanwhile.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// How many times longer than the connection before the trial those of its users may take.
+/// Time that users may need to connect, as a multiple of the time that the connection before the trial took.
 const LIKE_THE_FIRST: u32 = 4;
 
-/// How long a probe may take: a call takes less than a thousandth of it, or a round trip across the
-/// world.
+/// Time limit of a probe. A call takes less than a thousandth of it, or else a round trip across the world.
 const PROBE: Duration = Duration::from_secs(3);
 
 /// The system under test.
@@ -67,7 +66,7 @@ pub struct Side {
 #[derive(Debug)]
 pub struct Session {
     own: Option<Embedded>,
-    /// Where the load goes.
+    /// Endpoint that the load goes to.
     pub endpoint: Endpoint,
     /// Whose CPU time and memory are the server's, if that is on this machine.
     pub accounts: Accounts,
@@ -84,9 +83,10 @@ pub struct Session {
 /// The end of a session.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whether the server's processes are others than at the beginning.
+    /// True if the server's processes are others than at the beginning, or a server of our own did not stop
+    /// well.
     pub restarted: bool,
-    /// What a server of our own says it did on purpose.
+    /// The account that a server of our own gives of what it did on purpose.
     pub account: Option<Account>,
 }
 
@@ -138,13 +138,13 @@ impl System {
         }
     }
 
-    /// Whether all processes that answer are known: a service that forwards to another hides some.
+    /// Returns true if all processes that answer are known: a service that forwards to another hides some.
     pub fn is_known(&self) -> bool {
         matches!(self, Self::Fresh(_))
     }
 
-    /// Why calls of `protocol` for `batch` greetings cannot be compared, if so: a service that runs
-    /// already does not answer them.
+    /// Returns the reason for which calls of `protocol` for `batch` greetings cannot be compared, if there is
+    /// one: a service that runs already does not answer them.
     pub async fn lacks(&self, protocol: Protocol, batch: u32) -> Option<String> {
         let Self::Running(sides) = self else {
             return None;
@@ -231,14 +231,13 @@ impl Side {
     }
 }
 
-/// What came back instead of a good reply.
+/// The outcome of a call that got no good reply.
 pub(crate) struct Misfit {
     /// In words.
     pub(crate) what: String,
-    /// Whether it shows that something else is served there; a service that has trouble is another
-    /// matter.
+    /// True if it shows that something else is served there. Mere trouble of the service does not show that.
     pub(crate) is_another_service: bool,
-    /// Whether it is a reply with a good status, and not the one that was asked for.
+    /// True if it is a reply with a good status, but not the one that was asked for.
     pub(crate) is_wrong_reply: bool,
 }
 

@@ -30,11 +30,11 @@ pub struct Claim {
     pub estimate: Option<Estimate>,
     /// By how much the baseline differs from its twin.
     pub floor: Option<Floor>,
-    /// What may be said.
+    /// The conclusion that the rounds support.
     pub grade: Grade,
 }
 
-/// What may be said.
+/// The conclusion that the rounds of a claim support.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Grade {
     /// The two differ, by about the estimate's ratio.
@@ -45,7 +45,7 @@ pub enum Grade {
     Inconclusive(Reason),
 }
 
-/// Why nothing may be said.
+/// Reason for an inconclusive claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
     /// The statistics do not support more.
@@ -68,7 +68,7 @@ pub enum Reason {
 }
 
 impl Grade {
-    /// Whether something is said.
+    /// Returns true if it is a difference or no difference.
     pub fn is_conclusive(&self) -> bool {
         !matches!(self, Self::Inconclusive(_))
     }
@@ -92,7 +92,7 @@ pub(super) struct Evidence {
     floor: Vec<f64>,
     /// Rounds that were run.
     pub(super) rounds_run: usize,
-    /// What keeps the claim from being conclusive, whatever the ratios are.
+    /// Reason for which the claim is inconclusive, whatever the ratios are.
     reason: Option<Reason>,
 }
 

@@ -18,7 +18,7 @@ const HOURS_IN_A_MONTH: f64 = 730.0;
 /// Medians of other programs' share and of steal beyond which a machine was busy.
 const BUSY: [f64; 2] = [0.05, 0.01];
 
-/// What `verdict` means, a sentence each.
+/// Returns the meaning of `verdict`, in sentences.
 pub(super) fn of(verdict: &Verdict) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(claim) = verdict.first() {
@@ -155,7 +155,8 @@ fn turns_around(claim: &Claim, map: &[Claim]) -> Option<String> {
     ))
 }
 
-/// What took the machine beside the run, in a sentence; none if nothing did to speak of.
+/// Returns a sentence on what took the machine beside the run: other programs and the hypervisor. None if
+/// neither took more than [`BUSY`].
 pub(super) fn busy(recording: &Recording) -> Option<String> {
     let counts = |purpose| {
         !matches!(

@@ -24,14 +24,14 @@ use requirement::{Answer, Outcome, Requirement};
 use scenarios::{Measured, Scenarios};
 use waterfall::Waterfall;
 
-/// What a run says.
+/// The conclusions from a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The claims of the headline; the first one is the verdict. Empty if nothing was compared.
     pub headline: Vec<Claim>,
     /// The same variants by other metrics.
     pub others: Vec<Claim>,
-    /// Where the difference comes from, a metric each; only if all five protocols were measured.
+    /// Origins of the difference, one waterfall for each metric; only if all five protocols were measured.
     pub waterfalls: Vec<Waterfall>,
     /// Latency and server CPU in each shape and batch; places of the headline are there once more.
     pub map: Vec<Claim>,
@@ -41,7 +41,7 @@ pub struct Verdict {
     pub aa: Vec<Claim>,
     /// The outcome of each requirement.
     pub requirements: Vec<Answer>,
-    /// What took the machine beside the run, in a sentence.
+    /// A sentence on what took the machine beside the run, if it was busy.
     pub busy: Option<String>,
     /// The price of a core for an hour, if it was given.
     pub core_price: Option<f64>,
@@ -50,7 +50,7 @@ pub struct Verdict {
 /// The measures that the map is drawn of.
 pub const MAP: [Metric; 2] = [Metric::MedianLatency, Metric::ServerCpu];
 
-/// What is said beside the headline.
+/// The claims beside the headline: purpose of the scenario and metric.
 const OTHERS: [(Purpose, Metric); 10] = [
     (Purpose::Open, Metric::ServerCpu),
     (Purpose::Open, Metric::MedianLatency),
@@ -141,7 +141,7 @@ impl Verdict {
         Outcome::worst(self.requirements.iter().map(|answer| answer.outcome))
     }
 
-    /// Whether the claim that is the verdict is conclusive: the exit code follows it.
+    /// Returns true if the claim that is the verdict is conclusive: the exit code follows it.
     pub fn is_conclusive(&self) -> bool {
         self.first()
             .is_some_and(|claim| claim.grade.is_conclusive())
@@ -168,7 +168,8 @@ impl Verdict {
             .collect()
     }
 
-    /// Whether every claim of the headline is decided, so that a run may end.
+    /// Returns true if there is a headline and all of its claims, and the requirements, are decided, so that
+    /// a run may end.
     pub fn is_decided(&self) -> bool {
         !self.headline.is_empty() && self.undecided().is_empty()
     }
@@ -191,7 +192,7 @@ impl Verdict {
         }
     }
 
-    /// What the verdict means, a sentence each.
+    /// Returns the meaning of the verdict, in sentences.
     pub fn meaning(&self) -> Vec<String> {
         meaning::of(self)
     }

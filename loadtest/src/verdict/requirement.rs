@@ -34,7 +34,7 @@ pub struct Requirement {
 pub struct Answer {
     /// As it was written.
     pub requirement: String,
-    /// True if it is met.
+    /// Its result.
     pub outcome: Outcome,
     /// The estimate, and the ends of its interval: in the metric's unit, or as a ratio.
     pub found: Option<[f64; 3]>,
@@ -42,13 +42,13 @@ pub struct Answer {
     pub limit: f64,
     /// The unit of both; none of a ratio.
     pub unit: Option<&'static str>,
-    /// Why it cannot be told, if so.
+    /// Reason for [`Outcome::CannotTell`]; none for another outcome.
     pub reason: Option<String>,
     /// The scenario, if both variants were measured in one.
     pub scenario: Option<Scenario>,
 }
 
-/// True if a requirement is met.
+/// The result of a requirement, by the interval of what it bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All of the interval is within the bound.

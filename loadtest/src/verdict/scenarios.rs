@@ -17,7 +17,7 @@ pub const COMMON_RATE: f64 = 0.02;
 /// One scenario of the plan and what was measured of it.
 #[derive(Clone, Debug)]
 pub struct Measured<'a> {
-    /// What was planned.
+    /// The scenario as it was planned.
     pub scenario: &'a Scenario,
     /// Its trials in the order in which they ran, disturbed ones too.
     pub trials: Vec<&'a Trial>,
@@ -79,7 +79,7 @@ impl<'a> Scenarios<'a> {
     }
 }
 
-/// What a trial says by one measure.
+/// The reading of one measure in one trial, with the trial's rate and the effect of its disturbances.
 #[derive(Clone, Copy, Debug)]
 struct Reading<'a> {
     value: Option<f64>,
@@ -98,7 +98,7 @@ pub(super) enum Round {
     Lost(Obstacle),
 }
 
-/// What keeps a round from being compared.
+/// An obstacle to the comparison of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Obstacle {
     /// A trial was disturbed.
@@ -119,7 +119,7 @@ impl Round {
         }
     }
 
-    /// What keeps it from standing.
+    /// Returns the obstacle that keeps it from standing, if there is one.
     pub(super) fn obstacle(&self) -> Option<&Obstacle> {
         match self {
             Self::Stands(_) => None,
@@ -225,7 +225,8 @@ impl<'a> Measured<'a> {
         trimmed_geometric_mean(&values)
     }
 
-    /// Whether `metric` was measured of both variants that are compared, as far as these have trials.
+    /// Returns true if `metric` was measured for both variants that are compared, as far as these have
+    /// trials.
     pub fn is_known_of_both(&self, metric: Metric) -> bool {
         let variants = self
             .scenario

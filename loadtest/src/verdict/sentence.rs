@@ -67,7 +67,7 @@ fn said(claim: &Claim, reason: Option<String>) -> String {
     }
 }
 
-/// Who is better off, and by how much the candidate differs.
+/// Returns two clauses: which variant is better off, and by how much the candidate differs.
 fn difference(claim: &Claim, baseline: f64, candidate: f64) -> (String, String) {
     let (name, noun) = (&claim.candidate.name, claim.metric.noun());
     let is_more = candidate > baseline;
@@ -185,7 +185,7 @@ pub fn load(load: Load) -> String {
     }
 }
 
-/// Why nothing can be said; none if something is.
+/// Returns the reason for which nothing can be said; none if something can.
 pub fn reason(claim: &Claim) -> Option<String> {
     let Grade::Inconclusive(reason) = &claim.grade else {
         return None;

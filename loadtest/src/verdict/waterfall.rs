@@ -31,7 +31,7 @@ pub struct Waterfall {
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// What changes.
+    /// The part that changes, such as `codec`.
     pub name: &'static str,
     /// From what to what.
     pub change: &'static str,
@@ -39,7 +39,7 @@ pub struct Step {
     pub estimate: Estimate,
     /// By how much the baseline differs from its twin.
     pub floor: Option<Floor>,
-    /// What may be said.
+    /// The conclusion that the rounds support.
     pub grade: Grade,
 }
 

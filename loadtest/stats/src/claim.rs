@@ -19,14 +19,14 @@ pub struct Claim<'a> {
     pub floor: &'a [f64],
 }
 
-/// What is known of a claim, and what may be said of it.
+/// Estimate and floor of a claim, and the decision on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
     /// `None` of fewer than two rounds, or if a ratio is not a finite number.
     pub estimate: Option<Estimate>,
     /// `None` of fewer than two rounds with a twin, or if a ratio is not a finite number.
     pub floor: Option<Floor>,
-    /// What may be said.
+    /// The conclusion that the rounds support.
     pub decision: Decision,
 }
 

@@ -12,7 +12,7 @@ pub const LEAST_ROUNDS: usize = 6;
 /// The rounds agree on a direction if flipping their signs gives a p of at most this.
 pub const AGREEMENT: f64 = 0.05;
 
-/// What may be said.
+/// The conclusion that the rounds of a claim support.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decision {
     /// The two differ, by about the estimate's ratio.
@@ -24,13 +24,13 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether something may be said.
+    /// Returns true if it is a difference or no difference.
     pub fn is_conclusive(self) -> bool {
         !matches!(self, Self::Inconclusive(_))
     }
 }
 
-/// Why nothing may be said.
+/// Reason for an inconclusive decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reason {
     /// Fewer rounds than [`LEAST_ROUNDS`], or than half of those that were run, are valid.

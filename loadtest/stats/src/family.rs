@@ -16,12 +16,12 @@ pub const REST_LEVEL: f64 = 0.04;
 pub enum Family {
     /// The claims of the headline.
     Headline {
-        /// How many they are.
+        /// Number of these claims.
         claims: usize,
     },
     /// All other claims of the page.
     Rest {
-        /// How many they are.
+        /// Number of these claims.
         claims: usize,
     },
 }

@@ -6,7 +6,7 @@ use crate::Trimmed;
 /// asked in addition to a claim's own interval, and never in the place of it.
 const LEVEL: f64 = 0.05;
 
-/// How far the baseline was found to be from its A/A twin, in the same rounds.
+/// Distance of the baseline from its A/A twin, as found in the same rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Floor {
     /// The further end of the 95% interval of the twin's ratio, as a part of 1: 0.02 is ±2%, as a factor.

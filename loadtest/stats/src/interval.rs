@@ -10,17 +10,17 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether `ratio` lies in it, its ends included.
+    /// Returns true if `ratio` lies in it, its ends included.
     pub fn contains(self, ratio: f64) -> bool {
         self.low <= ratio && ratio <= self.high
     }
 
-    /// Whether all of it lies between `low` and `high`.
+    /// Returns true if all of it lies between `low` and `high`, these included.
     pub fn lies_within(self, low: f64, high: f64) -> bool {
         low <= self.low && self.high <= high
     }
 
-    /// Whether the two have a ratio in common.
+    /// Returns true if the two have a ratio in common.
     pub fn overlaps(self, other: Self) -> bool {
         self.low <= other.high && other.low <= self.high
     }

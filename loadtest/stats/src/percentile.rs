@@ -1,10 +1,10 @@
 //! Which percentiles are known well enough to print.
 
-/// How many samples must lie beyond a percentile. With a hundred, the number beyond it varies by a
-/// tenth (Poisson); with ten it would be a third.
+/// Least number of samples that must lie beyond a percentile. With a hundred, the number beyond it
+/// varies by a tenth (Poisson); with ten it would be a third.
 pub const SAMPLES_BEYOND: f64 = 100.0;
 
-/// Whether enough of `count` samples lie beyond `percentile` (0 to 100).
+/// Returns true if enough of `count` samples lie beyond `percentile` (0 to 100).
 pub fn is_known(count: u64, percentile: f64) -> bool {
     // 100 - 99.9 is a little less than 0.1 in binary.
     count as f64 * (100.0 - percentile) / 100.0 + 1e-6 >= SAMPLES_BEYOND

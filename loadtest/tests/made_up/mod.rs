@@ -25,14 +25,14 @@ const MAP_WINDOW: u64 = 2;
 /// The rate of the open loop.
 pub(crate) const PER_SECOND: f64 = 5000.0;
 
-/// What is to be made up.
+/// The truth that a recording is made up from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Truth {
     /// Rounds of each scenario.
     pub(crate) rounds: u32,
-    /// How much one trial varies, as a part of 1.
+    /// Standard deviation of one trial, as a part of 1.
     pub(crate) noise: f64,
-    /// Whether the variants differ at all; if not, each is a copy of REST.
+    /// True if the variants differ at all; if not, each is a copy of REST.
     pub(crate) differ: bool,
     /// Of the noise.
     pub(crate) seed: u64,

@@ -85,13 +85,13 @@ impl Room {
         self.path().join("reports").join(reports.remove(0))
     }
 
-    /// What the only report says.
+    /// Reads the only report.
     pub fn recording(&self) -> Recording {
         read_run(&self.report())
     }
 }
 
-/// What the report in `folder` says.
+/// Reads the report in `folder`.
 pub fn read_run(folder: &Path) -> Recording {
     Recording::read(folder).expect("a report has its raw data")
 }
@@ -138,19 +138,19 @@ pub fn read_answer(connection: &mut impl BufRead) {
     connection.read_exact(&mut body).expect("the body comes");
 }
 
-/// What a process wrote to standard error.
+/// Returns the text that a process wrote to standard error.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What a side of the service speaks.
+/// Protocol of one side of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Rest,
     Grpc,
 }
 
-/// How the service answers.
+/// Behaviour of the service towards calls.
 #[derive(Clone, Copy, Default)]
 pub struct Behaviour {
     /// Between the head of an answer and its body.

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Authorization, Tokens};
 use crate::{args::duration, tls::Tls};
 
-/// Who may call; without them anybody may.
+/// Options that say who may call; without them anybody may.
 #[derive(Args, Clone, Debug)]
 pub struct AuthorizationArgs {
     /// File with a name and a token on each line; only calls with one of these tokens, as "Authorization: Bearer

@@ -11,7 +11,7 @@ thread_local! {
     static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
 }
 
-/// What Date says now (RFC 9110 §6.6.1).
+/// Returns the value of the Date header for now (RFC 9110 §6.6.1).
 pub(super) fn now() -> HeaderValue {
     let now = SystemTime::now();
     let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

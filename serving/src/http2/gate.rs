@@ -50,12 +50,13 @@ impl Gate {
         self.begun.store(true, Relaxed);
     }
 
-    /// Whether the turn ended before all had been read.
+    /// Returns true if the turn ended while there may have been more to read.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Relaxed)
     }
 
-    /// Whether the peer has closed its side: no request comes, and none that has begun is completed.
+    /// Returns true if the peer has closed its side: no more requests come, and none that has begun will be
+    /// completed.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Relaxed)
     }

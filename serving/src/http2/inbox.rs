@@ -35,7 +35,7 @@ const PIECE: usize = 16 * 1024;
 /// The first of them takes this much.
 const FIRST_PIECE: usize = 512;
 
-/// Why a body ended before its peer said that it was whole.
+/// Reason for the end of a body before its peer said that it was whole.
 #[derive(Debug, Error)]
 pub(crate) enum Broken {
     /// Whatever the reason that it gave: a body that was reset is not whole.
@@ -142,11 +142,11 @@ impl Drop for Inboxes {
     }
 }
 
-/// What has come of one body, and waits for its service.
+/// The part of one body that has come and waits for its service.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
-    /// Whether it is among those that the connection has to look at.
+    /// True if it is among the inboxes that the connection has to look at.
     is_fresh: AtomicBool,
     fresh: Arc<Fresh>,
     gate: Arc<Gate>,
@@ -282,7 +282,7 @@ fn take(
 /// Data in the order it came, the small packed together.
 #[derive(Debug, Default)]
 struct Pieces {
-    /// What is taken at once, as it came.
+    /// Data that is taken at once, as it came.
     first: Bytes,
     whole: VecDeque<Bytes>,
     /// The last ones.

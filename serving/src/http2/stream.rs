@@ -30,22 +30,22 @@ use crate::{
     telemetry::metrics::{self, Limit, locked},
 };
 
-/// How long after its deadline a stream may wait for its peer to give it the window in which to say so:
-/// a round trip across the world takes less.
+/// Longest time after its deadline that a stream may wait for its peer to give it the window in which to say
+/// so: a round trip across the world takes less.
 pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// How the streams of one connection are answered.
+/// Settings and counters for the answers to the streams of one connection.
 #[derive(Debug)]
 pub(crate) struct Manner {
-    /// Whether answers carry a Date.
+    /// True if answers carry a Date.
     pub(crate) dated: bool,
-    /// How long a peer may leave a stream without the window to answer.
+    /// Longest time that a peer may leave a stream without the window to answer.
     pub(crate) patience: Duration,
-    /// Where it is counted that one did.
+    /// Counters of the limits that are hit on the listener, among them that of stalled writes.
     pub(crate) counters: Arc<metrics::Listener>,
-    /// What the connection has open.
+    /// The open calls and unwritten bytes of the connection.
     pub(crate) open: Arc<Open>,
-    /// What was begun for nobody.
+    /// Count of the calls that were begun for nobody.
     pub(crate) waste: Waste,
 }
 
@@ -63,13 +63,13 @@ impl Manner {
         }
     }
 
-    /// Whether the peer cancels more calls than it lets be answered.
+    /// Returns true if the peer has cancelled more calls than it let be answered, by more than the limit.
     pub(super) fn has_wasted(&self) -> bool {
         self.waste.cancelled.load(Relaxed) > self.waste.most && self.waste.is_too_much()
     }
 
-    /// Whether the work of so many calls goes on that no more may begin: those that were cancelled count until
-    /// their work has ended.
+    /// Returns true if no more calls may begin because the work of too many goes on. Cancelled calls count
+    /// until their work has ended.
     pub(super) fn is_crowded(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > self.waste.most_begun
     }
@@ -99,7 +99,7 @@ impl Waste {
         }
     }
 
-    /// Whether there are too many even after some are forgiven.
+    /// Forgives some calls for the time that has passed, and returns true if there are still too many.
     fn is_too_much(&self) -> bool {
         let mut forgiven = locked(&self.forgiven);
         let seconds = forgiven.elapsed().as_secs();
@@ -239,7 +239,8 @@ fn reset(reason: Result<Reason, h2::Error>) -> Over {
     }
 }
 
-/// What may stand in the head of an answer over HTTP/1 only (RFC 9113 §8.2.2); h2 sends none that has it.
+/// Returns true if a header `name` may stand in the head of an answer over HTTP/1 only (RFC 9113 §8.2.2). h2
+/// sends no answer that has one.
 fn is_of_connection(name: &HeaderName) -> bool {
     [CONNECTION, TRANSFER_ENCODING, UPGRADE, TE].contains(name)
         || matches!(name.as_str(), "keep-alive" | "proxy-connection")
@@ -259,9 +260,9 @@ fn complete(headers: &mut HeaderMap, dated: bool) {
 /// Writes an answer, as far as its peer lets it.
 struct Writer {
     stream: SendStream<Chunk>,
-    /// What waits for the window to be written.
+    /// Piece of the answer that waits for the window to be written.
     piece: Option<Chunk>,
-    /// Whether nothing comes after it.
+    /// True if nothing comes after it.
     is_last: bool,
     /// Runs while the peer gives the stream no window.
     timer: Option<Pin<Box<Sleep>>>,

@@ -133,7 +133,7 @@ async fn until_asked<T>(
     }
 }
 
-/// What takes long is asked by its own task, so that others have their turn.
+/// The rest of a burst that takes long is left to tasks, so that others have their turn.
 #[tokio::test]
 async fn a_burst_of_long_calls_does_not_keep_the_worker() {
     let mut ends = Ends::meet(&client::Builder::new()).await;
@@ -351,7 +351,7 @@ async fn an_answer_has_a_length_and_a_date_and_nothing_that_is_of_http1() {
     assert!(head.is_empty(), "{head:?}");
 }
 
-/// What axum does for its routes, and nobody for what the server around it refuses.
+/// axum leaves out the body for its own routes; nobody else does for refusals of the server around it.
 #[tokio::test]
 async fn head_is_answered_without_a_body() {
     let mut ends = Ends::meet(&client::Builder::new()).await;
@@ -371,7 +371,8 @@ async fn head_is_answered_without_a_body() {
     }
 }
 
-/// Whether a connection is left alone for an hour whose peer answers pings, or does not.
+/// Returns true if a connection is left alone for an hour. Its peer answers pings if `answers`, and
+/// does not otherwise.
 async fn is_left_alone(answers: bool) -> bool {
     let limits = Limits::default();
     let ends = Ends::meet(&client::Builder::new()).await;

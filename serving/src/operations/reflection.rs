@@ -34,7 +34,7 @@ struct WrittenSet {
 
 type File = Arc<[u8]>;
 
-/// What a set of descriptors holds, by everything that can be asked for.
+/// The contents of descriptor sets, by everything that can be asked for.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     services: Vec<String>,

@@ -32,7 +32,7 @@ pub enum Rejection {
     },
     /// Its bytes are no message of the contract.
     Malformed {
-        /// Why. It speaks of the caller's bytes alone.
+        /// Reason, which speaks of the caller's bytes alone.
         reason: String,
     },
     /// The rest of the request did not come.

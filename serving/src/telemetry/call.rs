@@ -82,7 +82,7 @@ impl Watcher {
     }
 }
 
-/// What the calls of one transport on one connection share.
+/// The counters and the watcher that the calls of one transport on one connection share.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) transport: Arc<Calls>,
@@ -141,7 +141,7 @@ pub(crate) struct Call {
     line: Arc<Line>,
     context: CallContext,
     path: usize,
-    /// Whether the answer carries the id.
+    /// True if the answer carries the request id.
     told: bool,
     head: bool,
     web: Option<Web>,
@@ -150,7 +150,7 @@ pub(crate) struct Call {
     whole: bool,
 }
 
-/// What a line of the log or a span shows beside. Kept only for the calls that have one.
+/// Further details of a call, for its log line or its span. Kept only for the calls that have one.
 struct Shown {
     logged: bool,
     sampled: Option<TraceContext>,
@@ -159,7 +159,7 @@ struct Shown {
     version: Version,
     /// The HTTP status, once there is one.
     status: Option<StatusCode>,
-    /// What the service logs carries the call's names.
+    /// Span that adds the call's names to each line that the service logs.
     span: Span,
 }
 

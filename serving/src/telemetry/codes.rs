@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use crate::{client::code_name, grpc::begins, refusal::Refusal};
 
-/// What a call came by.
+/// Transport that a call came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Its code is the HTTP status.
@@ -23,7 +23,7 @@ const STATUSES: [u16; 39] = [
     504,
 ];
 
-/// How many codes a transport has at most.
+/// Largest number of codes of a transport.
 pub(crate) const CODES: usize = STATUSES.len() + 1;
 
 /// A code as the place of its label.
@@ -43,7 +43,7 @@ impl Transport {
         }
     }
 
-    /// What the head of an answer says of its code; gRPC says nothing yet where trailers follow.
+    /// Returns the code that the head of an answer tells; none for gRPC if the code follows in the trailers.
     pub(crate) fn code_of_head(self, status: StatusCode, headers: &HeaderMap) -> Option<Place> {
         match self {
             Self::Rest => Some(self.of_status(status)),
@@ -93,7 +93,7 @@ impl Transport {
         }
     }
 
-    /// Whether it is the server that failed, in a way that is to be looked into.
+    /// Returns true if the code at `place` says that the server failed, in a way that is to be looked into.
     pub(crate) fn is_internal(self, place: Place) -> bool {
         match self {
             Self::Rest => STATUSES.get(usize::from(place)) == Some(&500),
@@ -128,7 +128,7 @@ pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<Place> {
     Some(Code::from_bytes(status.as_bytes()) as Place)
 }
 
-/// How the body of a gRPC-Web answer is written (PROTOCOL-WEB.md).
+/// Encoding of the body of a gRPC-Web answer (PROTOCOL-WEB.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Web {
     Binary,

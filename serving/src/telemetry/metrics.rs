@@ -22,7 +22,7 @@ pub(crate) const BUCKETS: [u64; 18] = [
 /// More shards than this would cost memory and gain little.
 const MOST_SHARDS: usize = 64;
 
-/// What the label of a path says that is not known: strangers cannot make labels.
+/// Label of all paths that are not known, so that strangers cannot make labels.
 pub(crate) const OTHER: &str = "other";
 
 /// The counters of a process. Clones share them.
@@ -155,7 +155,7 @@ pub(crate) fn shard() -> usize {
     SHARD.with(|shard| *shard)
 }
 
-/// What a peer or a caller ran into.
+/// Limit that a peer or a caller ran into.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Limit {
     Connections,

@@ -10,13 +10,13 @@ pub(crate) struct TraceContext {
     pub(crate) trace: u128,
     /// The caller's span; none where the trace begins here.
     pub(crate) parent: Option<u64>,
-    /// Whether the caller records the trace.
+    /// True if the caller records the trace.
     pub(crate) sampled: bool,
 }
 
 impl TraceContext {
-    /// What `traceparent` says; none where it is absent, given twice or malformed, which the
-    /// specification wants taken for absent (§4.3).
+    /// Reads `traceparent`. Returns none if it is absent, or if it is given twice or malformed,
+    /// which the specification wants taken for absent (§4.3).
     pub(crate) fn of(traceparent: Option<&HeaderValue>) -> Option<Self> {
         Self::parse(traceparent?.as_bytes())
     }

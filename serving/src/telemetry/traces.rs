@@ -26,12 +26,12 @@ use super::{codes::Transport, ended::Ended, trace_context::TraceContext};
 /// Spans that may wait to be sent, and how many go in one message; the SDK's own defaults.
 const QUEUE: usize = 2048;
 const BATCH: usize = 512;
-/// How long a span waits for others to be sent with.
+/// Longest time that a span waits for others to be sent with it.
 const DELAY: Duration = Duration::from_secs(5);
-/// How long one message may take.
+/// Longest time that one message may take.
 const EXPORT: Duration = Duration::from_secs(5);
 
-/// Where spans go. Clones share it.
+/// The destination of spans. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Traces {
     processor: Arc<BatchSpanProcessor>,

@@ -26,12 +26,12 @@ pub(crate) fn program(path: &str, args: &[&str]) -> Command {
     command
 }
 
-/// What a program that has ended leaves behind.
+/// The exit code and the output of a program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// `None` when a signal killed it.
     pub(crate) code: Option<i32>,
-    /// What it printed and nobody had read.
+    /// The part of its standard output that nobody had read.
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }

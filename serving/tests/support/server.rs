@@ -30,13 +30,13 @@ const BUSY: Duration = Duration::from_secs(10);
 /// The end of every wait, reached only by a test that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What `/large` answers with: more than the kernel and the windows of HTTP/2 hold.
+/// Length in bytes of the answer of `/large`: more than the kernel and the windows of HTTP/2 hold.
 pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 
-/// How long the answer of `/sized` is.
+/// Length in bytes of the answer of `/sized`.
 pub(crate) const SIZED: usize = 100 * 1024;
 
-/// What `/head` answers with. Many of them are more than the kernel holds.
+/// The header value with which `/head` answers. Many of them are more than the kernel holds.
 const LONG_HEADER: &str = match std::str::from_utf8(&[b'x'; 8 * 1024]) {
     Ok(text) => text,
     Err(_) => unreachable!(),
@@ -115,7 +115,7 @@ impl Served {
         assert_eq!(reached.unwrap_or(*self.alive.borrow()), count);
     }
 
-    /// Whether the server has ended.
+    /// Returns true if the server has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.server.is_finished()
     }

@@ -14,7 +14,7 @@ use crate::{
     stock_axum, stock_tonic,
 };
 
-/// Who serves.
+/// The framework of a stock server.
 #[derive(Clone, Copy)]
 pub(crate) enum Stack {
     /// gRPC.

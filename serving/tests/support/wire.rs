@@ -167,7 +167,7 @@ pub(crate) fn post(stream: u32, path: &str, headers: &[(&str, &str)]) -> Vec<u8>
     frame(1, 0x5, stream, &block)
 }
 
-/// What every client of HTTP/2 begins with: the preface, and settings that change nothing.
+/// The first bytes of every client of HTTP/2: the preface, and settings that change nothing.
 pub(crate) fn preface() -> Vec<u8> {
     [
         &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],

@@ -38,7 +38,8 @@ pub(crate) fn batch(body: &[u8]) -> Result<Vec<Request>, Fault> {
     read(body, Batch::root(&wrong), &wrong)
 }
 
-/// What was found wrong with the fields, if anything: serde's errors can only be texts.
+/// The fault found in the fields, if any. It is kept beside serde's error, which can only be a
+/// string.
 type Wrong = RefCell<Option<greetings::Fault>>;
 
 fn read<'de, T>(

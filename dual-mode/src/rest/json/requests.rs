@@ -76,7 +76,7 @@ fn unknown<E: Error>(name: &str, note: impl FnOnce(&str)) -> E {
     E::custom("")
 }
 
-/// What is said of such a field.
+/// The rule of an unknown field, as the rest of a sentence that begins with its name.
 pub(crate) const UNKNOWN: &str = "is not a field of this message";
 
 impl<'de> DeserializeSeed<'de> for Message<'_> {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What the answers of an operation look like.
+/// The example requests and the schemas from which the answers of an operation are documented.
 pub(super) struct Examples {
     body: &'static Body,
     schema: &'static str,
@@ -110,7 +110,7 @@ pub(super) fn reasons() -> BTreeSet<&'static str> {
     faults.map(|fault| fault.row().reason).collect()
 }
 
-/// What the service itself answers to an example: it is no call for the log.
+/// Returns the service's own answer to an example. It is not a real call, so it is not logged.
 fn ask(call: Call, json: &'static str, form: Form) -> Result<Bytes, Fault> {
     let silent = tracing::subscriber::NoSubscriber::new();
     tracing::subscriber::with_default(silent, || call(Form::Json, Bytes::from(json), form))
@@ -196,7 +196,8 @@ fn elsewhere() -> [Fault; 4] {
     ]
 }
 
-/// What a fault means, in a few words. A new fault has to be listed in one of the functions above.
+/// The meaning of a fault, in a few words. A new fault has to be listed in one of the functions
+/// above.
 fn meaning(fault: &Fault) -> &'static str {
     match fault {
         Fault::Business(greetings::Fault::InvalidArgument { .. }) => "Fields break rules",
@@ -262,7 +263,7 @@ const HEADERS: [(&str, &str); 3] = [
     ("retry-after", "The seconds after which a retry may help."),
 ];
 
-/// What every answer has: the server around the service sees to it.
+/// The headers of every answer, which the server around the service sets.
 fn headers() -> Map<String, Value> {
     let header = json!({
         "description": "The call's own `x-request-id`, or one that the server made.",

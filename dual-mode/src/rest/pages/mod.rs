@@ -15,10 +15,10 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// Where a browser that has the pages finds gRPC-Web.
+/// The address of gRPC-Web for a browser that has the pages.
 #[derive(Clone, Debug)]
 pub enum GrpcWeb {
-    /// Where it has the pages from.
+    /// At the origin of the pages.
     Here,
     /// At this port of the same host.
     Port(u16),
@@ -36,7 +36,7 @@ impl GrpcWeb {
         }
     }
 
-    /// What a page may call beside where it comes from.
+    /// The sources of `connect-src` that a page may call beside its own origin.
     fn for_policy(&self) -> String {
         match self {
             Self::Here => String::new(),
@@ -96,8 +96,9 @@ fn headers(content_type: &'static str, policy: HeaderValue) -> Headers {
     ]
 }
 
-/// What the pages may do: run their own scripts, and call this server, where they came from and where
-/// gRPC-Web is. A policy cannot say "of the same host"; the script sees to that.
+/// The content security policy of the pages. They may run their own scripts, and call this server
+/// at their own origin and at that of gRPC-Web. A policy cannot say "of the same host"; the script
+/// sees to that.
 fn policy(grpc: &GrpcWeb) -> HeaderValue {
     let grpc = grpc.for_policy();
     let policy = format!(

@@ -25,7 +25,7 @@ pub(crate) struct NotGrpc {
     pub(crate) content_type: String,
 }
 
-/// Why there is no reply that tonic could read.
+/// Reason for the lack of a reply that tonic could read.
 #[derive(Debug, Error)]
 pub(super) enum ChannelError {
     #[error("{0}")]

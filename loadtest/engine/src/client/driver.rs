@@ -18,7 +18,7 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Rounds in which a call and its connection may wake one another before others have their turn.
 const ROUNDS: usize = 8;
 
-/// Where that work is done.
+/// Place in which the work of a connection is done.
 pub(super) enum Driver {
     /// In the task of the only user that calls on it: no other task needs to be woken, twice for each
     /// call. It rests while its user does not attend to it.
@@ -58,7 +58,7 @@ impl Driver {
         }
     }
 
-    /// Whether the connection has ended.
+    /// Returns true if the connection has ended.
     pub(super) fn has_ended(&self) -> bool {
         match self {
             Self::User { work, .. } => work.is_none(),
@@ -166,7 +166,7 @@ impl Attention {
         self.state.swap(ATTENDING, AcqRel);
     }
 
-    /// Whether it was woken since.
+    /// Returns true if it was woken since [`Self::begin`].
     fn has_missed(&self) -> bool {
         self.state.load(Acquire) == MISSED
     }

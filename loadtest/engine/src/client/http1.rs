@@ -19,7 +19,7 @@ use crate::tls::Stream;
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
-    /// Whether the server has said that it closes, which may take it a moment.
+    /// True if the server has said that it closes, which may take it a moment.
     is_closing: bool,
 }
 
@@ -80,8 +80,8 @@ async fn collect(mut body: Incoming) -> Result<Bytes, CallError> {
     Ok(collected.into_bytes())
 }
 
-/// Whether the server closes the connection after this reply: `close` is among the tokens of any
-/// `Connection` header, in whatever case (RFC 9110 §7.6.1).
+/// Returns true if the server closes the connection after this reply: `close` is among the tokens
+/// of any `Connection` header, in whatever case (RFC 9110 §7.6.1).
 fn closes(headers: &HeaderMap) -> bool {
     let tokens = |value: &str| {
         value

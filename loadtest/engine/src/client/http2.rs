@@ -77,7 +77,7 @@ impl Connection {
     }
 }
 
-/// Whether `sender` can send another call: the connection has not failed.
+/// Returns true if `sender` can send another call: the connection has not failed.
 pub(super) fn is_open(sender: &mut SendRequest<Bytes>) -> bool {
     let polled = sender.poll_ready(&mut Context::from_waker(Waker::noop()));
     !matches!(polled, std::task::Poll::Ready(Err(_)))

@@ -46,7 +46,7 @@ pub(crate) enum Received {
     Status(Status),
 }
 
-/// Why there is no connection.
+/// Reason for the lack of a connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     /// TCP failed.
@@ -60,7 +60,7 @@ pub(crate) enum ConnectError {
     Http2(#[from] h2::Error),
 }
 
-/// Why there is no reply.
+/// Reason for the lack of a reply.
 #[derive(Debug, Error)]
 pub(crate) enum CallError {
     /// HTTP/1.1 failed.
@@ -91,7 +91,7 @@ pub(crate) struct Use {
     pub(crate) longest_body: usize,
 }
 
-/// Whether users share a connection.
+/// Sharing of a connection between users.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// One call at a time.
@@ -133,7 +133,7 @@ impl Client {
         })
     }
 
-    /// Whether another call can be sent.
+    /// Returns true if another call can be sent.
     pub(crate) fn is_open(&mut self) -> bool {
         match self {
             Self::Http1(connection) => connection.is_open(),
@@ -142,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Whether it can be used after a call that was given up.
+    /// Returns true if it can be used after a call that was given up.
     pub(crate) fn outlives_calls(&self) -> bool {
         !matches!(self, Self::Http1(_))
     }

@@ -70,7 +70,7 @@ fn matching(listening: &[(SocketAddr, u64)], wanted: SocketAddr) -> Vec<u64> {
         .unwrap_or_default()
 }
 
-/// Whether `address` belongs to this machine: only then can a socket be bound to it.
+/// Returns true if `address` belongs to this machine: only then can a socket be bound to it.
 fn is_own(address: SocketAddr) -> bool {
     TcpListener::bind(SocketAddr::new(address.ip(), 0)).is_ok()
 }

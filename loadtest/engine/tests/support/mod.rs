@@ -42,7 +42,7 @@ pub(crate) struct Answer {
     /// Header lines, each with its end.
     pub(crate) headers: &'static str,
     pub(crate) body: &'static str,
-    /// Whether it closes the connection.
+    /// True if it closes the connection.
     pub(crate) closes: bool,
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Order {
     pub(crate) created_at: SystemTime,
 }
 
-/// Why there is no order.
+/// Reason for the lack of an order: a new one is not valid, or no order has the id.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("{field} {rule}")]

@@ -12,7 +12,7 @@ use crate::record::{Disturbance, Trial};
 /// milliseconds of windows that last seconds.
 const AT_ONCE: f64 = 0.99;
 
-/// Whether `one` and `other` are parts of one trial.
+/// Returns true if `one` and `other` are parts of one trial.
 pub(super) fn is_of(one: &Trial, other: &Trial) -> bool {
     let place = |trial: &Trial| {
         (

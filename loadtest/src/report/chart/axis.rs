@@ -110,7 +110,7 @@ impl Axis {
         &self.ticks
     }
 
-    /// Whether each factor of ten is as wide as the next.
+    /// Returns true if each factor of ten is as wide as the next.
     pub(in crate::report) fn is_log(&self) -> bool {
         self.kind == Kind::Log
     }

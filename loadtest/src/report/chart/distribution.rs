@@ -13,7 +13,7 @@ const POINTS_PER_HALVING: f64 = 8.0;
 /// The side of the square that lines are drawn on before they are stretched.
 const CANVAS: f64 = 1000.0;
 
-/// What a label takes of a panel's width, at most.
+/// Largest share of a panel's width that a label takes.
 const ROOM: f64 = 0.3;
 
 /// Rising percentiles and milliseconds, as far as a hundred samples lie beyond.
@@ -49,7 +49,7 @@ impl Axes {
         })
     }
 
-    /// What the axes measure, with units.
+    /// Returns the title of the axes: their measures, with units.
     pub(in crate::report) fn title(&self) -> &'static str {
         if self.y.is_log() {
             "Latency in ms, log scale, by percentile of good replies"

@@ -11,7 +11,7 @@ use crate::report::{figure, figures::plain};
 /// Height of a row, its name and its marks.
 const ROW: usize = 52;
 
-/// Where in a row its marks stand.
+/// Distance from the top of a row to the middle of its marks.
 const MARKS: usize = 33;
 
 /// Height of the axis under the rows.
@@ -26,15 +26,15 @@ const TITLE: usize = 44;
 /// Of a chart that is a file of its own.
 const STYLE: &str = include_str!("../../../assets/figure.css");
 
-/// What is drawn.
+/// A chart of rows.
 pub(in crate::report) struct Rows {
     /// Names the parts for a screen reader; unique on the page.
     pub(in crate::report) id: String,
     pub(in crate::report) title: String,
-    /// What a reader who cannot see it should know.
+    /// Description of the chart for a reader who cannot see it.
     pub(in crate::report) description: String,
     pub(in crate::report) axis: Axis,
-    /// What the axis measures, with its unit.
+    /// Measure of the axis, with its unit.
     pub(in crate::report) measure: String,
     /// A line through all rows.
     pub(in crate::report) line: Option<f64>,

@@ -40,7 +40,7 @@ pub(super) fn found(recording: &Recording) -> Option<Markup> {
     })
 }
 
-/// What the generator itself reaches against a null server.
+/// Renders the rates that the generator itself reaches against a null server.
 pub(super) fn ceiling(recording: &Recording) -> Option<Markup> {
     // Of the same shape: a ceiling says nothing about another.
     let highest = |ceiling: &Ceiling| {

@@ -82,7 +82,7 @@ fn stands_on(claim: &Claim) -> String {
     }
 }
 
-/// What qualifies every figure below, the gravest first.
+/// Renders the banners that qualify every figure below, the gravest first.
 fn banners(run: &Run) -> Markup {
     html! {
         @if !run.tool.release {

@@ -19,7 +19,8 @@ pub(super) fn section(recording: &Recording, verdict: &Verdict) -> Markup {
     }
 }
 
-/// What each disturbance voids, and how often it occurred.
+/// Renders the table of disturbances: the measures that each voids, and the number of trials in
+/// which it occurred.
 fn rules(recording: &Recording) -> Markup {
     let touched = |index: usize| {
         let by_it = |trial: &&Trial| {

@@ -30,10 +30,10 @@ pub(crate) fn whole_milliseconds(us: f64) -> f64 {
     (us / 1e3).round()
 }
 
-/// What a change made of the speed: a bar of its own.
+/// Effect of a change on the speed: a bar of its own.
 struct Change {
     name: String,
-    /// How many times as fast; none if it cannot be said.
+    /// Speed after the change divided by the speed before it; none if it cannot be said.
     times: Option<f64>,
     interval: Option<Interval>,
     class: &'static str,
@@ -103,8 +103,9 @@ fn from_to(baseline: &str, candidate: &str) -> String {
     format!("{baseline} → {}", rest.join(" "))
 }
 
-/// What whole milliseconds leave of `claim`, which is about one user: the time from call to call,
-/// connecting included, as the original's load test counted it.
+/// Returns what is left of `claim` when its times are rounded to whole milliseconds. It is about
+/// one user: the times are from call to call, connecting included, as the original's load test
+/// counted them.
 fn rounded(claim: &Claim) -> Option<Change> {
     let [Some(baseline), Some(candidate)] = claim.values else {
         return None;

@@ -13,7 +13,7 @@ use crate::{
     report::figures::{plain, typical_and_most},
 };
 
-/// What a run's folder may hold besides the page.
+/// Files and directories that a run directory may hold besides the page, each with its content.
 const FILES: [(&str, &str); 8] = [
     ("summary.md", "this page in short, to be pasted"),
     ("verdict.json", "the verdict for other programs"),
@@ -124,7 +124,7 @@ fn turns(recording: &Recording) -> Option<String> {
     ))
 }
 
-/// How long each trial of `scenario` is, such as `8 s after 2 s of warm-up`.
+/// Returns the length of each trial of `scenario`, such as `8 s after at least 2 s of warm-up`.
 fn lengths(scenario: &Scenario) -> String {
     let [window, warm_up] = [scenario.window_us, scenario.warm_up_us]
         .map(|micros| decimals(micros as f64 / 1e6, usize::from(micros % 1_000_000 != 0)));
@@ -231,7 +231,8 @@ fn shared_out(pinned: &Pinned, service: &Service) -> String {
     }
 }
 
-/// Who counted the server's CPU time, in words; none if nobody says.
+/// Returns the source of the figures of the server's CPU time, in words; none if no trial names
+/// one.
 fn cpu_source(recording: &Recording) -> Option<&'static str> {
     let costs = recording.trials.iter().filter_map(|t| t.measurement.server);
     // The coarsest one stands for all.

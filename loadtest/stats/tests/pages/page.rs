@@ -13,14 +13,14 @@ pub(crate) const REST: usize = 28;
 /// Rounds at which the budget is spent.
 pub(crate) const BUDGET: usize = 24;
 
-/// What is true of a page: the ratio of each claim, and its noise.
+/// The truth of a page: the ratio of each claim, and its noise.
 #[derive(Clone, Copy)]
 pub(crate) struct World {
     /// The claims' true ratios, over and over.
     pub(crate) truths: &'static [f64],
     /// Standard deviations of the claims' log-ratios, over and over.
     pub(crate) spreads: &'static [f64],
-    /// What each trial of a round has more than the one before.
+    /// Excess of the logarithm of each trial of a round over that of the trial before it.
     pub(crate) drift: f64,
     /// Rounds of the budget.
     pub(crate) budget: usize,
@@ -79,12 +79,12 @@ impl World {
 }
 
 impl Page {
-    /// Whether a claim of the headline is false.
+    /// Returns true if a claim of the headline is false.
     pub(crate) fn has_false_headline(&self) -> bool {
         self.claims[..HEADLINE].iter().any(is_false)
     }
 
-    /// Whether any claim is false.
+    /// Returns true if any claim is false.
     pub(crate) fn has_false_claim(&self) -> bool {
         self.claims.iter().any(is_false)
     }
@@ -98,7 +98,7 @@ pub(crate) fn looks(budget: usize) -> impl Iterator<Item = Look> {
         .map(Look::at)
 }
 
-/// What is found of the rounds until `look`.
+/// Judges the rounds until `look`.
 pub(crate) fn judge(rounds: &Rounds, look: Look, family: Family) -> Judgement {
     let claim = Claim {
         ratios: &rounds.ratios[..look.rounds],
@@ -107,8 +107,8 @@ pub(crate) fn judge(rounds: &Rounds, look: Look, family: Family) -> Judgement {
     claim.judge(look, family)
 }
 
-/// Whether the claim is a difference to the wrong side or of none, or an equivalence of what differs
-/// by the margin or more.
+/// Returns true if the claim is a difference in the wrong direction, a difference where there is none, or an
+/// equivalence of what differs by the margin or more.
 fn is_false((truth, judged): &(f64, Judgement)) -> bool {
     let found = judged.estimate.map_or(1.0, |estimate| estimate.ratio);
     match judged.decision {

@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-/// How much of one trial's luck the next one has.
+/// Share of one trial's luck that the next one has.
 const AUTOCORRELATION: f64 = 0.8;
 
 /// Share of the rounds of which one trial is inflated by half.
@@ -23,13 +23,13 @@ pub(crate) struct Rounds {
     pub(crate) twins: Vec<f64>,
 }
 
-/// How a claim's rounds come about.
+/// Noise of a claim's rounds.
 #[derive(Clone, Copy)]
 pub(crate) struct Noise {
     /// Standard deviation of a log-ratio, bad rounds and the order apart.
     pub(crate) spread: f64,
-    /// What a trial's logarithm has more than that of the trial before it in the same round, as if the
-    /// machine grew slower and each round began anew.
+    /// Excess of a trial's logarithm over that of the trial before it in the same round, as if the machine
+    /// grew slower and each round began anew.
     pub(crate) drift: f64,
 }
 

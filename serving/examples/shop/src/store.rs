@@ -29,7 +29,7 @@ const SCHEMA: &str = "
         (id INTEGER PRIMARY KEY, customer TEXT NOT NULL, sku TEXT NOT NULL, quantity INTEGER NOT NULL);
 ";
 
-/// Why there is no answer. The text is for the caller.
+/// Reason for giving no answer. The text is for the caller.
 #[derive(Debug, Error)]
 pub enum Failure {
     /// A field breaks a rule.

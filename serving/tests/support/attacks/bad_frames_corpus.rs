@@ -9,7 +9,7 @@ use super::{
     },
 };
 
-/// What RFC 9113 asks of the server.
+/// The reaction that RFC 9113 asks of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// To go on as if nothing had come.

@@ -33,7 +33,7 @@ const BAD: [&[u8]; 23] = [
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x06\0\0\0\0\0",
 ];
 
-/// Where the request line is fine and only the rest is bad, an answer of 200 would mean that the
+/// If the request line is fine and only the rest is bad, an answer of 200 would mean that the
 /// request was taken.
 pub(crate) async fn bad_heads_are_never_served(target: &Target) {
     let siege = Siege::begin(target, &["--first-bytes", "1s"]).await;

@@ -11,7 +11,7 @@ use tokio::{
 use super::siege::{Siege, Target};
 use crate::program::PATIENCE;
 
-/// What is answered to `request` until the connection ends.
+/// Returns the answer to `request`, read until the connection ends.
 pub(crate) async fn answer(address: SocketAddr, request: &[u8]) -> String {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.expect("it listens");

@@ -25,7 +25,7 @@ pub(crate) struct Peer {
 
 struct Reader(OwnedReadHalf);
 
-/// What the server answered until it closed the connection or answered the last PING.
+/// The server's answers until it closed the connection or answered the last PING.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The error of its last GOAWAY.

@@ -11,7 +11,7 @@ use super::{
 };
 
 const STREAMS: u32 = 20_000;
-/// How often a peer may provoke the server to reset: HTTP/2 local resets in the limits table.
+/// Most resets that a peer may provoke from the server: HTTP/2 local resets in the limits table.
 const MOST_RESETS: usize = 100;
 
 /// CVE-2023-44487.

@@ -33,7 +33,7 @@ const HONEST_PAUSE: Duration = Duration::from_millis(20);
 const HONEST_LIMIT: Duration = Duration::from_secs(10);
 /// Half of the shortest time after which an attacked server closes an idle connection.
 const MAYBE_IDLE: Duration = Duration::from_millis(500);
-/// How many honest calls must come after the attack at least.
+/// Fewest honest calls that must be answered after the attack.
 const AFTERWARDS: usize = 10;
 
 type Call = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
@@ -72,7 +72,7 @@ pub(crate) struct Siege {
     descriptors: usize,
 }
 
-/// What the honest clients share.
+/// The state that the honest clients share.
 struct Idle {
     process: String,
     memory: usize,

@@ -20,7 +20,7 @@ const UNIMPLEMENTED: u32 = 12;
 const TOO_LARGE: u32 = 431;
 
 impl Seen {
-    /// Whether an answer carries `number` as the value of a header.
+    /// Returns true if an answer carries `number` as the value of a header.
     fn answers(&self, number: u32) -> bool {
         let coded = coded(number);
         let carries = |block: &[u8]| block.windows(coded.len()).any(|part| part == coded);
@@ -119,7 +119,7 @@ pub(crate) async fn a_compressed_bomb_is_not_inflated(target: &Target) {
 /// Large messages that never end: 100 MiB on their way, of which the server holds what it has room
 /// for.
 pub(crate) async fn half_sent_messages_are_held_within_their_room(target: &Target) {
-    /// What the windows of a new connection take.
+    /// Bytes of one stream that the windows of a new connection take.
     const PART: usize = 256 * 1024;
     let siege = Siege::begin(target, &[]).await;
     let mut data = message(0, 4 * 1024 * 1024, &[]);
