@@ -1,4 +1,5 @@
-//! What all streams hold together until they half-close. Alone in its process, as it fills what there is.
+//! The limit on what all streams hold together until they half-close. This test is alone in its process,
+//! as it fills all of that limit.
 
 use bidirectional::order::{Answers, MOST_HELD_BYTES, MOST_HELD_IN_ALL, Order};
 use futures_util::{FutureExt, StreamExt, stream};

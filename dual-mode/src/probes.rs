@@ -1,4 +1,4 @@
-//! What orchestrators ask over HTTP, beside `grpc.health.v1`: whether the process lives, and whether
+//! HTTP probes for orchestrators, beside `grpc.health.v1`: whether the process lives, and whether
 //! to send it requests. The truth behind both transports is one [`Health`].
 
 use axum::{

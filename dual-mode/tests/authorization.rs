@@ -1,4 +1,4 @@
-//! Who may call: over both transports, on two ports and on one, and by the options of the program.
+//! Authorisation of callers: over both transports, on two ports and on one, and by the options of the program.
 
 use std::{fs, net::SocketAddr, path::Path};
 

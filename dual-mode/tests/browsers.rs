@@ -1,5 +1,5 @@
-//! What browsers, proxies and thrifty clients ask for beside the answer: CORS, gzip, HEAD, OPTIONS,
-//! gRPC-Web as text.
+//! Extras that browsers, proxies and thrifty clients ask for beside the answer: CORS, gzip, HEAD,
+//! OPTIONS, gRPC-Web as text.
 
 #[allow(dead_code, reason = "the other files use the rest of it")]
 mod common;

@@ -1,4 +1,4 @@
-//! What operators see of the server: metrics, request ids, traces and the log.
+//! The operators' view of the server: metrics, request ids, traces and the log.
 
 use std::{
     convert::Infallible,

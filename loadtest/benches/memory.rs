@@ -1,9 +1,9 @@
-//! Whether the load generator's memory depends on how long it runs: a hundred thousand requests
-//! against a million, of JSON over HTTP/1.1 and of gRPC.
+//! The load generator's memory in a short and a long run, which has to be about the same: a hundred
+//! thousand requests against a million, of JSON over HTTP/1.1 and of gRPC.
 //!
 //! Run with `cargo bench -p loadtest --bench memory`, about four minutes: an open loop of 10,000
 //! calls/s for 10 s and for 100 s on each. It prints the most memory that was resident of the process
-//! that makes the calls, and fails where the long run took more than a tenth more, or made too few.
+//! that makes the calls, and fails if the long run took more than a tenth more, or made too few.
 
 use std::{process::Command, process::ExitCode};
 

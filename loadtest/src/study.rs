@@ -1,9 +1,9 @@
-//! What a run measures: its scenarios, and the system that each variant runs on.
+//! The study that a run makes: its scenarios, and the system that each variant runs on.
 //!
 //! Trials of a scenario come in rounds. A round holds one trial of every variant, and one of the
 //! baseline's twin, in an order that is drawn for each round: what the machine does to one minute and
-//! not to another then favours no variant (Fisher, The Design of Experiments, 1935), and differs the
-//! twin from the baseline as much as it does the others.
+//! not to another then favours no variant (Fisher, The Design of Experiments, 1935), and sets the
+//! twin apart from the baseline as much as it does the others.
 
 use std::time::Duration;
 

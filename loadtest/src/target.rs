@@ -1,4 +1,4 @@
-//! Where the load is sent.
+//! The targets that the load is sent to.
 
 use std::time::Duration;
 

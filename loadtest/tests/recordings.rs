@@ -1,4 +1,4 @@
-//! What is done with the folders of runs: written, read, reported on, compared, merged.
+//! Run directories: written, read, reported on, compared, merged.
 
 use std::{
     fs,

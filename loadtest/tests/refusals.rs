@@ -1,4 +1,4 @@
-//! What cannot be measured ends in one line, an exit code, and no report.
+//! Refusals: a run that cannot be measured ends in one line, an exit code, and no report.
 
 mod support;
 

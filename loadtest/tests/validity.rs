@@ -1,4 +1,4 @@
-//! What a disturbance leaves of a trial, measure by measure.
+//! The validity of a trial after a disturbance, measure by measure.
 
 use loadtest::{
     metric::Metric,

@@ -1,4 +1,4 @@
-//! What the verdict says of recordings whose truth is known, and what it must say of none.
+//! The verdict on recordings whose truth is known: what it says, and what it must not say of any.
 
 use std::path::Path;
 

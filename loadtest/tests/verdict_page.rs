@@ -1,5 +1,5 @@
-//! What the page on a run says, and what it must never do. That it is drawn is for a browser to see:
-//! `.ci/browser`.
+//! The page on a run: what it says, and what it must never do. A browser sees to it that the page is
+//! drawn: `.ci/browser`.
 
 use std::{path::Path, sync::LazyLock};
 

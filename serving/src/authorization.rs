@@ -207,14 +207,14 @@ impl Authorization {
         }
     }
 
-    /// Lets anybody call `path` too: exactly this one, without a query. Where anybody may call, it changes nothing.
+    /// Lets anybody call `path` too: exactly this one, without a query. If anybody may call, it changes nothing.
     #[must_use]
     pub fn open(self, path: impl Into<String>) -> Self {
         self.with(|rules| rules.open.push(path.into()))
     }
 
     /// Asks `permit` of each caller that is known whether it may make a call, by method and path: over gRPC,
-    /// `POST` and `/package.Service/Method`. Where anybody may call, nobody is known, and nobody is asked.
+    /// `POST` and `/package.Service/Method`. If anybody may call, no caller is known, and `permit` is not asked.
     #[must_use]
     pub fn permit(
         self,

@@ -1,4 +1,4 @@
-//! What one connection has open, down to the bytes that its peer has not yet taken.
+//! The open calls of one connection, down to the bytes that its peer has not yet taken.
 
 use std::{
     sync::{
@@ -367,8 +367,8 @@ impl Open {
         state.calls.max(usize::from(unwritten))
     }
 
-    /// Ends when the peer has left a piece unread for `limit`, or half as long again. What it reads of others
-    /// does not help: it could hold as many calls as it has streams by reading of one.
+    /// Ends when the peer has left a piece unread for `limit`, or half as long again. Reading others does not
+    /// help it: by reading of one stream it could otherwise hold as many calls as it has streams.
     pub(crate) async fn unread(&self, limit: Duration) {
         loop {
             sleep(limit / 2).await;

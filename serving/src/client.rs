@@ -1,4 +1,4 @@
-//! What the clients here share: a connection with an end to every wait, and errors a person can
+//! Code that the clients here share: a connection with an end to every wait, and errors a person can
 //! act on.
 
 mod witness;

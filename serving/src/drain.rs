@@ -1,4 +1,4 @@
-//! How a server ended badly.
+//! The error of a server that ended badly.
 
 use std::time::Duration;
 

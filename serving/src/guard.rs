@@ -1,4 +1,4 @@
-//! What stands around every call: the cap on calls, the deadline, the containment of panics, and the
+//! The guard around every call: the cap on calls, the deadline, the containment of panics, and the
 //! end that a drain puts to streams. It works on the level of HTTP, so that REST and gRPC share it, and
 //! it arms no timer for a call that never has to wait.
 

@@ -1,6 +1,6 @@
-//! What the requests of a listener may hold of its memory while they come in. Each is bounded by the
-//! longest message; all that are open at once need a bound too, or a few peers that send large
-//! messages and never end them take all there is.
+//! The bodies of requests, which share the memory budget of their listener while they come in. Each is
+//! bounded by the longest message; all that are open at once need a bound too, or a few peers that send
+//! large messages and never end them take all there is.
 
 use std::{
     io::{self, ErrorKind},

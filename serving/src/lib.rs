@@ -1,10 +1,10 @@
-//! What every server and client here needs around its own code. No contract and no business lives
+//! Code that every server and client here needs around its own. No contract and no business lives
 //! here, and nothing in here owns a builder chain: each example's `serve` still shows its own.
 //!
 //! Two parts, each of use without the other:
 //! - **Layers** of tower for any server ([`layers`]; [`gate`] with the checks of [`hosts`] and [`cross_site`];
-//!   [`authorization`]; [`status_mapping`]), which [`layers::stack`] puts in their order. What is known of a call is
-//!   in [`CallContext`], and a transport words what the layers refuse as its [`refusal::Refuse`] says.
+//!   [`authorization`]; [`status_mapping`]), which [`layers::stack`] puts in their order. [`CallContext`] holds
+//!   what is known of a call, and a transport words what the layers refuse as its [`refusal::Refuse`] says.
 //! - **A listener** ([`server`]) for any HTTP service ([`service`]), with a runtime for each core ([`workers`]): it
 //!   bounds connections ([`limits`]), speaks [`tls`], does itself what the layers do, and ends in order ([`drain`]).
 //!

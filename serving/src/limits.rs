@@ -61,7 +61,7 @@ pub struct Limits {
     /// Streams that a peer may provoke the server to reset (RUSTSEC-2024-0003).
     pub local_resets: usize,
     /// Streams that the server has let go of before they ended, and of which it takes what is still on its way
-    /// without a word. What comes of others counts as provoked.
+    /// without a word. Frames of other such streams count as provoked.
     pub let_go: usize,
     /// Bytes of the head of one HTTP/1 request.
     pub head: usize,

@@ -1,4 +1,4 @@
-//! Who has the connections of a listener, so that at their limit an idle one can make room for the next.
+//! The connections of a listener by peer, so that at their limit an idle one can make room for the next.
 
 use std::{
     cmp::Reverse,

@@ -102,9 +102,9 @@ impl Process {
 }
 
 /// Runs a server until it ends, and says why if it did not end well: 0 after a clean end, [`CUT`]
-/// where calls had to be cut, 1 for any other failure. A second signal ends the process at once,
-/// with 130. What file descriptors the process may have is shared by its `listeners`, the admin listener
-/// apart.
+/// if calls had to be cut, 1 for any other failure. A second signal ends the process at once,
+/// with 130. The file descriptors that the process may have are shared by its `listeners`, not counting
+/// the admin listener.
 pub fn run<F>(
     args: &ServerArgs,
     limits: Limits,

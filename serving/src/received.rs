@@ -1,4 +1,4 @@
-//! What a peer sends as the body of a request, over either protocol.
+//! The body of a request as a peer sends it, over either protocol.
 
 use std::{
     pin::Pin,

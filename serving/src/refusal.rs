@@ -1,4 +1,4 @@
-//! What a server says when it does not let a call through, or cannot finish it.
+//! Refusals: the answers of a server to calls that it does not let through, or cannot finish.
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ const CALM: Duration = Duration::from_secs(1);
 const CUT: Duration = Duration::from_millis(500);
 
 /// Bytes that the kernel buffers for one connection beyond those on their way: as much as one HTTP/2 stream
-/// buffers. What it takes without this is megabytes, of which a third must be read before a write
+/// buffers. Without this bound the kernel takes megabytes, of which a third must be read before a write
 /// goes on: a steady reader on a slow line would be taken for one that stopped.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 64 * 1024;

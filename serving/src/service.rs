@@ -1,4 +1,4 @@
-//! What a listener can serve.
+//! The HTTP services that a listener can serve.
 
 use std::future::Future;
 

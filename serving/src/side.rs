@@ -1,4 +1,4 @@
-//! What a listener serves: one transport, or two that share it.
+//! The transports that a listener serves: one, or two that share it.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! What a server says about itself: the structured log on standard error, and around every call its
+//! A server's reports about itself: the structured log on standard error, and around every call its
 //! [`request_id`], its trace, and the counters of [`metrics`].
 
 pub(crate) mod call;

@@ -50,8 +50,8 @@ pub struct TlsArgs {
 
 impl TlsArgs {
     /// Reads the files, and again whenever their content has changed, as long as there is a listener.
-    /// New connections get what was read last. Where new files cannot be used, the log says why, and
-    /// what was read before stays. None where no files are named.
+    /// New connections get what was read last. If new files cannot be used, the log says why, and
+    /// what was read before stays. None if no files are named.
     ///
     /// # Errors
     /// When the files cannot be used at the start.

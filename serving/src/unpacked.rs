@@ -63,7 +63,7 @@ pin_project_lite::pin_project! {
 }
 
 impl<B> Unpacked<B> {
-    /// `request`, whose messages have at most `limit` bytes. Where it names no gzip, they stay as they are.
+    /// `request`, whose messages have at most `limit` bytes. If it names no gzip, they stay as they are.
     pub fn of(request: Request<B>, limit: usize) -> Request<Self> {
         let is_gzip = is_gzip(request.headers());
         request.map(|body| Self {

@@ -1,4 +1,4 @@
-//! What of the requests of an HTTP/1.1 connection was not read.
+//! The unread parts of the requests of an HTTP/1.1 connection.
 
 use std::{
     pin::Pin,
@@ -71,7 +71,7 @@ impl Unread {
     }
 }
 
-/// The body of a request over HTTP/1.1. What of it is not read when it is dropped is left to its connection.
+/// The body of a request over HTTP/1.1. When it is dropped, its unread part is left to its connection.
 #[derive(Debug)]
 pub(crate) struct Http1Body {
     /// There until it is dropped.

@@ -1,4 +1,4 @@
-//! Where connections are served: one thread per core, each with a runtime of its own, so that a
+//! The workers that serve connections: one thread per core, each with a runtime of its own, so that a
 //! connection and all its calls stay on one core and share nothing with the others.
 
 use std::{

@@ -1,4 +1,4 @@
-//! What a client says when there is no answer.
+//! The errors of a client when there is no answer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How long a connection may live or be silent, and which worker serves it.
+//! The longest life and silence of a connection, and the worker that serves it.
 
 use std::{collections::BTreeMap, time::Duration};
 

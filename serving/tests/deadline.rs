@@ -1,5 +1,5 @@
-//! How long a call may take, on both transports: what the caller is told when it took longer, and
-//! that the work behind it stops.
+//! The longest time that a call may take, on both transports: what the caller is told when it took
+//! longer, and that the work behind it stops.
 
 use std::time::{Duration, Instant};
 

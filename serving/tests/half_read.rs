@@ -1,4 +1,4 @@
-//! What becomes of an HTTP/1.1 connection whose request was not read to its end, or whose peer has closed
+//! The fate of an HTTP/1.1 connection whose request was not read to its end, or whose peer has closed
 //! its side.
 
 use std::{

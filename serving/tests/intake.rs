@@ -1,4 +1,4 @@
-//! What requests may hold while they come in, all of a listener together.
+//! The memory that requests may hold while they come in, all of a listener together.
 
 use http_body_util::BodyExt;
 use serving::{

@@ -1,4 +1,4 @@
-//! What is given on a command line: times and addresses, and what is said about wrong ones.
+//! Values on a command line: times and addresses, and the errors about wrong ones.
 
 use std::time::Duration;
 

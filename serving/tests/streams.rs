@@ -1,4 +1,4 @@
-//! What the streams of one HTTP/2 connection may do without harm to each other.
+//! Streams of one HTTP/2 connection, and that what one of them does harms no other.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What operators ask a server beside its own service: health, reflection, and to stop.
+//! Requests of operators to a server, beside its own service: health, reflection, and to stop.
 
 use std::time::Duration;
 

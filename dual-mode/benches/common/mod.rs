@@ -1,4 +1,4 @@
-//! What the benchmarks share: pairs of runs, and how they are read.
+//! Code that the benchmarks share: pairs of runs, and how they are read.
 
 pub(crate) mod drive;
 pub(crate) mod server;

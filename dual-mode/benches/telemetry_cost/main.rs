@@ -1,9 +1,9 @@
-//! What telemetry at its defaults costs: this server with it against the same one without
+//! The cost of telemetry at its defaults: this server with it against the same one without
 //! (`--no-telemetry`), pair by pair, driven by h2load.
 //!
 //! Run with `cargo bench -p dual-mode --bench telemetry_cost -- --pairs 31`, about four minutes; with
 //! the default of 5 pairs, hundredths cannot be told apart. It prints server CPU per request of both,
-//! and fails where telemetry takes more than it may. Only the ratios mean something on another machine.
+//! and fails if telemetry takes more than it may. Only the ratios mean something on another machine.
 
 #[allow(dead_code, reason = "the other benchmark uses the rest of it")]
 #[path = "../common/mod.rs"]

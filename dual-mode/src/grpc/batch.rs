@@ -1,5 +1,5 @@
-//! How the requests of a batch are read: counted before they are held. tonic's generated service
-//! would hold all of them first, however many they are.
+//! Reading of batches over gRPC: their requests are counted before they are held. tonic's generated
+//! service would hold all of them first, however many they are.
 
 use std::{
     convert::Infallible,

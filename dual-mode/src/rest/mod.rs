@@ -152,7 +152,7 @@ async fn by_query(request: Request<Body>) -> Response {
     response
 }
 
-/// Reads the body of a request that has none. What is sent is not passed over.
+/// Reads the body of a request that must have none. A body that is sent all the same is an error.
 async fn nothing(body: Body, headers: &HeaderMap) -> Result<(), Fault> {
     if HttpBody::is_end_stream(&body) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What the frameworks and the server refuse before the business is asked, as it comes out of each
+//! Refusals by the frameworks and the server before the business is asked, as they come out of each
 //! listener.
 
 use std::{net::SocketAddr, time::Duration};

@@ -107,7 +107,7 @@ impl Child {
         Ok(None)
     }
 
-    /// Tells it to end, by closing its standard input. What it still has to say can be heard.
+    /// Tells it to end, by closing its standard input. Its last messages can still be heard.
     pub fn tell_to_end(&mut self) {
         self.input = None;
     }

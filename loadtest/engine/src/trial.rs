@@ -63,8 +63,8 @@ pub async fn run_trial(
 }
 
 /// Runs trials that take turns: all are there at once, each in a worker process of its own, and one at a
-/// time has its turn, for its warm-up first, and then for one part of its window after the other. What the
-/// machine does to one moment and not to another then befalls all of them alike. `order` is asked for the
+/// time has its turn, for its warm-up first, and then for one part of its window after the other. A change
+/// of the machine from one moment to another then befalls all of them alike. `order` is asked for the
 /// order of each cycle of turns: it is given the places of the trials.
 ///
 /// Each has as many parts as its `timing` says; with one part this is [`run_trial`] for one after the other.
@@ -215,7 +215,8 @@ impl Running {
         });
     }
 
-    /// Its result. What it had to say is said.
+    /// Ends its worker and returns its result. An error of the worker at its end is ignored, as all that
+    /// it had to say is said.
     async fn end(mut self) -> Measurement {
         let _ = self.child.end().await;
         self.measured.unwrap_or_else(|| blank(&self.spec))

@@ -1,4 +1,4 @@
-//! What is done with runs that were recorded already. Each takes folders and says what it made.
+//! Commands on runs that were recorded already. Each takes run directories and says what it made.
 
 pub mod compare;
 pub mod gate;

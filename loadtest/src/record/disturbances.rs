@@ -1,5 +1,5 @@
-//! What disturbed a trial, by its own figures. Facts only: which measures they void is for
-//! [`validity`](crate::validity) to say.
+//! The disturbances of a trial, by its own figures. Facts only: [`validity`](crate::validity) says
+//! which measures they void.
 
 use engine::Measurement;
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind for people to read.
+//! Reports that a run leaves behind for people to read.
 
 mod chart;
 pub(crate) mod figures;

@@ -129,7 +129,7 @@ fn well_known(value: &Value, message: &MessageDescriptor) -> Value {
     written.unwrap_or_else(|| value.clone())
 }
 
-/// Puts each value of `value` at its place. What is a default is the same as nothing.
+/// Puts each value of `value` at its place. A default is the same as an absent value.
 fn flatten(place: &str, value: &Value, fields: &mut Fields) {
     match value {
         Value::Null | Value::Bool(false) => {}

@@ -1,4 +1,4 @@
-//! Why a service cannot be measured: each is one line that says what to do.
+//! Reasons for which a service cannot be measured: each is one line that says what to do.
 
 use thiserror::Error;
 

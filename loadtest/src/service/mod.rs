@@ -193,8 +193,8 @@ impl Served {
         self.0.prepared.is_none()
     }
 
-    /// The requests of a trial of about so many calls. Where each call has to be another they are made
-    /// anew, as many as there are calls, if they are not too large together.
+    /// The requests of a trial of about so many calls. If each call has to be another, they are made
+    /// anew: as many as there are calls, or as fit in `MOST_BYTES` together.
     pub fn workload(&self, calls: u64) -> Workload {
         let mut requests = match &self.0.prepared {
             Some(prepared) => prepared.clone(),

@@ -19,7 +19,8 @@ pub struct OfVariant {
 }
 
 impl OfVariant {
-    /// Reads it. What stands before `=` is a name unless it is part of a path or a URL.
+    /// Reads it. The part before `=` is a name, unless it has a `/` or `:` and so belongs to a path or
+    /// a URL.
     ///
     /// # Errors
     /// Never; a wrong value is found where its kind is known.

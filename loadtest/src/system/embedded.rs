@@ -219,8 +219,8 @@ struct Bare {
     work: Option<Arc<Work>>,
 }
 
-/// Laid out as the program dual-mode lays itself out: see serving::process. Where `bare` says how, REST
-/// is bare.
+/// Serves dual-mode, laid out as the program lays itself out: see serving::process. If `bare` is given,
+/// REST is served on bare connections, as it says.
 fn dual_mode(bare: Option<Bare>) -> anyhow::Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = Workers::start(cores)?;

@@ -17,8 +17,8 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Work of `cpu_ns` for each call. Where it is none the clock is read all the same, so that a
-    /// server without it differs from one with it in nothing else.
+    /// Work of `cpu_ns` for each call. The clock is read even if that is 0, so that a server without
+    /// the work differs from one with it in nothing else.
     pub(crate) fn new(cpu_ns: u64) -> Self {
         Self {
             per_call: Duration::from_nanos(cpu_ns),

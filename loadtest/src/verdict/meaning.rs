@@ -1,4 +1,4 @@
-//! What a verdict means for a service, and for which machine it holds.
+//! The meaning of a verdict for a service, and the machine for which it holds.
 
 use engine::Load;
 

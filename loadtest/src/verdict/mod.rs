@@ -198,9 +198,9 @@ impl Verdict {
     }
 }
 
-/// The claims of the headline. What it is about follows from the plan and not from what came out: server CPU
-/// at a common rate and latency with one call in flight. A service on another machine is no process whose
-/// CPU time is known, nor may both sides be of one that can be seen.
+/// The claims of the headline. Their measures follow from the plan and not from what came out: server CPU
+/// at a common rate and latency with one call in flight. If the server's CPU time is not known of both
+/// sides, such as that of a service on another machine, median latency stands in for it.
 fn headline(scenarios: &Scenarios) -> Vec<Draft> {
     let under_load = scenarios.first(Purpose::Open).and_then(|open| {
         let metric = match open.is_known_of_both(Metric::ServerCpu) {

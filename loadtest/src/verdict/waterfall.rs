@@ -1,4 +1,4 @@
-//! Where the difference between REST and gRPC comes from.
+//! The sources of the difference between REST and gRPC: codec, transport and framing.
 //!
 //! Protocols A to D are a 2 × 2 of codec and transport. On logarithms the effect of each is the mean over
 //! both values of the other (Fisher, The Design of Experiments, 1935, chapter VI), so that in each round

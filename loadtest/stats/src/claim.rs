@@ -1,4 +1,4 @@
-//! What a caller brings, and what comes back.
+//! The claim that a caller brings, and the judgement that comes back.
 
 use crate::{
     Decision, Family, Floor, Interval, Look, Reason, Trimmed, clipped,

@@ -1,4 +1,4 @@
-//! What may be said of a claim.
+//! Decisions: the conclusions that may be drawn about a claim.
 
 use crate::{Floor, Interval, Look, Trimmed};
 

@@ -10,8 +10,8 @@ pub const REST_LEVEL: f64 = 0.04;
 ///
 /// Each has an equal part of it (Bonferroni), whatever depends on what: one page in a hundred may have
 /// a false headline, one in twenty any false claim. A claim is false only once, as a difference or as
-/// an equivalence, so that claims of equivalence are counted and corrected like the others. How many
-/// claims a family has follows from the plan, not from what came out.
+/// an equivalence, so that claims of equivalence are counted and corrected like the others. The number
+/// of claims of a family follows from the plan, not from what came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// The claims of the headline.

@@ -21,7 +21,7 @@
 //! assert!(judged.estimate.is_some_and(|estimate| (estimate.ratio - 1.2).abs() < 1e-3));
 //! ```
 //!
-//! What the method does on made-up pages whose truth is known is in `tests/pages.rs`.
+//! `tests/pages.rs` has the results of the method on made-up pages whose truth is known.
 
 mod claim;
 mod decision;

@@ -1,4 +1,5 @@
-//! How much of a connection h2 reads at a time, and how it learns that its peer has said all it will say.
+//! The gate through which h2 reads a connection: it bounds how much h2 reads at a time, and tells h2 that
+//! the peer has said all it will say.
 //!
 //! h2 reads as long as there is something to read, and keeps a block of memory for each frame that nobody
 //! has taken from it, however small. So it reads in turns: after each, what came is taken off it.

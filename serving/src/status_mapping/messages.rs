@@ -71,8 +71,8 @@ impl Progress {
         self.fresh.store(false, Relaxed);
     }
 
-    /// Notes that the service was given bytes. What a task of its own reads says nothing of what the answer
-    /// says: that task may have called somebody since.
+    /// Notes that the service was given bytes. Bytes that a task of its own reads do not count, as they say
+    /// nothing of what the answer says: that task may have called somebody since.
     fn gave(&self) {
         if self.asked.load(Relaxed) {
             self.fresh.store(true, Relaxed);

@@ -9,8 +9,8 @@ pub(super) enum Found {
     Malformed,
 }
 
-/// The first words of tonic and prost about a message that cannot be read. What the layer finds by
-/// itself, such as a message that is cut off, never comes to them.
+/// The first words of tonic and prost about a message that cannot be read. Faults that the layer finds
+/// by itself, such as a message that is cut off, never come to them.
 const CODECS: [(&str, Found); 4] = [
     ("Error, decoded message length too large", Found::TooLarge),
     ("Error decompressing: size limit", Found::TooLarge),

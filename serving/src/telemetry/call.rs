@@ -1,5 +1,5 @@
-//! What stands around the guard of every connection: it names the call, counts it with the code that
-//! its caller got, and logs it where asked.
+//! The service around the guard of every connection: it names the call, counts it with the code that
+//! its caller got, and logs it if asked to.
 
 use std::{
     future::Future,

@@ -1,4 +1,4 @@
-//! How a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
+//! The code with which a call ended, as its transport says it: never "HTTP 200" for a call that gRPC refused.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What is counted. Each thread counts in a shard of its own, at places that were found before the
+//! The counters of a process. Each thread counts in a shard of its own, at places that were found before the
 //! call came or are found without a lock, so that counting costs a few additions.
 
 use std::{

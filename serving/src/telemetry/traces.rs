@@ -136,7 +136,7 @@ impl Traces {
         })
     }
 
-    /// The context of a call that is to be sampled. Where the caller names a trace, its word counts.
+    /// The context of a call that is to be sampled. If the caller names a trace, the caller decides.
     pub(crate) fn sample(&self, context: Option<TraceContext>) -> Option<TraceContext> {
         match context {
             Some(context) => context.sampled.then_some(context),

@@ -38,7 +38,7 @@ impl<'a> Message<'a> {
         Self { wrong, place: None }
     }
 
-    /// Notes what is wrong with `field`. Where the error turns out to be one of syntax, that counts.
+    /// Notes what is wrong with `field`. If the error turns out to be one of syntax, that counts.
     fn note(self, field: &str, rule: &'static str) {
         let field = match self.place {
             None => field.to_owned(),

@@ -1,4 +1,4 @@
-//! What the document says about answers. Those of the business are the answers to the examples of
+//! Answers in the OpenAPI document. Those of the business are the answers to the examples of
 //! requests; the problems are made from the fault table, as REST renders it.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! What the document says about requests.
+//! Requests in the OpenAPI document.
 
 use prost::Message;
 use proto::rest_grpc_dual_mode::{BatchRequestMessage, RequestMessage};

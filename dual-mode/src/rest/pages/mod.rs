@@ -1,4 +1,4 @@
-//! What a browser is given on the REST port: a page that makes the same greeting over REST and over
+//! Files for browsers on the REST port: a page that makes the same greeting over REST and over
 //! gRPC-Web, the OpenAPI document, and a page that shows it. All of it is in the binary, and no page
 //! asks any other place for anything.
 

@@ -44,7 +44,8 @@ impl Accounts {
     }
 
     /// The use of all of them until now; none if there are none, one is gone, or the system does not
-    /// tell. What several of them hold counts once, except that a group counts apart from processes.
+    /// tell. A process that several of them hold counts once, except that a control group counts apart
+    /// from processes.
     pub fn read(&self) -> Option<Usage> {
         let mut processes = self.processes.clone();
         for root in &self.families {

@@ -1,4 +1,4 @@
-//! Where a value lies on an axis.
+//! The axes of a chart, and the place of a value on them.
 
 /// An axis, its ends and what is written along it.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! What one request costs on each variant: CPU, bytes, memory.
+//! The cost of one request on each variant: CPU, bytes, memory.
 
 use maud::{Markup, html};
 use stats::trimmed_geometric_mean;

@@ -1,4 +1,4 @@
-//! What bounds the figures: validity, the noise floor, and the generator's own limit.
+//! The bounds of the figures: validity, the noise floor, and the generator's own limit.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! How the figures came about, where, and the files they come from.
+//! The provenance of the figures: the method, the environment, and the files they come from.
 
 use std::path::Path;
 

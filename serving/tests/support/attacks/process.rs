@@ -1,4 +1,4 @@
-//! What Linux tells of a process, by its directory in /proc.
+//! Facts that Linux tells of a process in its directory in /proc: memory, descriptors, processor time.
 
 use std::time::Duration;
 
