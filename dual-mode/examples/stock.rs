@@ -1,18 +1,32 @@
 //! The same greeting as the READMEs of tonic and axum serve it: the partner of every benchmark here.
 //!
-//! Run with `cargo run --release -p dual-mode --example stock -- [REST_PORT [GRPC_PORT]]`. It prints
-//! its two addresses, as dual-mode does.
+//! Run with `cargo run --release -p dual-mode --example stock -- [REST_PORT [GRPC_PORT [CERT KEY]]]`; CERT
+//! and KEY are PEM files, with which both sides speak TLS. It prints its two addresses, as dual-mode does.
+
+use std::{error::Error, fs, sync::Arc};
 
 use axum::{Json, Router, routing::post};
 use dual_mode::greetings::{self, Fault, greet, greet_batch};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use proto::rest_grpc_dual_mode::{
     BatchRequestMessage, BatchResponseMessage, RequestMessage, ResponseMessage,
     greetings_generator_server::{GreetingsGenerator, GreetingsGeneratorServer},
 };
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tonic::{
     Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 struct Greetings;
@@ -95,18 +109,61 @@ async fn rest(Json(question): Json<Question>) -> Result<Json<Answer>, String> {
     }))
 }
 
+/// Serves `app` over TLS, as axum's example of rustls does.
+async fn serve_tls(listener: TcpListener, app: Router, acceptor: TlsAcceptor) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(app.clone()));
+        tokio::spawn(async move {
+            // A peer that breaks off is served no more.
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let builder = auto::Builder::new(TokioExecutor::new());
+                let _ = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            }
+        });
+    }
+}
+
+/// The certificate and the key in these files, for REST.
+fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor, Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 #[tokio::main]
-pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut ports = std::env::args().skip(1).map(|port| port.parse::<u16>());
-    let rest_port = ports.next().transpose()?.unwrap_or(6000);
-    let grpc_port = ports.next().transpose()?.unwrap_or(60051);
-    let rest_listener = tokio::net::TcpListener::bind(("127.0.0.1", rest_port)).await?;
-    let grpc_listener = tokio::net::TcpListener::bind(("127.0.0.1", grpc_port)).await?;
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let port = |place: usize, default| {
+        let given = args.get(place);
+        given.map_or(Ok(default), |port| port.parse::<u16>())
+    };
+    let rest_listener = TcpListener::bind(("127.0.0.1", port(0, 6000)?)).await?;
+    let grpc_listener = TcpListener::bind(("127.0.0.1", port(1, 60051)?)).await?;
     println!("REST on {}", rest_listener.local_addr()?);
     println!("gRPC on {}", grpc_listener.local_addr()?);
     let app = Router::new().route("/v1/get_greetings", post(rest));
-    tokio::spawn(async move { axum::serve(rest_listener, app).await });
-    Server::builder()
+    let mut server = Server::builder();
+    match args.get(2).zip(args.get(3)) {
+        None => {
+            tokio::spawn(async move { axum::serve(rest_listener, app).await });
+        }
+        Some((certificate, key)) => {
+            tokio::spawn(serve_tls(rest_listener, app, acceptor(certificate, key)?));
+            let identity = Identity::from_pem(fs::read(certificate)?, fs::read(key)?);
+            server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+        }
+    }
+    server
         .add_service(GreetingsGeneratorServer::new(Greetings))
         .serve_with_incoming(TcpIncoming::from(grpc_listener).with_nodelay(Some(true)))
         .await?;

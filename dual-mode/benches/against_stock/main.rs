@@ -1,9 +1,9 @@
 //! This server against a stock one (examples/stock.rs), pair by pair, driven by h2load.
 //!
 //! Run with `cargo bench -p dual-mode --bench against_stock`, about three minutes; `-- --pairs N`
-//! and `-- --requests N` make it longer; `-- --third PATH` sets ours beside a third server, too. It
-//! prints requests/s, server CPU per request and memory of both, and fails where a bound does not hold.
-//! Only the ratios mean something on another machine.
+//! and `-- --requests N` make it longer; `-- --third PATH` sets ours beside a third server, too, and
+//! `-- --tls` measures both over TLS. It prints requests/s, server CPU per request and memory of both, and
+//! fails where a bound does not hold. Only the ratios mean something on another machine.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,12 +12,15 @@ mod idle;
 mod stock;
 
 use std::{
+    ffi::OsStr,
+    fs,
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
 use clap::Parser;
+use tempfile::TempDir;
 
 use common::{
     Pairs, Sample,
@@ -42,8 +45,12 @@ struct Args {
     pairs: Pairs,
 
     /// A third server to set ours beside, in the same rounds; .ci/third/build.sh makes one
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "tls")]
     third: Option<PathBuf>,
+
+    /// Speak TLS on both servers, and measure handshakes, too. No bound is set for it
+    #[arg(long)]
+    tls: bool,
 }
 
 fn main() -> ExitCode {
@@ -56,49 +63,94 @@ fn main() -> ExitCode {
 }
 
 /// Returns whether every bound holds.
-fn compare(Args { pairs, third }: &Args) -> anyhow::Result<bool> {
+fn compare(args: &Args) -> anyhow::Result<bool> {
+    let pairs = &args.pairs;
     pairs.print();
     println!(
         "| shape | requests/s stock | ours | CPU µs stock | ours | CPU ratio | bound | requests/s ratio | stock to itself | |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let (stock, ours) = (start_stock()?, Server::ours(&pairs.program, &[])?);
-    let third = third
-        .as_ref()
-        .map(|program| Server::ours(program, &[]))
-        .transpose()?;
+    let pem = args.tls.then(Pem::make).transpose()?;
+    let stock = start_stock(pem.as_ref())?;
+    let ours = start_ours(&pairs.program, pem.as_ref())?;
+    let third = args.third.as_deref();
+    let third = third.map(|program| start_ours(program, None)).transpose()?;
     let mut all_hold = true;
     let mut beside = Vec::new();
-    for shape in pairs.shapes() {
+    for shape in pairs.shapes(args.tls) {
         let runs = match &third {
             None => pairs.run(shape, [&stock, &ours])?,
             Some(third) => {
                 let runs = pairs.run(shape, [&stock, &ours, third])?;
-                beside.push((
-                    shape,
-                    runs.iter()
-                        .map(|[_, ours, third]| [*third, *ours])
-                        .collect(),
-                ));
-                runs.iter()
-                    .map(|[stock, ours, _]| [*stock, *ours])
-                    .collect()
+                let of_third = runs.iter().map(|[_, ours, third]| [*third, *ours]);
+                beside.push((shape, of_third.collect()));
+                let of_stock = runs.iter().map(|[stock, ours, _]| [*stock, *ours]);
+                of_stock.collect()
             }
         };
-        all_hold &= print_row(shape, &runs);
+        all_hold &= print_row(shape, &runs, !args.tls);
     }
     drop((stock, ours));
     print_third(&beside);
-    if pairs.only.is_empty() {
+    if pairs.only.is_empty() && !args.tls {
         print_memory(pairs)?;
     }
     Ok(all_hold)
 }
 
-/// The stock server, on free ports.
-fn start_stock() -> anyhow::Result<Server> {
+/// A certificate for localhost and its key, in files.
+struct Pem {
+    folder: TempDir,
+}
+
+impl Pem {
+    fn make() -> anyhow::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let pem = Self {
+            folder: tempfile::tempdir()?,
+        };
+        fs::write(pem.certificate(), made.cert.pem())?;
+        fs::write(pem.key(), made.signing_key.serialize_pem())?;
+        Ok(pem)
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+}
+
+/// The stock server, on free ports, over TLS if there is a certificate.
+fn start_stock(pem: Option<&Pem>) -> anyhow::Result<Server> {
     let mut command = Command::new(std::env::current_exe()?);
-    Server::start(command.arg0(STOCK).args(["0", "0"]))
+    command.arg0(STOCK).args(["0", "0"]);
+    command.args(
+        pem.map(|pem| [pem.certificate(), pem.key()])
+            .into_iter()
+            .flatten(),
+    );
+    let mut server = Server::start(&mut command)?;
+    server.is_tls = pem.is_some();
+    Ok(server)
+}
+
+/// Ours, which is `program`, or a third one, likewise.
+fn start_ours(program: &Path, pem: Option<&Pem>) -> anyhow::Result<Server> {
+    let files = pem.map(|pem| [pem.certificate(), pem.key()]);
+    let options = files.iter().flat_map(|[certificate, key]| {
+        [
+            OsStr::new("--tls-cert"),
+            certificate.as_os_str(),
+            OsStr::new("--tls-key"),
+            key.as_os_str(),
+        ]
+    });
+    let mut server = Server::ours(program, options)?;
+    server.is_tls = pem.is_some();
+    Ok(server)
 }
 
 /// The second of two runs to the first by a figure of theirs, of all rounds.
@@ -125,7 +177,8 @@ fn print_third(beside: &[(&Shape, Vec<[Run; 2]>)]) {
 }
 
 /// Returns whether the bounds of `shape` hold.
-fn print_row(shape: &Shape, runs: &[[Run; 2]]) -> bool {
+fn print_row(shape: &Shape, runs: &[[Run; 2]], is_judged: bool) -> bool {
+    let bound = shape.cpu_bound.filter(|_| is_judged);
     let ratios = |figure: fn(&Run) -> f64| ratios(runs, figure);
     let (cpu, rate) = (ratios(|run| run.cpu_micros), ratios(|run| run.rate));
     // An A/A comparison from the same runs: what one stock run differs from the next.
@@ -134,7 +187,8 @@ fn print_row(shape: &Shape, runs: &[[Run; 2]]) -> bool {
             .map(|runs| (runs[1][0].rate / runs[0][0].rate - 1.0).abs()),
     );
     let equal = 1.0 - noise.median.min(WIDEST_NOISE);
-    let holds = shape.cpu_bound.is_none_or(|bound| cpu.median <= bound) && rate.median >= equal;
+    let holds =
+        bound.is_none_or(|bound| cpu.median <= bound) && (rate.median >= equal || !is_judged);
     let stock = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run[0]))).median;
     let ours = |figure: fn(&Run) -> f64| Sample::of(runs.iter().map(|run| figure(&run[1]))).median;
     println!(
@@ -144,9 +198,7 @@ fn print_row(shape: &Shape, runs: &[[Run; 2]]) -> bool {
         ours(|run| run.rate),
         stock(|run| run.cpu_micros),
         ours(|run| run.cpu_micros),
-        shape
-            .cpu_bound
-            .map_or_else(|| "–".to_owned(), |bound| format!("{bound:.2}")),
+        bound.map_or_else(|| "–".to_owned(), |bound| format!("{bound:.2}")),
         noise.median * 100.0,
         said(holds),
     );
@@ -157,8 +209,8 @@ fn print_row(shape: &Shape, runs: &[[Run; 2]]) -> bool {
 fn print_memory(pairs: &Pairs) -> anyhow::Result<()> {
     println!("\n| memory | stock | ours |\n|---|---|---|");
     let mut rows = [const { String::new() }; 3];
-    let start_ours = || Server::ours(&pairs.program, &[]);
-    let starts: [&dyn Fn() -> anyhow::Result<Server>; 2] = [&start_stock, &start_ours];
+    let (stock, ours) = (|| start_stock(None), || start_ours(&pairs.program, None));
+    let starts: [&dyn Fn() -> anyhow::Result<Server>; 2] = [&stock, &ours];
     for start in starts {
         let mut per_connection = |row: usize, open: fn(&Server) -> anyhow::Result<_>| {
             let server = start()?;

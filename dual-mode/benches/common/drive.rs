@@ -16,6 +16,8 @@ pub(crate) struct Shape {
     in_flight: u32,
     /// The most CPU per request, as a ratio to stock.
     pub(crate) cpu_bound: Option<f64>,
+    /// True if each request comes on a connection of its own.
+    connects: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -37,6 +39,7 @@ const fn shape(
         connections,
         in_flight,
         cpu_bound,
+        connects: false,
     }
 }
 
@@ -49,6 +52,22 @@ pub(crate) const SHAPES: [Shape; 6] = [
     shape("REST 64 × 1", Protocol::Rest, 64, 1, Some(0.92)),
     shape("REST 1 × 1", Protocol::Rest, 1, 1, None),
 ];
+
+/// Connections that are made at once, and make one request each: by more, h2load runs out of descriptors.
+const CONNECTING: u32 = 400;
+
+/// The shapes of which a handshake is the larger part, for TLS.
+pub(crate) const HANDSHAKES: [Shape; 2] = [
+    handshakes("gRPC, a connection each", Protocol::Grpc),
+    handshakes("REST, a connection each", Protocol::Rest),
+];
+
+const fn handshakes(name: &'static str, protocol: Protocol) -> Shape {
+    Shape {
+        connects: true,
+        ..shape(name, protocol, CONNECTING, 1, None)
+    }
+}
 
 /// `RequestMessage { "gRPC", "Diwali", 2023 }` behind gRPC's length prefix.
 const GRPC_BODY: &[u8] = b"\0\0\0\0\x11\x0a\x04gRPC\x12\x06Diwali\x18\xe7\x0f";
@@ -79,7 +98,16 @@ impl Shape {
     /// Returns the number of requests in a run of this shape: `requests`, or a quarter of them with
     /// one call in flight, which takes longer.
     pub(crate) fn share_of(&self, requests: u32) -> u32 {
-        if self.waits() { requests / 4 } else { requests }
+        match self.connects {
+            true => self.connections,
+            false if self.waits() => requests / 4,
+            false => requests,
+        }
+    }
+
+    /// Returns the number of requests that warm a server up for a run of this shape, of so many.
+    pub(crate) fn warm_up(&self, requests: u32) -> u32 {
+        (requests / 10).max(self.connections)
     }
 
     /// Sends `requests` to `server`.
@@ -87,14 +115,15 @@ impl Shape {
     /// # Errors
     /// When h2load is missing, or a request was not answered 2xx.
     pub(crate) fn drive(&self, server: &Server, requests: u32) -> anyhow::Result<Run> {
+        let scheme = if server.is_tls { "https" } else { "http" };
         let (url, body, headers): (_, _, &[_]) = match self.protocol {
             Protocol::Grpc => (
-                format!("http://{}{GRPC_PATH}", server.grpc),
+                format!("{scheme}://{}{GRPC_PATH}", server.grpc),
                 GRPC_BODY,
                 &["-H", "content-type: application/grpc", "-H", "te: trailers"],
             ),
             Protocol::Rest => (
-                format!("http://{}{REST_PATH}", server.rest),
+                format!("{scheme}://{}{REST_PATH}", server.rest),
                 REST_BODY.as_bytes(),
                 &["--h1", "-H", "content-type: application/json"],
             ),

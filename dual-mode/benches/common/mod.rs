@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
-use drive::{Run, SHAPES, Shape};
+use drive::{HANDSHAKES, Run, SHAPES, Shape};
 use server::Server;
 
 /// What is run, and how often
@@ -60,10 +60,11 @@ impl Pairs {
         );
     }
 
-    /// The shapes that are asked for.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = &'static Shape> {
+    /// The shapes that are asked for; over TLS with those of which a handshake is the larger part.
+    pub(crate) fn shapes(&self, is_tls: bool) -> impl Iterator<Item = &'static Shape> {
+        let over_tls = HANDSHAKES.iter().filter(move |_| is_tls);
         let asked = |shape: &&Shape| shape.name.contains(&self.only);
-        SHAPES.iter().filter(asked)
+        SHAPES.iter().chain(over_tls).filter(asked)
     }
 
     /// Runs of `servers` in their order, then in the reverse order, and so on, so that a slow drift of the machine
@@ -78,7 +79,7 @@ impl Pairs {
     ) -> anyhow::Result<Vec<[Run; N]>> {
         let requests = shape.share_of(self.requests);
         for server in servers {
-            shape.drive(server, requests / 10)?;
+            shape.drive(server, shape.warm_up(requests))?;
         }
         let mut rounds = Vec::new();
         for round in 0..self.pairs {

@@ -1,6 +1,7 @@
 //! A server as a child process, and what the system says about it.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -20,11 +21,16 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) rest: SocketAddr,
     pub(crate) grpc: SocketAddr,
+    /// True if both speak TLS.
+    pub(crate) is_tls: bool,
 }
 
 impl Server {
     /// Ours, which is `program`, on free ports, with `more` arguments.
-    pub(crate) fn ours(program: &Path, more: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn ours(
+        program: &Path,
+        more: impl IntoIterator<Item: AsRef<OsStr>>,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
         command.args(["--rest-port", "0", "--grpc-port", "0"]);
         command.args(["--admin-port", "0"]).args(more);
@@ -44,7 +50,12 @@ impl Server {
             Ok(address.parse()?)
         };
         let addresses = address("REST on ").and_then(|rest| Ok((rest, address("gRPC on ")?)));
-        let server = |(rest, grpc)| Self { child, rest, grpc };
+        let server = |(rest, grpc)| Self {
+            child,
+            rest,
+            grpc,
+            is_tls: false,
+        };
         addresses
             .map(server)
             .with_context(|| format!("{command:?} did not say where it listens"))

@@ -34,10 +34,10 @@ fn compare(pairs: &Pairs) -> anyhow::Result<bool> {
     pairs.print();
     println!("| shape | CPU µs without | with telemetry | CPU ratio | bound {BOUND:.2} |");
     println!("|---|---|---|---|---|");
-    let without = Server::ours(&pairs.program, &["--no-telemetry"])?;
-    let with = Server::ours(&pairs.program, &[])?;
+    let without = Server::ours(&pairs.program, ["--no-telemetry"])?;
+    let with = Server::ours(&pairs.program, None::<&str>)?;
     let mut all_hold = true;
-    for shape in pairs.shapes().filter(|shape| !shape.waits()) {
+    for shape in pairs.shapes(false).filter(|shape| !shape.waits()) {
         let runs = pairs.run(shape, [&without, &with])?;
         let cpu = |of: fn(&[Run; 2]) -> f64| Sample::of(runs.iter().map(of));
         let ratio = cpu(|[without, with]| with.cpu_micros / without.cpu_micros);
