@@ -193,7 +193,7 @@ mod tests {
         display.plan(&scenario, 2);
         assert_eq!(
             display.line(&planned, &progress),
-            "about 3 s left · round 3 · REST: 3 of 32 users, 5 replies"
+            "about 5 s left · round 3 · REST: 3 of 32 users, 5 replies"
         );
         display.bound(Duration::from_secs(180));
         let measuring = Progress {

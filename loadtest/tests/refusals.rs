@@ -48,7 +48,7 @@ fn a_wrong_option_is_named() {
         (&["--rate", "nan"], "--rate NaN"),
         (
             &["--rate", "2.5"],
-            "--rate 2.5 gives a trial of 1 s too few",
+            "--rate 2.5 gives a trial of 2 s too few",
         ),
         (&["--rate", "10", "--closed"], "--closed"),
         (&["--rounds", "0"], "--rounds 0"),

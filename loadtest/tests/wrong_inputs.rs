@@ -384,7 +384,7 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
                 IMPORTS,
             ],
             5,
-            &["no gRPC-Web", "switched on"],
+            &["without gRPC-Web", "switched on"],
         ),
         with(
             &[

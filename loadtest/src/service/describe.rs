@@ -131,7 +131,9 @@ async fn contracts(asked: &Asked, wanted: &str) -> Result<Vec<DescriptorPool>, S
     };
     match all.await {
         Ok(pools) => Ok(pools),
-        Err(why) => Err(explain::no_contract(&url, &endpoint, wanted, why, &secrets).await),
+        Err(why) => {
+            Err(explain::no_contract(&url, &endpoint, (wanted, false), why, &secrets).await)
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     metric::Metric,
     numbers::decimals,
-    record::{Protocol, Purpose, Scenario, Variant},
+    record::{Purpose, Scenario, Variant},
 };
 
 /// A bound on a measure of one variant: a number, or a multiple of the same measure of another variant.

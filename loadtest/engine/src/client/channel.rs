@@ -117,7 +117,7 @@ pub(super) fn drop_unreadable_details(headers: &mut HeaderMap) {
     let alone = HeaderMap::from_iter([(Status::GRPC_STATUS_DETAILS, details.clone())]);
     let metadata = MetadataMap::from_headers(alone);
     let read = metadata.get_bin(Status::GRPC_STATUS_DETAILS.as_str());
-    if !read.is_some_and(|details| details.to_bytes().is_ok()) {
+    if read.is_none_or(|details| details.to_bytes().is_err()) {
         headers.remove(Status::GRPC_STATUS_DETAILS);
     }
 }
