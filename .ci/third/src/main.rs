@@ -21,6 +21,7 @@ mod proto {
 
 struct Greetings;
 
+#[allow(refining_impl_trait, reason = "as connectrpc's guide has it")]
 impl GreetingsGenerator for Greetings {
     async fn grpc_get_greetings(
         &self,
@@ -28,15 +29,15 @@ impl GreetingsGenerator for Greetings {
         request: ServiceRequest<'_, RequestMessage>,
     ) -> ServiceResult<ResponseMessage> {
         let asked = greetings::Request {
-            data_comm_type: request.data_comm_type.to_owned(),
-            message_type: request.message_type.to_owned(),
+            data_comm_type: request.dataCommType.to_owned(),
+            message_type: request.messageType.to_owned(),
             year: request.year,
         };
         let answer =
             greet(&asked).map_err(|fault| ConnectError::invalid_argument(fault.to_string()))?;
         Response::ok(ResponseMessage {
             greetings: answer.greetings,
-            message_received: answer.message_received,
+            messageReceived: answer.message_received,
             ..Default::default()
         })
     }
