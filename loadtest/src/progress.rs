@@ -197,13 +197,13 @@ mod tests {
         );
         display.bound(Duration::from_secs(180));
         let measuring = Progress {
-            measured_s: Some(2.0),
+            measured_s: Some(4.0),
             failures: 1,
             ..progress
         };
         assert_eq!(
             display.line(&planned, &measuring),
-            "0 of 180 s · round 3 · REST: 1.0 of 1.0 s, 5 replies, 1 bad"
+            "0 of 180 s · round 3 · REST: 2.0 of 2.0 s, 5 replies, 1 bad"
         );
     }
 }
