@@ -301,7 +301,7 @@ pub struct LoadArgs {
     #[arg(help_heading = "Load", short = 's', long, value_name = "TIME")]
     pub increase_time: Option<String>,
 
-    /// Length of what is measured of each trial, such as 3s [default: 2s; thorough: 5s]
+    /// Length of what is measured of each trial, such as 3s [default: 2s; thorough: 4s]
     ///
     /// The warm-up comes on top: it ends when the service is steady.
     #[arg(help_heading = "Load", short = 't', long, value_name = "TIME")]
