@@ -109,12 +109,13 @@ async fn rest(Json(question): Json<Question>) -> Result<Json<Answer>, String> {
     }))
 }
 
-/// Serves `app` over TLS, as axum's example of rustls does.
+/// Serves `app` over TLS, much as axum's example of rustls does.
 async fn serve_tls(listener: TcpListener, app: Router, acceptor: TlsAcceptor) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
+        let _ = stream.set_nodelay(true);
         let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(app.clone()));
         tokio::spawn(async move {
             // A peer that breaks off is served no more.

@@ -1,7 +1,7 @@
 //! Capacity: the highest rate of an open loop that meets a latency objective, found by search.
 //!
 //! It begins with what the comparison's own trials say of their rate. Each step offers a rate for a trial,
-//! and for another one if that missed the objective. The rate is doubled until one misses it, and then the
+//! and for up to two more if that missed the objective or tells nothing. The rate is doubled until one misses it, and then the
 //! distance between the highest that met it and the lowest that missed it is halved, on the scale of
 //! ratios, until they are close.
 

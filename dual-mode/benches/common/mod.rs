@@ -67,8 +67,8 @@ impl Pairs {
         SHAPES.iter().chain(over_tls).filter(asked)
     }
 
-    /// Runs of `servers` in their order, then in the reverse order, and so on, so that a slow drift of the machine
-    /// meets all alike.
+    /// Runs of `servers` in turn: in some order, in its reverse, in the next order, and so on, so that a slow drift of
+    /// the machine meets all alike and each follows each.
     ///
     /// # Errors
     /// When h2load is missing, or a request was not answered 2xx.
@@ -85,7 +85,8 @@ impl Pairs {
         for round in 0..self.pairs {
             let mut runs = [const { None }; N];
             for step in 0..N {
-                let place = if round % 2 == 0 { step } else { N - 1 - step };
+                let step = if round % 2 == 0 { step } else { N - 1 - step };
+                let place = (step + usize::from(round / 2)) % N;
                 let run = shape.drive(servers[place], requests);
                 let named = || format!("{} could not be measured", shape.name);
                 runs[place] = Some(run.with_context(named)?);

@@ -36,11 +36,21 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
 pub(super) fn read(mut head: Parts, body: Bytes) -> Result<Received, CallError> {
     let content_type = head.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
-    if !content_type.starts_with(b"application/grpc-web") {
+    if !is_grpc_web(content_type) {
         return Err(CallError::NotGrpc(NotGrpc {
             status: head.status,
             content_type: String::from_utf8_lossy(content_type).into_owned(),
         }));
+    }
+    if !body.is_empty() {
+        // The status is in the trailers then, whatever the head says.
+        for name in [
+            Status::GRPC_STATUS,
+            Status::GRPC_MESSAGE,
+            Status::GRPC_STATUS_DETAILS,
+        ] {
+            head.headers.remove(name);
+        }
     }
     let message = frames(body, &mut head.headers).map_err(CallError::BadReply)?;
     let is_ok = |status: &HeaderValue| status == "0";
@@ -55,6 +65,12 @@ pub(super) fn read(mut head: Parts, body: Bytes) -> Result<Received, CallError> 
     let mut reply = Response::new(message);
     *reply.metadata_mut() = MetadataMap::from_headers(head.headers);
     Ok(Received::Grpc(reply))
+}
+
+/// Returns true if `media` is that of gRPC-Web in binary: what is in base64 was not asked for.
+fn is_grpc_web(media: &[u8]) -> bool {
+    let rest = media.strip_prefix(b"application/grpc-web");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// The message in `body`, whose trailers are added to `headers`; none where there is none. A reply that is a
@@ -132,7 +148,8 @@ mod tests {
             ("grpc-status-details-bin", "no base64"),
         ];
         let in_body = b"\x80\0\0\0\x2bGRPC-Status: 5\r\ngrpc-message: not%20there\r\n";
-        for (headers, body) in [(&refused[..], &b""[..]), (&[], in_body)] {
+        let good = [("grpc-status", "0")];
+        for (headers, body) in [(&refused[..], &b""[..]), (&[], in_body), (&good, in_body)] {
             let Ok(Received::Status(status)) = reply(MEDIA_TYPE, headers, body) else {
                 panic!("no status");
             };
@@ -145,6 +162,7 @@ mod tests {
     fn what_is_no_reply_of_grpc_web_is_told() {
         for (content_type, body, expected) in [
             ("text/html", &b"<html>"[..], "not gRPC"),
+            ("application/grpc-web-text", b"AAAAAAA=", "not gRPC"),
             (MEDIA_TYPE, b"", "no status"),
             (MEDIA_TYPE, b"\0\0\0\0\x05hell", "within a frame"),
             (MEDIA_TYPE, b"\0\0\0", "within a frame"),
