@@ -21,7 +21,10 @@ pub(super) fn header(recording: &Recording, verdict: &Verdict) -> Markup {
         Some((plainly, rest)) => (plainly, Some(rest)),
         None => (sentence.as_str(), None),
     };
-    let [of_rest, of_grpc] = recording.run.service.names();
+    let [of_rest, of_grpc] = match verdict.headline.first() {
+        Some(claim) => [claim.baseline.name.as_str(), claim.candidate.name.as_str()],
+        None => recording.run.service.names(),
+    };
     html! {
         p.eyebrow { (of_rest) " and " (of_grpc) ", compared" }
         h1 { (plainly) @if let Some(rest) = rest { " " span { "(" (rest) } } }

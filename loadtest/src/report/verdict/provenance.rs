@@ -194,7 +194,10 @@ fn facts(recording: &Recording) -> Markup {
 
 /// Such as `12 rounds, 74 trials; budget 180 s`.
 pub(super) fn extent(recording: &Recording) -> String {
-    let rounds = recording.trials.iter().map(|trial| trial.round).max();
+    // A search for capacity has steps, and no rounds.
+    let in_rounds = |trial: &&Trial| trial.purpose != Purpose::Capacity;
+    let trials = recording.trials.iter().filter(in_rounds);
+    let rounds = trials.map(|trial| trial.round).max();
     let budget = recording.run.budget_s;
     format!(
         "{}, {}{}",
