@@ -148,6 +148,11 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
     let rest_is = |answer: &'static str, says| {
         with(&["--grpc", &grpc, "--rest", &at(always(answer))], 5, says)
     };
+    let web_is = |address, says| {
+        let contract = ["--proto", CONTRACT, "-I", IMPORTS];
+        let calls = ["--grpc", &web(address), "--rest", &rest];
+        with(&[calls, contract].concat(), 5, says)
+    };
     let method_is = |method: &str, says| {
         let grpc = format!("{} {method}", shop.grpc);
         with(&["--grpc", &grpc, "--rest", &rest], 2, says)
@@ -372,34 +377,8 @@ fn each_wrong_input_is_one_line_that_says_how_to_mend_it() {
             5,
             &["port of gRPC"],
         ),
-        with(
-            &[
-                "--grpc",
-                &web(shop.rest),
-                "--rest",
-                &rest,
-                "--proto",
-                CONTRACT,
-                "-I",
-                IMPORTS,
-            ],
-            5,
-            &["without gRPC-Web", "switched on"],
-        ),
-        with(
-            &[
-                "--grpc",
-                &web(always(SETTINGS)),
-                "--rest",
-                &rest,
-                "--proto",
-                CONTRACT,
-                "-I",
-                IMPORTS,
-            ],
-            5,
-            &["HTTP/2 alone"],
-        ),
+        web_is(shop.rest, &["without gRPC-Web", "switched on"]),
+        web_is(always(SETTINGS), &["HTTP/2 alone"]),
         with(
             &["--grpc", &web(always(TEXT)), "--rest", &rest],
             5,

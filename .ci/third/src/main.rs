@@ -14,7 +14,7 @@ use proto::rest_grpc_dual_mode::{
 };
 use serde::{Deserialize, Serialize};
 
-#[allow(clippy::all, missing_docs, unused)]
+#[allow(clippy::all, missing_docs, unused, reason = "generated")]
 mod proto {
     connectrpc::include_generated!();
 }

@@ -98,20 +98,19 @@ fn template(
     }
     let method = Method::from_bytes(request.method.as_bytes())?;
     let mut uri = Uri::builder().path_and_query(path);
-    if let Transport::Http1 | Transport::GrpcWeb = transport {
-        headers.insert(header::HOST, HeaderValue::from_str(&endpoint.authority)?);
-    }
     if transport == Transport::GrpcWeb {
         let media_type = HeaderValue::from_static(grpc_web::MEDIA_TYPE);
         headers.insert(header::CONTENT_TYPE, media_type.clone());
         headers.insert(header::ACCEPT, media_type);
         headers.insert(X_GRPC_WEB, HeaderValue::from_static("1"));
-        let request = head(method, uri.build()?, headers, Version::HTTP_11);
-        return Ok(Template::GrpcWeb(request.map(|()| grpc_web::framed(&body))));
     }
-    if transport == Transport::Http1 {
+    if let Transport::Http1 | Transport::GrpcWeb = transport {
+        headers.insert(header::HOST, HeaderValue::from_str(&endpoint.authority)?);
         let request = head(method, uri.build()?, headers, Version::HTTP_11);
-        return Ok(Template::Http1(request.map(|()| body)));
+        return Ok(match transport {
+            Transport::GrpcWeb => Template::GrpcWeb(request.map(|()| grpc_web::framed(&body))),
+            _ => Template::Http1(request.map(|()| body)),
+        });
     }
     let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(&method);
     if takes_body || !body.is_empty() {

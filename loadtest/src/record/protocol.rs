@@ -44,6 +44,11 @@ impl Protocol {
         serde_json::from_value(slug.into()).ok()
     }
 
+    /// Its side on the command line: `rest` or `grpc`.
+    pub fn side(self) -> &'static str {
+        if self.is_grpc() { "grpc" } else { "rest" }
+    }
+
     /// Returns true if its messages are in gRPC's frames and its status is gRPC's.
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::GrpcWeb)

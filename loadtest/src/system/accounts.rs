@@ -38,8 +38,7 @@ impl OfVariant {
 
     fn is_of(&self, variant: &str, protocol: Protocol) -> bool {
         let Some(name) = &self.name else { return true };
-        let side = if protocol.is_grpc() { "grpc" } else { "rest" };
-        [side, variant]
+        [protocol.side(), variant]
             .iter()
             .any(|one| one.eq_ignore_ascii_case(name))
     }

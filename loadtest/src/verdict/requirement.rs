@@ -288,14 +288,10 @@ fn value(text: &str, metric: Metric) -> Option<f64> {
 
 /// The variant of this name, or the first of this side: `rest` or `grpc`.
 fn find<'a>(variants: &'a [Variant], name: &str) -> Option<&'a Variant> {
-    let side = |variant: &Variant| match variant.protocol.is_grpc() {
-        true => "grpc",
-        false => "rest",
-    };
     let all = || variants.iter().filter(|variant| !variant.is_twin);
     all()
         .find(|variant| variant.name.eq_ignore_ascii_case(name))
-        .or_else(|| all().find(|variant| side(variant).eq_ignore_ascii_case(name)))
+        .or_else(|| all().find(|variant| variant.protocol.side().eq_ignore_ascii_case(name)))
 }
 
 #[cfg(test)]

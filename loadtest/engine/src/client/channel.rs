@@ -10,7 +10,7 @@ use h2::{
     RecvStream,
     client::{ResponseFuture, SendRequest},
 };
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use thiserror::Error;
 use tonic::{Status, body::Body, metadata::MetadataMap};
@@ -23,6 +23,25 @@ use super::{CallError, http2};
 pub(crate) struct NotGrpc {
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
+}
+
+impl NotGrpc {
+    /// The reply with this `status` and these `headers`, unless `is_grpc` says of its content type that it is gRPC's.
+    pub(super) fn unless(
+        is_grpc: impl FnOnce(&[u8]) -> bool,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<(), Self> {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
+        match is_grpc(content_type) {
+            true => Ok(()),
+            false => Err(Self {
+                status,
+                content_type: String::from_utf8_lossy(content_type).into_owned(),
+            }),
+        }
+    }
 }
 
 /// Reason for the lack of a reply that tonic could read.
@@ -93,17 +112,8 @@ impl Future for Pending {
             Ok(response) => ready!(Pin::new(response).poll(cx))?,
             Err(error) => return Poll::Ready(Err(std::mem::replace(error, ChannelError::Ended))),
         };
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        let content_type = content_type
-            .map(|value| value.as_bytes())
-            .unwrap_or_default();
-        if !content_type.starts_with(b"application/grpc") {
-            let not_grpc = NotGrpc {
-                status: response.status(),
-                content_type: String::from_utf8_lossy(content_type).into_owned(),
-            };
-            return Poll::Ready(Err(not_grpc.into()));
-        }
+        let is_grpc = |media: &[u8]| media.starts_with(b"application/grpc");
+        NotGrpc::unless(is_grpc, response.status(), response.headers())?;
         drop_unreadable_details(response.headers_mut());
         Poll::Ready(Ok(response.map(Reply)))
     }

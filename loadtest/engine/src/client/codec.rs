@@ -7,7 +7,7 @@ use tonic::{
 };
 
 /// Bytes before each message: a flag and its length (gRPC, PROTOCOL-HTTP2.md).
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// Bytes of the buffer for a reply: one of a common size is not copied into a larger one.
 const REPLY_BUFFER: usize = 512;

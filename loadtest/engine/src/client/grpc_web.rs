@@ -2,19 +2,17 @@
 //! (grpc/grpc, doc/PROTOCOL-WEB.md).
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, response::Parts};
 use tonic::{Response, Status, metadata::MetadataMap};
 
 use super::{
     CallError, Received,
     channel::{NotGrpc, drop_unreadable_details},
+    codec::PREFIX,
 };
 
 /// The media type, of messages in protobuf.
 pub(crate) const MEDIA_TYPE: &str = "application/grpc-web+proto";
-
-/// Bytes before each frame: a flag and its length.
-const PREFIX: usize = 5;
 
 /// The flag of a message that is not compressed. Compressed ones were not asked for.
 const MESSAGE: u8 = 0;
@@ -34,14 +32,7 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
 
 /// The message or the status in a whole reply over HTTP.
 pub(super) fn read(mut head: Parts, body: Bytes) -> Result<Received, CallError> {
-    let content_type = head.headers.get(header::CONTENT_TYPE);
-    let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
-    if !is_grpc_web(content_type) {
-        return Err(CallError::NotGrpc(NotGrpc {
-            status: head.status,
-            content_type: String::from_utf8_lossy(content_type).into_owned(),
-        }));
-    }
+    NotGrpc::unless(is_grpc_web, head.status, &head.headers)?;
     if !body.is_empty() {
         // The status is in the trailers then, whatever the head says.
         for name in [

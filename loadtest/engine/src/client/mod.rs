@@ -1,5 +1,6 @@
 //! Connections that calls are made on: hyper's over HTTP/1.1, which gRPC-Web travels on, too, h2's over
-//! HTTP/2, and tonic's client upon that for gRPC. Requests are made before the clock starts, and checked after it has stopped.
+//! HTTP/2, and tonic's client upon that for gRPC. Requests are made before the clock starts, and checked
+//! after it has stopped.
 
 mod channel;
 mod codec;
