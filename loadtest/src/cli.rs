@@ -377,8 +377,9 @@ pub struct ExtentArgs {
 
     /// Time that measuring may take [default: 3m; thorough: 45m]
     ///
-    /// The run goes on, round by round, until its headline is decided or the budget is spent; the price
-    /// of looking after each round is part of the intervals. At the end there is always an estimate.
+    /// The run goes on, round by round, until its headline is decided, server CPU to within 5%, or the
+    /// budget is spent; the price of looking repeatedly is part of the intervals. At the end there is always
+    /// an estimate.
     #[arg(help_heading = "Verdict", long, value_name = "TIME")]
     pub budget: Option<String>,
 

@@ -132,7 +132,7 @@ pub struct Scenario {
     /// anywhere.
     pub variants: Vec<Variant>,
     /// Rounds that were planned, in each of which every variant has one trial; none if rounds go on
-    /// until the headline is decided or the budget is spent.
+    /// until the headline is decided and server CPU known well enough, or the budget is spent.
     pub rounds: Option<u32>,
     /// Length of what is measured of each trial.
     pub window_us: u64,

@@ -410,18 +410,27 @@ impl Comparison {
                 self.executor.display.plan(&experiment.scenario, rounds);
             }
         }
-        let mut longest = Duration::ZERO;
+        // The longest round of each.
+        let mut longest: Vec<_> = experiments
+            .iter()
+            .map(|one| (one, Duration::ZERO))
+            .collect();
         self.undecided = experiments.iter().map(|one| one.scenario.clone()).collect();
         for round in 1.. {
             let open: Vec<&Experiment> = self.undecided(experiments, round);
-            let begun = Instant::now();
-            let is_late = |deadline: Instant| begun + longest > deadline;
+            let ahead = longest.iter().filter(|(one, _)| open.contains(one));
+            let end = Instant::now() + ahead.map(|(_, took)| *took).sum::<Duration>();
+            let is_late = |deadline: Instant| end > deadline;
             // Two rounds are the least that an estimate takes.
             let is_late = round > 2 && self.deadline.is_some_and(is_late);
             if open.is_empty() || is_late {
                 break;
             }
-            for experiment in open {
+            for (experiment, longest) in &mut longest {
+                if !open.contains(experiment) {
+                    continue;
+                }
+                let begun = Instant::now();
                 let order = experiment.round(&mut self.random).into_iter();
                 let planned = order.map(|(variant, system)| Planned {
                     scenario: &experiment.scenario,
@@ -434,8 +443,8 @@ impl Comparison {
                 if self.executor.is_over() {
                     return self.save();
                 }
+                *longest = begun.elapsed().max(*longest);
             }
-            longest = longest.max(begun.elapsed());
             self.save()?;
         }
         Ok(())

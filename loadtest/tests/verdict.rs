@@ -426,6 +426,30 @@ fn a_scenario_is_decided_only_where_a_look_was_scheduled() {
 }
 
 #[test]
+fn server_cpu_is_measured_on_until_it_is_known_well_and_latency_until_it_is_decided() {
+    let noisy = Truth {
+        rounds: 9,
+        noise: 0.035,
+        ..THOROUGH
+    };
+    let mut recording = made_up::two(noisy);
+    for trial in recording
+        .trials
+        .iter_mut()
+        .filter(|trial| is_of(Protocol::Grpc)(trial))
+    {
+        trial.measurement.server.as_mut().unwrap().cpu_us *= 2;
+    }
+    let verdict = Verdict::of(&recording);
+    for claim in &verdict.headline {
+        let width = claim.estimate.unwrap().interval.half_width();
+        assert!(claim.grade.is_conclusive() && width > 0.05, "{claim:?}");
+    }
+    let undecided: Vec<Purpose> = verdict.undecided().iter().map(|one| one.purpose).collect();
+    assert_eq!(undecided, [Purpose::Open]);
+}
+
+#[test]
 fn a_decided_scenario_needs_no_more_rounds_and_the_other_does() {
     let mut recording = made_up::two(THOROUGH);
     disturb(&mut recording, Purpose::Single, &RESTARTED, |trial| {
