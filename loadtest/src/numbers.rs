@@ -67,6 +67,19 @@ pub fn floor(part: f64) -> String {
     }
 }
 
+/// The interval around `value`, its ends as `write` has them: such as `0.59–0.66`, with a `dash` between. Of one
+/// beyond ten times to either side nothing is left but that: `under 0.13 to over 13.0`.
+pub fn range([value, low, high]: [f64; 3], dash: &str, write: impl Fn(f64) -> String) -> String {
+    match high <= 100.0 * low {
+        true => [write(low), write(high)].join(dash),
+        false => format!(
+            "under {} to over {}",
+            write(value / 10.0),
+            write(value * 10.0)
+        ),
+    }
+}
+
 /// Such as `1 connection` or `2,000 connections`.
 pub fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -110,6 +123,18 @@ mod tests {
     fn a_floor_beyond_all_bounds_is_no_figure() {
         for (part, text) in [(0.008, "±0.8%"), (0.19, "±19%"), (17_025.0, "over 10×")] {
             assert_eq!(floor(part), text);
+        }
+    }
+
+    #[test]
+    fn an_interval_beyond_all_bounds_has_no_ends() {
+        for (value, low, high, text) in [
+            (1.17, 1.14, 1.2, "1.14–1.20"),
+            (1.3, 0.14, 13.0, "0.14–13.0"),
+            (1.3, 0.0, 669_032_362_122.0, "under 0.13 to over 13.0"),
+            (1.3, 0.0, f64::INFINITY, "under 0.13 to over 13.0"),
+        ] {
+            assert_eq!(range([value, low, high], "–", ratio), text);
         }
     }
 

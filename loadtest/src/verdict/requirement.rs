@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     metric::Metric,
-    numbers::decimals,
+    numbers::{decimals, range},
     record::{Purpose, Scenario, Variant},
 };
 
@@ -251,13 +251,14 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.outcome.word(), self.requirement)?;
         if let Some(found) = self.found {
-            let [value, low, high] = found.map(|value| match value {
+            let text = |value: f64| match value {
                 v if v >= 99.95 => decimals(v, 0),
                 v if v >= 9.995 => decimals(v, 1),
                 v => decimals(v, 3),
-            });
+            };
             let unit = self.unit.map_or("×".to_owned(), |unit| format!(" {unit}"));
-            write!(f, " (found {value}{unit}, {low} to {high})")?;
+            let range = range(found, " to ", text);
+            write!(f, " (found {}{unit}, {range})", text(found[0]))?;
         }
         match &self.reason {
             Some(reason) => write!(f, ": {reason}"),

@@ -1,7 +1,7 @@
 //! A claim in words: never a bare winner, and if nothing can be said, why.
 
 use engine::{Load, Shape};
-use stats::{EQUIVALENCE, Estimate};
+use stats::{EQUIVALENCE, Estimate, Interval};
 
 use super::claim::{Claim, Grade, Reason};
 use crate::{metric::Metric, record::Scenario};
@@ -50,9 +50,9 @@ fn said(claim: &Claim, reason: Option<String>) -> String {
             )
         }
         (_, Some(estimate), _) => {
-            let [about, low, high] = roughly(estimate);
+            let [about, range] = roughly(estimate);
             format!(
-                "Inconclusive: the {} of {} {is} about {about}× {that} of {} ({low} to {high}) at {at}: {reason}.",
+                "Inconclusive: the {} of {} {is} about {about}× {that} of {} ({range}) at {at}: {reason}.",
                 claim.metric.noun(),
                 claim.candidate.name,
                 claim.baseline.name,
@@ -120,14 +120,23 @@ fn places(value: f64) -> usize {
     }
 }
 
-/// The ratio and the ends of its interval, with no more digits than they deserve.
-fn roughly(estimate: &Estimate) -> [String; 3] {
-    let interval = estimate.interval;
-    let wide = interval.half_width() > 0.1;
-    [estimate.ratio, interval.low, interval.high].map(|value| match value {
+/// The ratio and its interval, with no more digits than they deserve.
+fn roughly(estimate: &Estimate) -> [String; 2] {
+    let wide = estimate.interval.half_width() > 0.1;
+    let write = |value: f64| match value {
         v if wide && (0.5..10.0).contains(&v) => decimals(v, 1),
         v => ratio(v),
-    })
+    };
+    [
+        write(estimate.ratio),
+        numbers::range(ends(estimate), " to ", write),
+    ]
+}
+
+/// The ratio and the ends of its interval.
+fn ends(estimate: &Estimate) -> [f64; 3] {
+    let Interval { low, high } = estimate.interval;
+    [estimate.ratio, low, high]
 }
 
 /// Such as `1.17×; 95% CI 1.14–1.20; A/A floor ±2%`.
@@ -152,8 +161,7 @@ pub fn times(claim: &Claim) -> String {
 
 /// Such as `0.59–0.66`.
 pub fn interval(estimate: &Estimate) -> String {
-    let interval = estimate.interval;
-    format!("{}–{}", ratio(interval.low), ratio(interval.high))
+    numbers::range(ends(estimate), "–", ratio)
 }
 
 /// Such as `64 connections × 1 in flight, 5,000 requests/s`.
