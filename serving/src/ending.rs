@@ -167,7 +167,8 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = ContentProjection]
     enum Content<B, R, E> {
-        Service { #[pin] body: B, watch: Watch<R, E> },
+        // Boxed, for answers are moved often.
+        Service { #[pin] body: B, watch: Box<Watch<R, E>> },
         Refusal { #[pin] body: Full<Bytes> },
         Over,
     }
@@ -215,7 +216,7 @@ impl<B, R: Refuse, E> EndingBody<B, R, E> {
     {
         let events = Events::of::<R, _>(&response);
         response.map(|body| {
-            let watch = Watch {
+            let watch = Box::new(Watch {
                 wording,
                 ends,
                 events,
@@ -223,7 +224,7 @@ impl<B, R: Refuse, E> EndingBody<B, R, E> {
                 goes_on: false,
                 wait: Wait::default(),
                 ending: None,
-            };
+            });
             let content = Content::Service { body, watch };
             Self { content }
         })

@@ -16,7 +16,6 @@ use http::{
 };
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::Service};
-use hyper_util::rt::TokioTimer;
 use tokio::time::{Sleep, sleep};
 
 use crate::{
@@ -31,13 +30,11 @@ const SHORT: u64 = 64 * 1024;
 /// Longest wait of an answer for such a rest.
 const SOON: Duration = Duration::from_millis(100);
 
-/// hyper, with `limits` set.
+/// hyper, with `limits` set. It has no timer, which it would set anew for each request: idle connections and slow
+/// heads are ended by [`connection`](crate::connection), with one for each connection.
 pub(crate) fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        // What is idle, and a head that is slow, are ended before.
-        .header_read_timeout(limits.idle + limits.first_bytes)
         .max_buf_size(limits.head)
         .max_header_size(limits.head)
         .max_headers(limits.headers)

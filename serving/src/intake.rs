@@ -35,12 +35,19 @@ pin_project_lite::pin_project! {
     pub struct RequestBody<B> {
         #[pin]
         body: B,
-        framing: Framing,
-        // Whether it is an error that it ends within a message.
-        ends_whole: bool,
-        held: Held,
-        call: CallContext,
+        // Boxed, for requests are moved often.
+        count: Box<Count>,
     }
+}
+
+/// What of a body has come, and the memory that it takes.
+#[derive(Debug)]
+struct Count {
+    framing: Framing,
+    /// True if it is an error that the body ends within a message.
+    ends_whole: bool,
+    held: Held,
+    call: CallContext,
 }
 
 impl<B> RequestBody<B> {
@@ -61,14 +68,13 @@ impl<B> RequestBody<B> {
         };
         // gRPC-Web is looked at where it is translated, by `unpacked`.
         let ends_whole = form.is_some_and(|form| !begins(form, b"-web"));
-        let held = Held::none(budget);
-        request.map(|body| Self {
-            body,
+        let count = Box::new(Count {
             framing,
             ends_whole,
-            held,
+            held: Held::none(budget),
             call: call.clone(),
-        })
+        });
+        request.map(|body| Self { body, count })
     }
 }
 
@@ -81,21 +87,27 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
+        let Count {
+            framing,
+            ends_whole,
+            held,
+            call,
+        } = &mut **this.count;
         // The service asks for more: it has taken every message that was whole.
-        let open = this.framing.open();
-        this.held.shrink(counted(open));
+        let open = framing.open();
+        held.shrink(counted(open));
         let frame = match ready!(this.body.poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 let error = error.into();
                 if !is_malformed(&error) {
-                    this.call.gone();
+                    call.gone();
                 }
                 return Poll::Ready(Some(Err(error)));
             }
             // tonic passes over a message of which nothing but the head has come.
-            None if *this.ends_whole && this.framing.is_cut_off() => {
-                *this.ends_whole = false;
+            None if *ends_whole && framing.is_cut_off() => {
+                *ends_whole = false;
                 return Poll::Ready(Some(Err(cut_off().into())));
             }
             None => return Poll::Ready(None),
@@ -103,18 +115,18 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for RequestBody<B> {
         let Some(data) = frame.data_ref() else {
             // tonic looks for what is left of a message at the end of a body, and not at trailers: it would
             // drop it, and take the request for whole.
-            let is_cut = matches!(this.framing, Framing::Messages(_)) && open > 0;
-            if is_cut && *this.ends_whole && this.framing.is_cut_off() {
+            let is_cut = matches!(framing, Framing::Messages(_)) && open > 0;
+            if is_cut && *ends_whole && framing.is_cut_off() {
                 // Of a message of which nothing but the head has come it looks for nothing at all.
-                *this.ends_whole = false;
+                *ends_whole = false;
                 return Poll::Ready(Some(Err(cut_off().into())));
             }
             return Poll::Ready((!is_cut).then_some(Ok(frame)));
         };
-        this.framing.follow(data);
-        if !this.held.grow(counted(open + data.len())) {
-            this.call.no_room();
-            this.call.hit(Limit::Intake);
+        framing.follow(data);
+        if !held.grow(counted(open + data.len())) {
+            call.no_room();
+            call.hit(Limit::Intake);
             return Poll::Ready(Some(Err(FULL.into())));
         }
         Poll::Ready(Some(Ok(frame)))

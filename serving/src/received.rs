@@ -10,9 +10,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::{http2::Http2Body, service::BoxError, unread::Http1Body};
 
-/// The body of a request as it comes from the connection.
+/// The body of a request as it comes from the connection. It is boxed, for requests are moved often, from layer to
+/// layer.
 #[derive(Debug)]
-pub struct Received(Kind);
+pub struct Received(Box<Kind>);
 
 #[derive(Debug)]
 enum Kind {
@@ -25,12 +26,12 @@ enum Kind {
 impl Received {
     /// Over HTTP/1.1.
     pub(crate) fn http1(body: Http1Body) -> Self {
-        Self(Kind::Http1(body))
+        Self(Box::new(Kind::Http1(body)))
     }
 
     /// Over HTTP/2.
     pub(crate) fn http2(body: Http2Body) -> Self {
-        Self(Kind::Http2(body))
+        Self(Box::new(Kind::Http2(body)))
     }
 }
 
@@ -42,21 +43,21 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
+        match &mut *self.0 {
             Kind::Http1(body) => body.poll_frame(cx).map_err(Into::into),
             Kind::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &*self.0 {
             Kind::Http1(body) => body.is_end_stream(),
             Kind::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &*self.0 {
             Kind::Http1(body) => body.size_hint(),
             Kind::Http2(body) => body
                 .left()
