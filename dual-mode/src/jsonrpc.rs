@@ -44,7 +44,7 @@ async fn respond(request: Request<Body>, longest: usize) -> Response {
     let (head, body) = request.into_parts();
     let call = CallContext::of(&head.extensions);
     let body = match Form::of_request(&head.headers) {
-        Ok(Form::Json) => whole(body, &head.headers, longest).await,
+        Ok(Form::Json) => whole(body, longest).await,
         Ok(form) => Err(Fault::UnsupportedMediaType {
             form: form.media_type().to_owned(),
             accept: "application/json",

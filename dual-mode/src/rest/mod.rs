@@ -15,8 +15,8 @@ use axum::{
     body::{Body, HttpBody},
     extract::State,
     http::{
-        Extensions, HeaderMap, HeaderValue, Request, StatusCode,
-        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, VARY},
+        Extensions, HeaderValue, Request, StatusCode,
+        header::{ALLOW, CONTENT_TYPE, VARY},
     },
     response::Response,
     routing::{MethodRouter, get, post},
@@ -140,7 +140,7 @@ pub async fn serve(
 async fn by_query(request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     let form = Form::Json.of_answer(&head.headers);
-    let read = match nothing(body, &head.headers).await {
+    let read = match nothing(body).await {
         Ok(()) => query::request(head.uri.query().unwrap_or_default()),
         Err(fault) => Err(fault),
     };
@@ -153,11 +153,11 @@ async fn by_query(request: Request<Body>) -> Response {
 }
 
 /// Reads the body of a request that must have none. A body that is sent all the same is an error.
-async fn nothing(body: Body, headers: &HeaderMap) -> Result<(), Fault> {
+async fn nothing(body: Body) -> Result<(), Fault> {
     if HttpBody::is_end_stream(&body) {
         return Ok(());
     }
-    match whole(body, headers, 0).await {
+    match whole(body, 0).await {
         Ok(_) => Ok(()),
         Err(Fault::TooLarge { .. }) => Err(Fault::Malformed(
             "a GET takes its fields from the query, and no body".to_owned(),
@@ -173,21 +173,16 @@ async fn by_body(request: Request<Body>, longest: usize, call: Call) -> Response
         Err(fault) => return problem(&fault, &CallContext::of(&head.extensions)),
     };
     let answer = form.of_answer(&head.headers);
-    let called = match whole(body, &head.headers, longest).await {
+    let called = match whole(body, longest).await {
         Ok(body) => call(form, body, answer),
         Err(fault) => Err(fault),
     };
     respond(called, answer, &head.extensions)
 }
 
-/// All of a body that has at most `limit` bytes. One that says it has more is not read at all.
-pub(crate) async fn whole(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Fault> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok());
-    if length.is_some_and(|length| {
-        length
-            .parse()
-            .is_ok_and(|length: u64| length > limit as u64)
-    }) {
+/// All of a body that has at most `limit` bytes. Of one that says it has more, nothing is read.
+pub(crate) async fn whole(body: Body, limit: usize) -> Result<Bytes, Fault> {
+    if HttpBody::size_hint(&body).lower() > limit as u64 {
         return Err(Fault::TooLarge { limit });
     }
     match Limited::new(body, limit).collect().await {

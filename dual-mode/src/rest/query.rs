@@ -56,6 +56,10 @@ pub(super) fn request(query: &str) -> Result<Request, Fault> {
 
 /// `text` without its escapes, if it is UTF-8.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    // Most have none.
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(Cow::Borrowed(text));
+    }
     if text.contains('+') {
         let spaced = text.replace('+', " ");
         let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
