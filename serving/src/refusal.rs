@@ -66,11 +66,11 @@ impl Refusal {
             Self::MalformedHost => "a request must name one host, by one valid Host header",
             Self::UnknownHost => {
                 "the server does not answer to this host; call it by an IP address or as localhost, or \
-                 start it with this host as --allowed-host"
+                 have it answer to this one, by --allowed-host where it has that option"
             }
             Self::ForeignOrigin => {
-                "pages of this origin may not call the server; start it with the origin as --cors-origin, \
-                 or as --public-origin if it is the server's own behind a proxy"
+                "pages of this origin may not call the server; have it let them, by --cors-origin, or by \
+                 --public-origin if the page is its own behind a proxy, where it has these options"
             }
             Self::Unauthenticated => {
                 "the call needs one Authorization header with a token that the server knows, as Bearer TOKEN"
