@@ -59,9 +59,12 @@ pub(crate) async fn serve<V: Serve>(
     let _counted = shared.counters.open();
     let socket = Socket::new(stream, limits.stalled_write, &open, &shared.counters);
     let first_bytes = Instant::now() + limits.first_bytes;
+    // Boxed, as what follows is, too: a connection then takes the memory that its protocol needs, and keeps none
+    // of its beginning.
+    let opening = Box::pin(begin(socket, shared.tls.as_ref(), shared.protocol, limits));
     let opened = tokio::select! {
         biased;
-        opened = timeout_at(first_bytes, begin(socket, shared.tls.as_ref(), shared.protocol, limits)) => opened,
+        opened = timeout_at(first_bytes, opening) => opened,
         // Its peer may have asked already, of a worker that was busy.
         () = async {
             shared.closing.cancelled().await;
@@ -69,57 +72,70 @@ pub(crate) async fn serve<V: Serve>(
         } => return,
         () = open.has_to_go() => return,
     };
-    let serve = |peer| {
-        let shared_by_calls = (&shared.calls, &open, &watcher);
-        shared.serve.connection(shared_by_calls, peer)
-    };
     match opened {
-        Ok(Ok((peer, Opened::Http2(mut connection)))) => {
-            let service = serve(peer);
-            let silent = http2::silent(connection.ping_pong(), &open, limits);
-            let manner = Manner {
-                dated: V::DATED,
-                patience: limits.longest_stall(),
-                counters: Arc::clone(&shared.counters),
-                open: Arc::clone(&open),
-                waste: Waste::new(limits),
-            };
-            let connection = pin!(Http2::new(*connection, service, manner));
-            until_end(
-                connection,
-                shared,
-                (&open, &watcher),
-                silent,
-                Http2::go_away,
-            )
-            .await;
+        Ok(Ok((peer, Opened::Http2(connection)))) => {
+            Box::pin(serve_http2(connection, peer, (&open, &watcher), shared)).await;
         }
         Ok(Ok((peer, Opened::Http1(stream)))) => {
-            open.one_by_one();
-            let silent = async {
-                open.slow_head(limits.first_bytes).await;
-                shared.counters.hit(Limit::FirstBytes);
-            };
-            let unread = Arc::new(Unread::default());
-            let stream = LingeringStream::new(
-                stream,
-                Arc::clone(&unread),
-                Arc::clone(&open),
-                Bounds::of(limits),
-            );
-            let service = Http1 {
-                service: serve(peer),
-                unread,
-            };
-            let builder = http1::builder(limits);
-            let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-            let go_away = hyper::server::conn::http1::Connection::graceful_shutdown;
-            until_end(connection, shared, (&open, &watcher), silent, go_away).await;
+            Box::pin(serve_http1(stream, peer, (&open, &watcher), shared)).await;
         }
         Ok(Ok((_, Opened::Neither))) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a connection did not begin"),
         Err(_) => shared.counters.hit(Limit::FirstBytes),
     }
+}
+
+/// Answers the calls of `peer` on `connection`.
+async fn serve_http2<V: Serve>(
+    mut connection: Box<Handshaken<Connection>>,
+    peer: Peer,
+    (open, watcher): (&Arc<Open>, &Arc<Watcher>),
+    shared: &Shared<V>,
+) {
+    let service = shared
+        .serve
+        .connection((&shared.calls, open, watcher), peer);
+    let limits = &shared.limits;
+    let silent = http2::silent(connection.ping_pong(), open, limits).boxed();
+    let manner = Manner {
+        dated: V::DATED,
+        patience: limits.longest_stall(),
+        counters: Arc::clone(&shared.counters),
+        open: Arc::clone(open),
+        waste: Waste::new(limits),
+    };
+    let connection = pin!(Http2::new(connection, service, manner));
+    until_end(connection, shared, (open, watcher), silent, Http2::go_away).await;
+}
+
+/// Answers the calls of `peer` on `stream`.
+async fn serve_http1<V: Serve>(
+    stream: Connection,
+    peer: Peer,
+    (open, watcher): (&Arc<Open>, &Arc<Watcher>),
+    shared: &Shared<V>,
+) {
+    let service = shared
+        .serve
+        .connection((&shared.calls, open, watcher), peer);
+    let limits = &shared.limits;
+    open.one_by_one();
+    let silent = async {
+        open.slow_head(limits.first_bytes).await;
+        shared.counters.hit(Limit::FirstBytes);
+    }
+    .boxed();
+    let unread = Arc::new(Unread::default());
+    let stream = LingeringStream::new(
+        stream,
+        Arc::clone(&unread),
+        Arc::clone(open),
+        Bounds::of(limits),
+    );
+    let service = Http1 { service, unread };
+    let connection = http1::builder(limits).serve_connection(TokioIo::new(stream), service);
+    let go_away = hyper::server::conn::http1::Connection::graceful_shutdown;
+    until_end(pin!(connection), shared, (open, watcher), silent, go_away).await;
 }
 
 /// A connection whose protocol is known.
@@ -196,17 +212,14 @@ async fn until_end<C, E, V>(
     mut connection: Pin<&mut C>,
     shared: &Shared<V>,
     (open, watcher): (&Open, &Watcher),
-    silent: impl Future<Output = ()> + Send,
+    silent: BoxFuture<'_, ()>,
     go_away: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = Result<(), E>>,
     E: std::fmt::Display,
     V: Serve,
 {
-    let silent = async {
-        silent.await;
-        End::Gone
-    };
+    let silent = silent.map(|()| End::Gone);
     let unread = async {
         open.unread(shared.limits.longest_stall()).await;
         shared.counters.hit(Limit::StalledWrite);

@@ -162,11 +162,12 @@ where
     T: Wire,
 {
     /// `connection`, whose streams are answered by `service`, in this `manner`.
-    pub(crate) fn new(connection: Handshaken<T>, service: S, manner: Manner) -> Self {
+    pub(crate) fn new(connection: Box<Handshaken<T>>, service: S, manner: Manner) -> Self {
+        let Handshaken { connection, gate } = *connection;
         Self {
-            connection: connection.connection,
+            connection,
             inboxes: Inboxes::default(),
-            gate: connection.gate,
+            gate,
             service,
             manner: Arc::new(manner),
             accepted: Vec::new(),

@@ -131,7 +131,7 @@ impl Limits {
             (
                 "connections per listener",
                 self.connections.to_string(),
-                "an idle one takes 24 KiB: about 100 MiB in all; beyond it, the longest idle of the peer with the most makes room; fewer if the process may open too few files; --max-connections",
+                "an idle one takes 20 KiB: about 80 MiB in all; beyond it, the longest idle of the peer with the most makes room; fewer if the process may open too few files; --max-connections",
             ),
             (
                 "calls at once per listener",

@@ -62,9 +62,9 @@ impl Workers {
         };
         let counted = Counted::new(&worker.connections);
         let job: Job = Box::new(move || {
-            let connection = make();
             Box::pin(async move {
-                connection.await;
+                // Made here: captured, it would take its room twice.
+                make().await;
                 drop(counted);
             })
         });
