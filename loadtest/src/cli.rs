@@ -375,7 +375,7 @@ pub struct ExtentArgs {
     #[arg(help_heading = "Verdict", long)]
     pub thorough: bool,
 
-    /// Time that measuring may take [default: 3m; thorough: 45m]
+    /// Time that measuring may take [default: 3m; original: 5m; thorough: 45m]
     ///
     /// The run goes on, round by round, until its headline is decided, server CPU to within 5%, or the
     /// budget is spent; the price of looking repeatedly is part of the intervals. At the end there is always

@@ -129,7 +129,8 @@ impl Config {
     /// # Errors
     /// As [`Self::of_comparison`].
     pub fn of_original(args: OriginalArgs) -> Result<Self, UsageError> {
-        Self::new(&args.load, &args.extent, args.output)
+        let quick = Design::ORIGINAL;
+        Self::of(&args.load, &args.extent, args.output, quick)
     }
 
     /// The options of `selftest`, as far as they are a run's.
@@ -141,6 +142,16 @@ impl Config {
     }
 
     fn new(load: &LoadArgs, extent: &ExtentArgs, output: OutputArgs) -> Result<Self, UsageError> {
+        Self::of(load, extent, output, Design::QUICK)
+    }
+
+    /// The options that all commands share. The design is `quick` unless they say more of it.
+    fn of(
+        load: &LoadArgs,
+        extent: &ExtentArgs,
+        output: OutputArgs,
+        quick: Design,
+    ) -> Result<Self, UsageError> {
         refuse_to_overwrite(&output)?;
         let users = load.users.unwrap_or(USERS);
         if !(1..=MOST_USERS).contains(&(users as usize)) {
@@ -150,7 +161,7 @@ impl Config {
         }
         let mut design = match extent.thorough {
             true => Design::THOROUGH,
-            false => Design::QUICK,
+            false => quick,
         };
         if let Some(time) = &load.run_time {
             design = design.with_window(time_of("--run-time", time)?);
