@@ -371,14 +371,14 @@ pub struct ExtentArgs {
     /// The full design: long trials, ten rounds or more, all five protocols, and the map, in 45 minutes
     ///
     /// The map is over greetings in a call (1 to 1,000) and calls in flight (1, 8, and --users). Without
-    /// it, a quick run ends as soon as its headline is decided.
+    /// it, a quick run ends as soon as its headline is known well enough.
     #[arg(help_heading = "Verdict", long)]
     pub thorough: bool,
 
     /// Time that measuring may take [default: 3m; original: 5m; thorough: 45m]
     ///
-    /// The run goes on, round by round, until its headline is decided, server CPU to within 5%, or the
-    /// budget is spent; the price of looking repeatedly is part of the intervals. At the end there is always
+    /// The run goes on, round by round, until its headline is decided and server CPU known to within
+    /// 5%, or the budget is spent; the price of looking repeatedly is part of the intervals. At the end there is always
     /// an estimate.
     #[arg(help_heading = "Verdict", long, value_name = "TIME")]
     pub budget: Option<String>,

@@ -59,23 +59,26 @@ pub fn percent(part: f64) -> String {
     }
 }
 
-/// An A/A floor, such as `±2%`. Beyond ten times there is nothing left to be told apart.
+/// So far from 1 there is nothing left to be told apart.
+const FAR: f64 = 10.0;
+
+/// An A/A floor, such as `±2%`.
 pub fn floor(part: f64) -> String {
-    match part < 9.0 {
+    match part < FAR - 1.0 {
         true => format!("±{}", percent(part)),
         false => "over 10×".to_owned(),
     }
 }
 
-/// The interval around `value`, its ends as `write` has them: such as `0.59–0.66`, with a `dash` between. Of one
+/// The interval around `value`, its geometric middle, its ends as `write` has them: such as `0.59–0.66`, with a `dash` between. Of one
 /// beyond ten times to either side nothing is left but that: `under 0.13 to over 13.0`.
 pub fn range([value, low, high]: [f64; 3], dash: &str, write: impl Fn(f64) -> String) -> String {
-    match high <= 100.0 * low {
+    match high <= FAR * FAR * low {
         true => [write(low), write(high)].join(dash),
         false => format!(
             "under {} to over {}",
-            write(value / 10.0),
-            write(value * 10.0)
+            write(value / FAR),
+            write(value * FAR)
         ),
     }
 }

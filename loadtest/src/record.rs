@@ -104,7 +104,7 @@ impl Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Until the headline is decided, in a few minutes.
+    /// Until the headline is known well enough, in a few minutes.
     Quick,
     /// All scenarios, ten rounds or more.
     Thorough,

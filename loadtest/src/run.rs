@@ -1,5 +1,5 @@
-//! A comparison from its options to its report: round by round until the headline is decided, or the
-//! budget is spent.
+//! A comparison from its options to its report: round by round until the headline is known well enough, or
+//! the budget is spent.
 
 mod itself;
 
@@ -181,7 +181,7 @@ pub async fn compare(config: Config, question: Question) -> anyhow::Result<Finis
         variants,
         random: ChaCha8Rng::seed_from_u64(run.seed),
         run,
-        undecided: Vec::new(),
+        open: Vec::new(),
     };
     comparison.announce();
     let place = folder.path().to_owned();
@@ -233,8 +233,8 @@ struct Comparison {
     run: Run,
     /// When no round is begun any more, if there is a budget.
     deadline: Option<Instant>,
-    /// The scenarios whose part of the headline the last look left undecided.
-    undecided: Vec<Scenario>,
+    /// The scenarios that are measured on.
+    open: Vec<Scenario>,
 }
 
 impl Comparison {
@@ -245,7 +245,7 @@ impl Comparison {
         let extent = match (design.budget, design.rounds) {
             (Some(budget), _) => {
                 display.bound(budget);
-                format!("until it is decided, at most {} s", budget.as_secs())
+                format!("until it is known, at most {} s", budget.as_secs())
             }
             (None, rounds) => counted(rounds.unwrap_or_default().into(), "round"),
         };
@@ -410,24 +410,28 @@ impl Comparison {
                 self.executor.display.plan(&experiment.scenario, rounds);
             }
         }
-        // The longest round of each.
-        let mut longest: Vec<_> = experiments
-            .iter()
-            .map(|one| (one, Duration::ZERO))
-            .collect();
-        self.undecided = experiments.iter().map(|one| one.scenario.clone()).collect();
+        // How long each round took for each of them.
+        let mut took: Vec<Vec<Duration>> = Vec::new();
+        self.open = experiments.iter().map(|one| one.scenario.clone()).collect();
         for round in 1.. {
-            let open: Vec<&Experiment> = self.undecided(experiments, round);
-            let ahead = longest.iter().filter(|(one, _)| open.contains(one));
-            let end = Instant::now() + ahead.map(|(_, took)| *took).sum::<Duration>();
-            let is_late = |deadline: Instant| end > deadline;
+            let longest = |open: &[Scenario]| {
+                let of_round = |took: &Vec<Duration>| {
+                    let open_ones = took.iter().zip(experiments);
+                    let open_ones = open_ones.filter(|(_, one)| open.contains(&one.scenario));
+                    open_ones.map(|(took, _)| *took).sum()
+                };
+                took.iter().map(of_round).max().unwrap_or_default()
+            };
+            self.look(round, longest);
+            let end = Instant::now() + longest(&self.open);
             // Two rounds are the least that an estimate takes.
-            let is_late = round > 2 && self.deadline.is_some_and(is_late);
-            if open.is_empty() || is_late {
+            let is_late = round > 2 && self.deadline.is_some_and(|deadline| end > deadline);
+            if self.open.is_empty() || is_late {
                 break;
             }
-            for (experiment, longest) in &mut longest {
-                if !open.contains(experiment) {
+            let mut took_now = vec![Duration::ZERO; experiments.len()];
+            for (experiment, took) in experiments.iter().zip(&mut took_now) {
+                if !self.open.contains(&experiment.scenario) {
                     continue;
                 }
                 let begun = Instant::now();
@@ -443,47 +447,57 @@ impl Comparison {
                 if self.executor.is_over() {
                     return self.save();
                 }
-                *longest = begun.elapsed().max(*longest);
+                *took = begun.elapsed();
             }
+            took.push(took_now);
             self.save()?;
         }
         Ok(())
     }
 
-    /// The experiments that round number `round` is measured of: those whose headline is not decided,
-    /// or all while rounds are counted.
-    fn undecided<'a>(&mut self, experiments: &'a [Experiment], round: u32) -> Vec<&'a Experiment> {
+    /// Looks at what the rounds before `round` found, where a look is scheduled, and closes the scenarios that are
+    /// known well enough: all of them once the headline is, and in a quick run each by itself. `longest` is the
+    /// longest that a round of the scenarios that it is given may take.
+    fn look(&mut self, round: u32, longest: impl Fn(&[Scenario]) -> Duration) {
         let Design {
             rounds,
             least_rounds,
             mode,
             ..
         } = self.executor.config.design;
-        if let Some(rounds) = rounds {
-            let left = if round <= rounds { experiments } else { &[] };
-            return left.iter().collect();
-        }
         let done = round.saturating_sub(1);
-        // A look has its price, and is taken only when it is scheduled.
-        let is_look = Look::schedule()
-            .take_while(|rounds| *rounds <= done as usize)
-            .any(|rounds| rounds == done as usize);
-        if is_look {
-            let recording = self.lend_recording();
-            self.undecided = Verdict::of(&recording).undecided();
-            self.take_back(recording);
+        if let Some(rounds) = rounds {
+            if done >= rounds {
+                self.open.clear();
+            }
+            return;
         }
-        let is_decided = |scenario: &Scenario| !self.undecided.contains(scenario);
+        // A look has its price, and is taken only when it is scheduled.
+        let mut looks = Look::schedule().take_while(|look| *look <= done as usize);
+        if !looks.any(|look| look == done as usize) {
+            return;
+        }
+        let recording = self.lend_recording();
+        let verdict = Verdict::of(&recording);
+        self.take_back(recording);
+        let mut open = verdict.undecided();
+        let mut with_wide_ones = open.clone();
+        with_wide_ones.extend(verdict.imprecise());
+        // Rounds without a look behind them would only cost: the last look spends less of the error than this one.
+        let until_next = Look::next_after(done as usize) - done as usize;
+        let measured = match mode {
+            Mode::Thorough => &self.open,
+            Mode::Quick => &with_wide_ones,
+        };
+        let end = Instant::now() + longest(measured) * until_next as u32;
+        if self.deadline.is_none_or(|deadline| end <= deadline) {
+            open = with_wide_ones;
+        }
         match mode {
             // The map gains by each round.
-            Mode::Thorough if is_look && done >= least_rounds && self.undecided.is_empty() => {
-                Vec::new()
-            }
-            Mode::Thorough => experiments.iter().collect(),
-            Mode::Quick => {
-                let open = experiments.iter();
-                open.filter(|one| !is_decided(&one.scenario)).collect()
-            }
+            Mode::Thorough if done < least_rounds || !open.is_empty() => {}
+            Mode::Thorough => self.open.clear(),
+            Mode::Quick => self.open.retain(|scenario| open.contains(scenario)),
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Design {
 }
 
 impl Design {
-    /// Until the headline is decided. Six rounds of two seconds take four fifths of the budget, and their
+    /// Until the headline is known well enough. Six rounds of two seconds take four fifths of the budget, and their
     /// interval is narrower than that of as many rounds of one: ARCHITECTURE.md has the figures.
     pub const QUICK: Self = Self {
         mode: Mode::Quick,

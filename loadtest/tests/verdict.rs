@@ -426,7 +426,7 @@ fn a_scenario_is_decided_only_where_a_look_was_scheduled() {
 }
 
 #[test]
-fn server_cpu_is_measured_on_until_it_is_known_well_and_latency_until_it_is_decided() {
+fn server_cpu_that_is_decided_and_not_known_well_is_told() {
     let noisy = Truth {
         rounds: 9,
         noise: 0.035,
@@ -445,8 +445,11 @@ fn server_cpu_is_measured_on_until_it_is_known_well_and_latency_until_it_is_deci
         let width = claim.estimate.unwrap().interval.half_width();
         assert!(claim.grade.is_conclusive() && width > 0.05, "{claim:?}");
     }
-    let undecided: Vec<Purpose> = verdict.undecided().iter().map(|one| one.purpose).collect();
-    assert_eq!(undecided, [Purpose::Open]);
+    assert!(verdict.is_decided());
+    let imprecise: Vec<Purpose> = verdict.imprecise().iter().map(|one| one.purpose).collect();
+    assert_eq!(imprecise, [Purpose::Open]);
+    let verdict = Verdict::of(&made_up::two(THOROUGH));
+    assert_eq!(verdict.imprecise(), []);
 }
 
 #[test]

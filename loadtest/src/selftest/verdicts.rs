@@ -8,11 +8,13 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use stats::Interval;
 
 use super::Proof;
 use crate::{
     cli::{Config, UsageError},
     machine,
+    numbers::{decimals, range},
     record::{Purpose, Recording, Trial},
     run::{self, INTERRUPTED, Interrupted, Question},
     validity,
@@ -208,10 +210,8 @@ fn more_work_is_found(claim: Option<&Claim>, truth: Option<f64>) -> [Proof; 2] {
                 format!("an interval that holds {truth:.3}, as the server counted itself")
             }),
             measured: estimate.map_or("nothing".to_owned(), |estimate| {
-                format!(
-                    "{:.3} to {:.3}",
-                    estimate.interval.low, estimate.interval.high
-                )
+                let Interval { low, high } = estimate.interval;
+                range([estimate.ratio, low, high], " to ", |end| decimals(end, 3))
             }),
             holds: truth
                 .zip(estimate)

@@ -147,18 +147,15 @@ impl Verdict {
             .is_some_and(|claim| claim.grade.is_conclusive())
     }
 
-    /// The scenarios whose claim in the headline is not decided yet, or not well enough known: server CPU to
-    /// within the 5% below which a difference does not matter. A run may stop measuring a scenario only where a
-    /// look was scheduled: another one would have a price that nobody paid.
+    /// The scenarios whose claim in the headline is not decided yet. A run may stop measuring a scenario only
+    /// where a look was scheduled: another one would have a price that nobody paid.
     pub fn undecided(&self) -> Vec<Scenario> {
         let is_look = |rounds| {
             Look::schedule()
                 .take_while(|look| *look <= rounds)
                 .any(|look| look == rounds)
         };
-        let open = |claim: &&Claim| {
-            !(claim.grade.is_conclusive() && is_precise(claim) && is_look(claim.rounds_run))
-        };
+        let open = |claim: &&Claim| !(claim.grade.is_conclusive() && is_look(claim.rounds_run));
         let deciding = match self.headline.is_empty() {
             true => &self.original,
             false => &self.headline,
@@ -169,6 +166,18 @@ impl Verdict {
         open.map(|claim| claim.scenario.clone())
             .chain(required.filter_map(|answer| answer.scenario.clone()))
             .collect()
+    }
+
+    /// The scenarios whose claim in the headline is about server CPU, and wider than the 5% below which a difference
+    /// does not matter: what follows is reckoned from it, and more rounds are worth their time.
+    pub fn imprecise(&self) -> Vec<Scenario> {
+        let wide = self.headline.iter().filter(|claim| {
+            let width = claim
+                .estimate
+                .map(|estimate| estimate.interval.half_width());
+            claim.metric == Metric::ServerCpu && width.is_some_and(|width| width > EQUIVALENCE)
+        });
+        wide.map(|claim| claim.scenario.clone()).collect()
     }
 
     /// Returns true if there is a headline and all of its claims, and the requirements, are decided, so that
@@ -199,15 +208,6 @@ impl Verdict {
     pub fn meaning(&self) -> Vec<String> {
         meaning::of(self)
     }
-}
-
-/// Returns true if `claim` gains nothing that matters by more rounds. Each has its interval narrower; only
-/// that of server CPU is worth the time, as what follows is reckoned from it.
-fn is_precise(claim: &Claim) -> bool {
-    claim.metric != Metric::ServerCpu
-        || claim
-            .estimate
-            .is_some_and(|estimate| estimate.interval.half_width() <= EQUIVALENCE)
 }
 
 /// The claims of the headline. Their measures follow from the plan and not from what came out: server CPU

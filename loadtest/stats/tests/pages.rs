@@ -2,7 +2,8 @@
 //!
 //! The noise is worse than the method assumes: Student's t with three degrees of freedom, one round in
 //! ten with a trial inflated by half, an autocorrelation of 0.8 between consecutive trials. A page
-//! stops as soon as its headline is decided.
+//! stops as a run does: each claim of its headline by itself, as soon as it is decided, the first one only when it
+//! is narrow as well.
 //!
 //! `cargo test -p stats --test pages -- --nocapture` prints the shares.
 

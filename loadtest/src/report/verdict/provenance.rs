@@ -76,7 +76,7 @@ fn method(recording: &Recording) -> Markup {
             li {
                 @match run.budget_s {
                     Some(budget) => {
-                        "Rounds went on until the headline was decided, server CPU to within 5%, or the budget of " (plain(budget as f64)) " s was spent. Each look at the figures has its price in the intervals."
+                        "Rounds went on until the headline was known well enough or the budget of " (plain(budget as f64)) " s was spent. Each look at the figures has its price in the intervals."
                     }
                     None => "The number of rounds was fixed beforehand.",
                 }

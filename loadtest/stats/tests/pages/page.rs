@@ -1,4 +1,5 @@
-//! One page of thirty claims, measured until its headline is decided or the budget is spent.
+//! One page of thirty claims. Each claim of the headline is measured until it is decided, the first one to within
+//! the margin of an equivalence besides, or until the budget is spent; the others as long as any of them.
 
 use stats::{Claim, Decision, EQUIVALENCE, Family, Judgement, Look};
 
@@ -28,7 +29,7 @@ pub(crate) struct World {
 
 /// A page as it is shown.
 pub(crate) struct Page {
-    /// The look at which it stopped.
+    /// The look at which the last claim of its headline stopped.
     pub(crate) look: Look,
     /// Each claim's true ratio and what was found, the headline's first.
     pub(crate) claims: Vec<(f64, Judgement)>,
@@ -48,14 +49,18 @@ impl World {
                 (truth, draw(self.budget, truth, noise, &mut random))
             })
             .collect();
-        let look = self.stop(&claims[..HEADLINE]);
+        let stops = claims[..HEADLINE].iter().enumerate();
+        let stops: Vec<Look> = stops
+            .map(|(index, (_, rounds))| self.stop(rounds, index == 0))
+            .collect();
+        let last = stops.iter().max_by_key(|look| look.rounds);
+        let look = *last.expect("a headline has claims");
         let judged = claims.iter().enumerate().map(|(index, (truth, rounds))| {
-            let family = if index < HEADLINE {
-                Family::Headline { claims: HEADLINE }
-            } else {
-                Family::Rest { claims: REST }
+            let judged = match stops.get(index) {
+                Some(stop) => judge(rounds, *stop, Family::Headline { claims: HEADLINE }),
+                None => judge(rounds, look, Family::Rest { claims: REST }),
             };
-            (*truth, judge(rounds, look, family))
+            (*truth, judged)
         });
         Page {
             look,
@@ -63,14 +68,17 @@ impl World {
         }
     }
 
-    /// The first look at which the whole headline is decided, or else the last one.
-    fn stop(self, headline: &[(f64, Rounds)]) -> Look {
+    /// The first look at which a claim of the headline is decided, and narrow enough if that is asked of it, or else
+    /// the last one.
+    fn stop(self, rounds: &Rounds, narrowly: bool) -> Look {
         let family = Family::Headline { claims: HEADLINE };
         let decided = |look: &Look| {
-            let mut judged = headline
-                .iter()
-                .map(|(_, rounds)| judge(rounds, *look, family));
-            judged.all(|judged| judged.decision.is_conclusive())
+            let judged = judge(rounds, *look, family);
+            let width = judged
+                .estimate
+                .map(|estimate| estimate.interval.half_width());
+            judged.decision.is_conclusive()
+                && (!narrowly || width.is_some_and(|width| width <= EQUIVALENCE))
         };
         looks(self.budget)
             .find(decided)
