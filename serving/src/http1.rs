@@ -30,11 +30,12 @@ const SHORT: u64 = 64 * 1024;
 /// Longest wait of an answer for such a rest.
 const SOON: Duration = Duration::from_millis(100);
 
-/// hyper, with `limits` set. It has no timer, which it would set anew for each request: idle connections and slow
-/// heads are ended by [`connection`](crate::connection), with one for each connection.
+/// hyper, with `limits` set. It has no timer for heads, which it would set anew for each request: idle connections
+/// and slow heads are ended by [`connection`](crate::connection), by timers that no request sets.
 pub(crate) fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
+        .header_read_timeout(None)
         .max_buf_size(limits.head)
         .max_header_size(limits.head)
         .max_headers(limits.headers)
