@@ -162,6 +162,10 @@ where
     T: Wire,
 {
     /// `connection`, whose streams are answered by `service`, in this `manner`.
+    #[expect(
+        clippy::boxed_local,
+        reason = "a box that its caller took apart would stay as long as the caller"
+    )]
     pub(crate) fn new(connection: Box<Handshaken<T>>, service: S, manner: Manner) -> Self {
         let Handshaken { connection, gate } = *connection;
         Self {
