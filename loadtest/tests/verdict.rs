@@ -426,6 +426,29 @@ fn a_scenario_is_decided_only_where_a_look_was_scheduled() {
 }
 
 #[test]
+fn who_answers_more_is_who_has_the_higher_rate() {
+    let verdict = Verdict::of(&made_up::recording(THOROUGH));
+    let mut told = [0, 0];
+    for claim in &verdict.original {
+        let (Grade::Difference, [Some(baseline), Some(candidate)]) = (&claim.grade, claim.values)
+        else {
+            continue;
+        };
+        let is_more = candidate > baseline;
+        let better = if is_more {
+            &claim.candidate
+        } else {
+            &claim.baseline
+        };
+        let said = sentence::of(claim);
+        let begin = format!("{} answers more here", better.name);
+        assert!(said.starts_with(&begin), "{said}");
+        told[usize::from(is_more)] += 1;
+    }
+    assert!(told.iter().all(|count| *count > 0), "{told:?}");
+}
+
+#[test]
 fn server_cpu_that_is_decided_and_not_known_well_is_told() {
     let noisy = Truth {
         rounds: 9,

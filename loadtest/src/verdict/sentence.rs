@@ -71,9 +71,10 @@ fn said(claim: &Claim, reason: Option<String>) -> String {
 fn difference(claim: &Claim, baseline: f64, candidate: f64) -> (String, String) {
     let (name, noun) = (&claim.candidate.name, claim.metric.noun());
     let is_more = candidate > baseline;
-    let better = match (claim.metric, is_more) {
-        (Metric::Rate, true) | (_, false) => &claim.candidate.name,
-        _ => &claim.baseline.name,
+    // More is better of a rate alone.
+    let better = match is_more == (claim.metric == Metric::Rate) {
+        true => &claim.candidate.name,
+        false => &claim.baseline.name,
     };
     let places = places(baseline.max(candidate));
     let scale = 10_f64.powi(places as i32);
