@@ -378,8 +378,8 @@ pub struct ExtentArgs {
     /// Time that measuring may take [default: 3m; original: 5m; thorough: 45m]
     ///
     /// The run goes on, round by round, until its headline is decided and server CPU known to within
-    /// 5%, or the budget is spent; the price of looking repeatedly is part of the intervals. At the end there is always
-    /// an estimate.
+    /// 5%, or the budget is spent; the price of looking repeatedly is part of the intervals. At the end
+    /// there is always an estimate.
     #[arg(help_heading = "Verdict", long, value_name = "TIME")]
     pub budget: Option<String>,
 

@@ -70,8 +70,8 @@ pub fn floor(part: f64) -> String {
     }
 }
 
-/// The interval around `value`, its geometric middle, its ends as `write` has them: such as `0.59–0.66`, with a `dash` between. Of one
-/// beyond ten times to either side nothing is left but that: `under 0.13 to over 13.0`.
+/// The interval around `value`, its geometric middle, with its ends as `write` has them and a `dash` between: such as
+/// `0.59–0.66`. Of one beyond ten times to either side nothing is left but that: `under 0.13 to over 13.0`.
 pub fn range([value, low, high]: [f64; 3], dash: &str, write: impl Fn(f64) -> String) -> String {
     match high <= FAR * FAR * low {
         true => [write(low), write(high)].join(dash),

@@ -473,8 +473,7 @@ impl Comparison {
             return;
         }
         // A look has its price, and is taken only when it is scheduled.
-        let mut looks = Look::schedule().take_while(|look| *look <= done as usize);
-        if !looks.any(|look| look == done as usize) {
+        if !Look::is_scheduled(done as usize) {
             return;
         }
         let recording = self.lend_recording();

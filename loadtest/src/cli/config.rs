@@ -129,8 +129,7 @@ impl Config {
     /// # Errors
     /// As [`Self::of_comparison`].
     pub fn of_original(args: OriginalArgs) -> Result<Self, UsageError> {
-        let quick = Design::ORIGINAL;
-        Self::of(&args.load, &args.extent, args.output, quick)
+        Self::of(&args.load, &args.extent, args.output, Design::ORIGINAL)
     }
 
     /// The options of `selftest`, as far as they are a run's.

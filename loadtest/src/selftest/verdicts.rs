@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use stats::Interval;
 
 use super::Proof;
 use crate::{
@@ -210,8 +209,7 @@ fn more_work_is_found(claim: Option<&Claim>, truth: Option<f64>) -> [Proof; 2] {
                 format!("an interval that holds {truth:.3}, as the server counted itself")
             }),
             measured: estimate.map_or("nothing".to_owned(), |estimate| {
-                let Interval { low, high } = estimate.interval;
-                range([estimate.ratio, low, high], " to ", |end| decimals(end, 3))
+                range(sentence::ends(estimate), " to ", |end| decimals(end, 3))
             }),
             holds: truth
                 .zip(estimate)

@@ -150,17 +150,13 @@ impl Verdict {
     /// The scenarios whose claim in the headline is not decided yet. A run may stop measuring a scenario only
     /// where a look was scheduled: another one would have a price that nobody paid.
     pub fn undecided(&self) -> Vec<Scenario> {
-        let is_look = |rounds| {
-            Look::schedule()
-                .take_while(|look| *look <= rounds)
-                .any(|look| look == rounds)
-        };
-        let open = |claim: &&Claim| !(claim.grade.is_conclusive() && is_look(claim.rounds_run));
+        let is_done =
+            |claim: &Claim| claim.grade.is_conclusive() && Look::is_scheduled(claim.rounds_run);
         let deciding = match self.headline.is_empty() {
             true => &self.original,
             false => &self.headline,
         };
-        let open = deciding.iter().filter(open);
+        let open = deciding.iter().filter(|claim| !is_done(claim));
         let required = self.requirements.iter();
         let required = required.filter(|answer| answer.outcome == Outcome::CannotTell);
         open.map(|claim| claim.scenario.clone())

@@ -135,7 +135,7 @@ fn roughly(estimate: &Estimate) -> [String; 2] {
 }
 
 /// The ratio and the ends of its interval.
-fn ends(estimate: &Estimate) -> [f64; 3] {
+pub fn ends(estimate: &Estimate) -> [f64; 3] {
     let Interval { low, high } = estimate.interval;
     [estimate.ratio, low, high]
 }

@@ -42,6 +42,11 @@ impl Look {
         })
     }
 
+    /// Returns true if a look is scheduled after `rounds`.
+    pub fn is_scheduled(rounds: usize) -> bool {
+        Self::schedule().find(|scheduled| *scheduled >= rounds) == Some(rounds)
+    }
+
     /// The rounds after which the first look beyond `rounds` is scheduled.
     pub fn next_after(rounds: usize) -> usize {
         let mut beyond = Self::schedule().skip_while(|scheduled| *scheduled <= rounds);
@@ -65,6 +70,8 @@ mod tests {
         let looks: Vec<usize> = Look::schedule().take(10).collect();
         assert_eq!(looks, [6, 9, 14, 19, 24, 34, 44, 59, 74, 94]);
         assert_eq!([0, 6, 8, 9].map(Look::next_after), [6, 9, 9, 14]);
+        assert!(looks.into_iter().all(Look::is_scheduled));
+        assert!(![0, 5, 7, 8, 10].into_iter().any(Look::is_scheduled));
     }
 
     #[test]

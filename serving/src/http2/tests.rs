@@ -68,7 +68,7 @@ impl Body for Until {
 
 /// Both ends of one connection before anything is asked.
 struct Ends {
-    server: Handshaken<DuplexStream>,
+    server: Box<Handshaken<DuplexStream>>,
     peer: Peer,
     /// The peer's connection, which somebody has to drive.
     driver: client::Connection<DuplexStream, Bytes>,
@@ -90,7 +90,7 @@ impl Ends {
             waste: Waste::new(&limits),
         };
         Self {
-            server: server.unwrap(),
+            server: Box::new(server.unwrap()),
             peer,
             driver,
             manner,
@@ -149,7 +149,7 @@ async fn a_burst_of_long_calls_does_not_keep_the_worker() {
             Ok(answer(&open, ""))
         }
     });
-    let mut connection = Box::pin(Http2::new(Box::new(ends.server), service, ends.manner));
+    let mut connection = Box::pin(Http2::new(ends.server, service, ends.manner));
     until_asked(connection.as_mut(), &answers).await;
     assert!((1..100).contains(&answers.len()), "{}", answers.len());
     for _ in 0..100 {
@@ -190,7 +190,7 @@ async fn a_call_is_answered_at_once_or_when_what_it_waits_for_has_come() {
             Ok(answer(&open, text))
         }
     });
-    let mut connection = Box::pin(Http2::new(Box::new(ends.server), service, ends.manner));
+    let mut connection = Box::pin(Http2::new(ends.server, service, ends.manner));
     until_asked(connection.as_mut(), &answers).await;
     assert_eq!(answers.try_recv(), Ok("at once"), "without a task");
     assert!(answers.try_recv().is_err());
@@ -227,7 +227,7 @@ async fn unread(deadline: Option<Duration>) -> (Duration, Arc<Listener>) {
     });
     let begun = Instant::now();
     let answer = ask_for(&mut ends.peer, "/");
-    let mut connection = Box::pin(Http2::new(Box::new(ends.server), service, ends.manner));
+    let mut connection = Box::pin(Http2::new(ends.server, service, ends.manner));
     let reset = async {
         let mut body = answer.await.unwrap().into_body();
         let error = body.data().await.unwrap().unwrap_err();
@@ -271,7 +271,7 @@ async fn a_call_that_waits_for_its_service_is_not_taken_for_one_that_waits_for_i
     let counters = Arc::clone(&ends.manner.counters);
     let service = service_fn(|_| pending::<Result<Answer, Infallible>>());
     let answer = ask_for(&mut ends.peer, "/");
-    let connection = Http2::new(Box::new(ends.server), service, ends.manner);
+    let connection = Http2::new(ends.server, service, ends.manner);
     select! {
         _ = connection => panic!("the connection goes on"),
         _ = answer => panic!("nothing answers"),
@@ -297,7 +297,7 @@ async fn a_call_that_its_peer_resets_is_dropped() {
             pending::<Result<Answer, Infallible>>().await
         }
     });
-    let connection = Http2::new(Box::new(ends.server), service, ends.manner);
+    let connection = Http2::new(ends.server, service, ends.manner);
     let reset = async {
         calls.recv().await.unwrap();
         drop(call);
@@ -321,7 +321,7 @@ where
     let open = Arc::clone(&ends.manner.open);
     let service = service_fn(|_| std::future::ready(Ok(answer(&open))));
     let head = ask_for(&mut ends.peer, "/");
-    let connection = Http2::new(Box::new(ends.server), service, ends.manner);
+    let connection = Http2::new(ends.server, service, ends.manner);
     select! {
         _ = connection => panic!("the connection goes on"),
         head = head => head.unwrap().into_parts().0.headers,
@@ -359,7 +359,7 @@ async fn head_is_answered_without_a_body() {
     let open = Arc::clone(&ends.manner.open);
     let service = service_fn(|_| std::future::ready(Ok(answer(&open, "twelve bytes"))));
     let head = ask_by(Method::HEAD, &mut ends.peer, "/");
-    let connection = Http2::new(Box::new(ends.server), service, ends.manner);
+    let connection = Http2::new(ends.server, service, ends.manner);
     let whole = async {
         let answer = head.await.unwrap();
         assert_eq!(answer.headers()["content-length"], "12");
@@ -380,7 +380,7 @@ async fn is_left_alone(answers: bool) -> bool {
     let ping = server.ping_pong();
     let open = Arc::clone(&ends.manner.open);
     let service = service_fn(|_| pending::<Result<Answer, Infallible>>());
-    let connection = Http2::new(Box::new(server), service, ends.manner);
+    let connection = Http2::new(server, service, ends.manner);
     let peer = async {
         // Held, for the connection would end without it.
         let _peer = ends.peer;
